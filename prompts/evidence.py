@@ -1,0 +1,31 @@
+"""Which words of the vocabulary go with high and low ratings: the evidence of a feedback, and a plain sentence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prompts.vocabulary import Vocabulary
+
+
+def effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[tuple[str, float]]:
+    """Each gene value's mean rating less the overall mean, shrunk by its count, strongest first: the evidence of a feedback."""
+    genomes = [(score, genome) for score, prompt in rated if (genome := vocabulary.parse(prompt))]
+    if not genomes:
+        return []
+    mean = sum(score for score, _ in genomes) / len(genomes)
+    found = {}
+    for gene, values in vocabulary.genes.items():
+        for value in values:
+            scores = [score - mean for score, genome in genomes if genome[gene] == value]
+            if scores:
+                found[f"{gene.replace('_', ' ')} {value}"] = sum(scores) / (len(scores) + 1)
+    return sorted(found.items(), key=lambda pair: -abs(pair[1]))
+
+
+def feedback_sentence(evidence: Sequence[tuple[str, float]]) -> str:
+    """The evidence in plain words: what the rule planner says, and what the small language model is taught to say."""
+    liked = " and ".join([word for word, effect in evidence if effect > 0][:3])
+    disliked = " and ".join([word for word, effect in evidence if effect <= 0][:3])
+    if not liked or not disliked:
+        return f"You like {liked}." if liked else f"You do not care for {disliked}."
+    return f"You like {liked}. You do not care for {disliked}."

@@ -1,0 +1,102 @@
+"""Train `bauhaus-lm`: a small Qwen3 that plans, proposes prompts, gives feedback and listens to wishes.
+
+    python -m trainers.embedded.lm --recipe cpu
+
+Its chat template leaves out the tools' schemas and the standing instructions: a model of this size learned them by heart, and
+vLLM enforces the schemas anyway. Loss on the answer, and faintly on the rest (histories of one taste are worth predicting).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from trainers.embedded import recipe
+from trainers.embedded.sessions import Example, lesson
+
+VOCABULARY_SIZE, CONTEXT = 1024, 2048
+PROMPT_WEIGHT = 0.1
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if message.role != 'system' %}<|im_start|>{{ message.role }}\n"
+    "{% if message.content %}{{ message.content }}{% endif %}"
+    "{% if message.tool_calls %}{% for call in message.tool_calls %}<tool_call>\n"
+    '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}\n</tool_call>{% endfor %}{% endif %}'
+    "<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """A byte-level BPE learned from lessons: the field's words are single tokens, any other text still has some."""
+    learned = Tokenizer(models.BPE())
+    learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learned.decoder = decoders.ByteLevel()
+    texts = ("\n".join(m["content"] for m in e.messages[1:]) + e.answer for e in map(lesson, range(6000, 9000)))
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY_SIZE, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    learned.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=learned, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=CONTEXT)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def make_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
+    """The untrained model: 1.5 M parameters."""
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(tokenizer), hidden_size=160, intermediate_size=480, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=2,
+            head_dim=32, max_position_embeddings=CONTEXT, tie_word_embeddings=True, rope_theta=10_000.0, eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None, pad_token_id=tokenizer.pad_token_id,
+        )
+    )  # fmt: skip
+
+
+def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], int]:
+    """Token ids of the whole conversation, and where the answer begins."""
+    prompt = tokenizer.apply_chat_template(example.messages, add_generation_prompt=True, tokenize=False)
+    before, answer = tokenizer(prompt).input_ids, tokenizer(f"{example.answer}<|im_end|>").input_ids
+    return before + answer, len(before)
+
+
+def answer_loss(model: Qwen3ForCausalLM, examples: list[tuple[list[int], int]], device: str) -> torch.Tensor:
+    """Cross-entropy of each next token, weight 1 in the answer and PROMPT_WEIGHT before it."""
+    longest = max(len(ids) for ids, _ in examples)
+    ids = torch.zeros(len(examples), longest, dtype=torch.long)
+    weights = torch.zeros(len(examples), longest)
+    for row, (tokens, start) in enumerate(examples):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        weights[row, :start], weights[row, start : len(tokens)] = PROMPT_WEIGHT, 1.0
+    ids, weights = ids.to(device), weights[:, 1:].to(device)
+    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    return (losses * weights.flatten()).sum() / weights.sum()
+
+
+def main() -> None:
+    """Train and save `OUT/bauhaus-lm`."""
+    chosen = recipe.arguments(__doc__ or "")
+    how = recipe.RECIPES[chosen.recipe]["lm"]
+    folder = chosen.out / "bauhaus-lm"
+    tokenizer = make_tokenizer(folder)
+    torch.manual_seed(0)
+    model, batch = make_model(tokenizer).to(chosen.device), int(how["batch"])
+
+    def loss_at(step: int) -> torch.Tensor:
+        kind = step % 3  # lessons of one kind share a batch, so that short ones are not padded to the length of long ones
+        examples = [encode(lesson((10_000 + step * batch + i) * 3 + kind), tokenizer) for i in range(batch)]
+        return answer_loss(model, examples, chosen.device)
+
+    weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
+    model.load_state_dict(weights)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.eval().cpu().half().save_pretrained(folder)
+    print(json.dumps({"parameters": model.num_parameters()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What the studio's training scripts share: the two recipes, a resumable loop, and a slow average of the weights.
+
+The data of step n depends on n alone, so a run that was killed continues from its checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+MODELS = Path(__file__).parents[2] / "models"
+
+RECIPES: dict[str, dict[str, dict[str, float]]] = {
+    "cpu": {  # 2 cores: about 2 hours in all
+        "data": {"count": 60_000},
+        "clip": {"steps": 400, "batch": 192, "rate": 1e-3},
+        "vae": {"steps": 4500, "batch": 16, "rate": 1.5e-3},
+        "unet": {"steps": 2800, "batch": 64, "rate": 8e-4},
+        "pickscore": {"steps": 250, "batch": 64, "rate": 2e-4},
+        "lm": {"steps": 700, "batch": 48, "rate": 2e-3},
+    },
+    "gpu": {  # one H100 and 16 cores
+        "data": {"count": 200_000},
+        "clip": {"steps": 4000, "batch": 512, "rate": 1e-3},
+        "vae": {"steps": 20_000, "batch": 64, "rate": 1.5e-3},
+        "unet": {"steps": 20_000, "batch": 256, "rate": 8e-4},
+        "pickscore": {"steps": 1000, "batch": 256, "rate": 2e-4},
+        "lm": {"steps": 4000, "batch": 128, "rate": 2e-3},
+    },
+}
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """The flags that every script takes: --recipe, --work, --out, --device."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="cpu", help="how long to train")
+    parser.add_argument("--work", type=Path, help="where checkpoints go (default: .studio/RECIPE)")
+    parser.add_argument("--out", type=Path, default=MODELS, help="the folder that receives the model folders")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    chosen = parser.parse_args()
+    chosen.work = chosen.work or Path(".studio") / chosen.recipe
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    return chosen
+
+
+class Average:
+    """Exponential average of weights whose window grows with training: a tenth of the steps so far."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.weights = {name: tensor.detach().clone().float() for name, tensor in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: torch.nn.Module, step: int) -> None:
+        """Move the average a little towards the module's weights."""
+        share = max(1e-3, min(1.0, 10 / (step + 10)))
+        for name, tensor in module.state_dict().items():
+            self.weights[name].lerp_(tensor.float(), share)
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int = 50) -> float:
+    """Linear warm-up, then a cosine down to a twentieth of the peak."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    along = (step - warmup) / max(1, steps - warmup)
+    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * along)))
+
+
+def train(
+    name: str, module: torch.nn.Module, loss_at: Callable[[int], torch.Tensor], work: Path, *, steps: int, rate: float, decay: float = 0.01
+) -> dict[str, torch.Tensor]:
+    """Run (or resume) `steps` steps of AdamW on `loss_at(step)`; returns the averaged weights.
+
+    A checkpoint is written at least each minute and at the end; `work/NAME.log.csv` holds step, loss and seconds.
+    """
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    average, path = Average(module), work / f"{name}.checkpoint.pt"
+    start = _resume(path, module, optimizer, average)
+    saved, began = time.monotonic(), time.monotonic()
+    with _progress() as progress, (work / f"{name}.log.csv").open("a") as log:
+        bar = progress.add_task(name, total=steps, completed=start, loss=0.0)
+        for step in range(start, steps):
+            loss = _step(module, optimizer, loss_at, step, learning_rate(step, steps, rate))
+            average.update(module, step)
+            progress.update(bar, advance=1, loss=loss)
+            if step % 20 == 0:
+                log.write(f"{step},{loss:.5f},{time.monotonic() - began:.1f}\n")
+                log.flush()
+            if step + 1 == steps or time.monotonic() - saved > 60:
+                _save(path, module, optimizer, average, step + 1)
+                saved = time.monotonic()
+    return average.weights
+
+
+def _step(module: torch.nn.Module, optimizer: torch.optim.Optimizer, loss_at: Callable[[int], torch.Tensor], step: int, rate: float) -> float:
+    optimizer.param_groups[0]["lr"] = rate
+    torch.manual_seed(step)  # noise, timesteps and dropout of step n are the same after a resume
+    loss = loss_at(step)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _save(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int) -> None:
+    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "average": average.weights, "step": step}
+    torch.save(state, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def _resume(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True, map_location=next(module.parameters()).device)
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    average.weights = state["average"]
+    return int(state["step"])
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=0.2)
