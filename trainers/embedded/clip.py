@@ -31,12 +31,17 @@ def make_tokenizer(captions: list[str], folder: Path) -> CLIPTokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = [" ".join(text.replace(",", " , ").split()) for text in captions]
     learned.pre_tokenizer = pre_tokenizers.Whitespace()
-    learned.train_from_iterator(words, trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False))
+    learned.train_from_iterator(
+        words,
+        trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False),
+    )
     state = json.loads(learned.to_str())["model"]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in state["merges"]]
     units = alphabet + [f"{letter}</w>" for letter in alphabet] + ["".join(pair) for pair in merges]
     tokens = [*dict.fromkeys(units), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(vocab={t: i for i, t in enumerate(tokens)}, merges=merges, pad_token="<|endoftext|>", model_max_length=CONTEXT)
+    tokenizer = CLIPTokenizer(
+        vocab={t: i for i, t in enumerate(tokens)}, merges=merges, pad_token="<|endoftext|>", model_max_length=CONTEXT
+    )
     tokenizer.save_pretrained(folder)
     return tokenizer
 
@@ -49,9 +54,26 @@ def encode(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
 def make_model(tokenizer: CLIPTokenizer) -> CLIPModel:
     """The untrained model: 1.4 M parameters."""
     shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": HEADS, "hidden_act": "gelu"}
-    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.eos_token_id}
-    text = {**shared, **ids, "num_hidden_layers": TEXT_LAYERS, "vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT, "projection_dim": WIDTH}
-    vision = {**shared, "num_hidden_layers": VISION_LAYERS, "image_size": 64, "patch_size": PATCH, "projection_dim": WIDTH}
+    ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.eos_token_id,
+    }
+    text = {
+        **shared,
+        **ids,
+        "num_hidden_layers": TEXT_LAYERS,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": CONTEXT,
+        "projection_dim": WIDTH,
+    }
+    vision = {
+        **shared,
+        "num_hidden_layers": VISION_LAYERS,
+        "image_size": 64,
+        "patch_size": PATCH,
+        "projection_dim": WIDTH,
+    }
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
 
 
@@ -80,7 +102,11 @@ def open_clip_weights(model: CLIPModel) -> dict[str, torch.Tensor]:
         "visual.positional_embedding": theirs["vision_model.embeddings.position_embedding.weight"],
         "visual.conv1.weight": theirs["vision_model.embeddings.patch_embedding.weight"],
     }  # fmt: skip
-    norms = {"ln_final": "text_model.final_layer_norm", "visual.ln_pre": "vision_model.pre_layrnorm", "visual.ln_post": "vision_model.post_layernorm"}
+    norms = {
+        "ln_final": "text_model.final_layer_norm",
+        "visual.ln_pre": "vision_model.pre_layrnorm",
+        "visual.ln_post": "vision_model.post_layernorm",
+    }
     for name, source in norms.items():
         ours |= {f"{name}.{kind}": theirs[f"{source}.{kind}"] for kind in ("weight", "bias")}
     for tower, prefix, layers in (("text_model", "", TEXT_LAYERS), ("vision_model", "visual.", VISION_LAYERS)):
@@ -90,8 +116,18 @@ def open_clip_weights(model: CLIPModel) -> dict[str, torch.Tensor]:
 
 
 def _block(theirs: dict[str, torch.Tensor], source: str, name: str) -> dict[str, torch.Tensor]:
-    names = {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "attn.out_proj": "self_attn.out_proj", "mlp.c_fc": "mlp.fc1", "mlp.c_proj": "mlp.fc2"}
-    block = {f"{name}.{ours}.{kind}": theirs[f"{source}.{their}.{kind}"] for ours, their in names.items() for kind in ("weight", "bias")}
+    names = {
+        "ln_1": "layer_norm1",
+        "ln_2": "layer_norm2",
+        "attn.out_proj": "self_attn.out_proj",
+        "mlp.c_fc": "mlp.fc1",
+        "mlp.c_proj": "mlp.fc2",
+    }
+    block = {
+        f"{name}.{ours}.{kind}": theirs[f"{source}.{their}.{kind}"]
+        for ours, their in names.items()
+        for kind in ("weight", "bias")
+    }
     for kind in ("weight", "bias"):
         block[f"{name}.attn.in_proj_{kind}"] = torch.cat([theirs[f"{source}.self_attn.{x}_proj.{kind}"] for x in "qkv"])
     return block
@@ -100,10 +136,25 @@ def _block(theirs: dict[str, torch.Tensor], source: str, name: str) -> dict[str,
 def save_open_clip(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
     """The folder that `open_clip.create_model_from_pretrained("local-dir:FOLDER")` loads."""
     folder.mkdir(parents=True, exist_ok=True)
-    vision = {"image_size": 64, "layers": VISION_LAYERS, "width": WIDTH, "head_width": WIDTH // HEADS, "patch_size": PATCH}
-    text = {"context_length": CONTEXT, "vocab_size": len(tokenizer), "width": WIDTH, "heads": HEADS, "layers": TEXT_LAYERS}
+    vision = {
+        "image_size": 64,
+        "layers": VISION_LAYERS,
+        "width": WIDTH,
+        "head_width": WIDTH // HEADS,
+        "patch_size": PATCH,
+    }
+    text = {
+        "context_length": CONTEXT,
+        "vocab_size": len(tokenizer),
+        "width": WIDTH,
+        "heads": HEADS,
+        "layers": TEXT_LAYERS,
+    }
     text |= {"hf_tokenizer_name": "bauhaus-clip", "tokenizer_kwargs": {"clean": "whitespace"}}
-    config = {"model_cfg": {"embed_dim": WIDTH, "quick_gelu": False, "vision_cfg": vision, "text_cfg": text}, "preprocess_cfg": {"mean": MEAN, "std": STD}}
+    config = {
+        "model_cfg": {"embed_dim": WIDTH, "quick_gelu": False, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": {"mean": MEAN, "std": STD},
+    }
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
     save_file(open_clip_weights(model), folder / "open_clip_model.safetensors")
     tokenizer.save_pretrained(folder)
@@ -114,7 +165,10 @@ def retrieval(model: CLIPModel, tokenizer: CLIPTokenizer, pictures: np.ndarray, 
     """Share of pictures whose own caption wins among `ways` (groups of consecutive scenes)."""
     images = features(model.get_image_features(pixel_values=to_tensor(pictures)))
     words = features(model.get_text_features(input_ids=encode(tokenizer, texts)))
-    hits = [(images[i : i + ways] @ words[i : i + ways].T).argmax(1) == torch.arange(ways) for i in range(0, len(texts) - ways + 1, ways)]
+    hits = [
+        (images[i : i + ways] @ words[i : i + ways].T).argmax(1) == torch.arange(ways)
+        for i in range(0, len(texts) - ways + 1, ways)
+    ]
     return float(torch.cat(hits).float().mean())
 
 
@@ -134,7 +188,11 @@ def main() -> None:
         images = features(model.get_image_features(pixel_values=to_tensor(pictures[rows]).to(chosen.device)))
         return contrastive_loss(images, features(model.get_text_features(input_ids=ids[rows])), model.logit_scale)
 
-    model.load_state_dict(recipe.train("clip", model, loss_at, chosen.work, steps=int(how["clip"]["steps"]), rate=how["clip"]["rate"], decay=0.1))
+    model.load_state_dict(
+        recipe.train(
+            "clip", model, loss_at, chosen.work, steps=int(how["clip"]["steps"]), rate=how["clip"]["rate"], decay=0.1
+        )
+    )
     model.eval().cpu().save_pretrained(chosen.work / "clip")
     save_open_clip(model, tokenizer, chosen.out / "bauhaus-clip")
     shown, texts = held_out(1000)

@@ -37,9 +37,13 @@ def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     learned.decoder = decoders.ByteLevel()
     texts = ("\n".join(m["content"] for m in e.messages[1:]) + e.answer for e in map(lesson, range(6000, 9000)))
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY_SIZE, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_SIZE, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
     learned.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=learned, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=CONTEXT)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=learned, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=CONTEXT
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -87,7 +91,9 @@ def main() -> None:
     model, batch = make_model(tokenizer).to(chosen.device), int(how["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
-        kind = step % 3  # lessons of one kind share a batch, so that short ones are not padded to the length of long ones
+        kind = (
+            step % 3
+        )  # lessons of one kind share a batch, so that short ones are not padded to the length of long ones
         examples = [encode(lesson((10_000 + step * batch + i) * 3 + kind), tokenizer) for i in range(batch)]
         return answer_loss(model, examples, chosen.device)
 

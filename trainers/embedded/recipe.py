@@ -21,8 +21,8 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
     "cpu": {  # 2 cores: about 2 hours in all
         "data": {"count": 60_000},
         "clip": {"steps": 400, "batch": 192, "rate": 1e-3},
-        "vae": {"steps": 4500, "batch": 16, "rate": 1.5e-3},
-        "unet": {"steps": 2800, "batch": 64, "rate": 8e-4},
+        "vae": {"steps": 3000, "batch": 16, "rate": 1.5e-3},
+        "unet": {"steps": 2200, "batch": 64, "rate": 8e-4},
         "pickscore": {"steps": 250, "batch": 64, "rate": 2e-4},
         "lm": {"steps": 700, "batch": 48, "rate": 2e-3},
     },
@@ -73,7 +73,14 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 50) -> float
 
 
 def train(
-    name: str, module: torch.nn.Module, loss_at: Callable[[int], torch.Tensor], work: Path, *, steps: int, rate: float, decay: float = 0.01
+    name: str,
+    module: torch.nn.Module,
+    loss_at: Callable[[int], torch.Tensor],
+    work: Path,
+    *,
+    steps: int,
+    rate: float,
+    decay: float = 0.01,
 ) -> dict[str, torch.Tensor]:
     """Run (or resume) `steps` steps of AdamW on `loss_at(step)`; returns the averaged weights.
 
@@ -98,7 +105,13 @@ def train(
     return average.weights
 
 
-def _step(module: torch.nn.Module, optimizer: torch.optim.Optimizer, loss_at: Callable[[int], torch.Tensor], step: int, rate: float) -> float:
+def _step(
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_at: Callable[[int], torch.Tensor],
+    step: int,
+    rate: float,
+) -> float:
     optimizer.param_groups[0]["lr"] = rate
     torch.manual_seed(step)  # noise, timesteps and dropout of step n are the same after a resume
     loss = loss_at(step)
@@ -110,7 +123,12 @@ def _step(module: torch.nn.Module, optimizer: torch.optim.Optimizer, loss_at: Ca
 
 
 def _save(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int) -> None:
-    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "average": average.weights, "step": step}
+    state = {
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average.weights,
+        "step": step,
+    }
     torch.save(state, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
 
@@ -126,5 +144,10 @@ def _resume(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimize
 
 
 def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+    )
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=0.2)

@@ -20,7 +20,14 @@ from prompts.vocabulary import Genome, load_vocabulary
 from trainers.embedded.wishes import invent_wish
 
 VOCABULARY = load_vocabulary("bauhaus")
-BRIEFS = ["", "surprise me", "something for my wall", "a picture that I would love", "find my taste", "paint what I like"]
+BRIEFS = [
+    "",
+    "surprise me",
+    "something for my wall",
+    "a picture that I would love",
+    "find my taste",
+    "paint what I like",
+]
 STRENGTH = {
     "background": 1.0, "colour": 0.7, "accent_colour": 0.35, "shape": 0.5, "accent_shape": 0.25,
     "count": 0.5, "size": 0.6, "layout": 0.35, "texture": 0.45,
@@ -91,7 +98,9 @@ def invent_facts(taste: Taste, rng: random.Random) -> Facts:
         trainings_left=rng.choice([0, 1, 1, 1]), method=rng.choice(["dpo", "dpo", "dreambooth"]), train_steps=rng.choice([20, 40, 60, 80, 100, 200]),
     )  # fmt: skip
     number = rng.randint(1, rounds)
-    done: tuple[str, ...] = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")[: rng.randint(0, 5)]
+    done: tuple[str, ...] = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")[
+        : rng.randint(0, 5)
+    ]
     if number == rounds:
         done = done[:4]
     rated = invent_history(taste, rng, number if "ask_person" in done else number - 1, per_round)
@@ -140,7 +149,16 @@ def proposal_lesson(rng: random.Random) -> Example:
     done = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts") if number else ()
     evolved = facts.images_per_round if number else 0
     left = facts.images_per_round * (facts.rounds - number)
-    facts = replace(facts, round=number, rated=rated, done=done, feedback=_feedback(rated, rng), evolved=evolved, adapter="", images_left=left)
+    facts = replace(
+        facts,
+        round=number,
+        rated=rated,
+        done=done,
+        feedback=_feedback(rated, rng),
+        evolved=evolved,
+        adapter="",
+        images_left=left,
+    )
     return Example(plan_messages(facts, VOCABULARY), hermes("generate_images", proposal(taste, facts, rng)))
 
 

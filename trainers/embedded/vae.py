@@ -80,7 +80,9 @@ def main() -> None:
     def loss_at(step: int) -> torch.Tensor:
         return reconstruction_loss(model, batch_at(step, pictures, batch).to(chosen.device))
 
-    weights = recipe.train("vae", model, loss_at, chosen.work, steps=int(how["vae"]["steps"]), rate=how["vae"]["rate"], decay=0.0)
+    weights = recipe.train(
+        "vae", model, loss_at, chosen.work, steps=int(how["vae"]["steps"]), rate=how["vae"]["rate"], decay=0.0
+    )
     model.load_state_dict(weights)
     model.eval().cpu()
     normalise_latents(model, to_tensor(pictures[:500]))

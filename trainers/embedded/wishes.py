@@ -33,13 +33,44 @@ SHAPES = {
     "circle": ["circles", "a circle", "discs", "dots"], "square": ["squares", "a square", "boxes"], "triangle": ["triangles", "a triangle"],
     "diamond": ["diamonds", "a diamond", "rhombs"], "ring": ["rings", "a ring", "hoops"], "cross": ["crosses", "a cross", "plus signs"],
 }  # fmt: skip
-OTHER_COLOURS = {"turquoise": "teal", "cyan": "teal", "navy": "blue", "violet": "purple", "crimson": "red", "lilac": "purple", "rose": "pink", "gold": "yellow"}
+OTHER_COLOURS = {
+    "turquoise": "teal",
+    "cyan": "teal",
+    "navy": "blue",
+    "violet": "purple",
+    "crimson": "red",
+    "lilac": "purple",
+    "rose": "pink",
+    "gold": "yellow",
+}
 OUTSIDE = [
     "a cat", "a dog", "my house", "a castle", "a portrait of my mother", "a horse", "mountains", "a car", "a photo of a tree", "oil paint",
     "people dancing", "a dragon", "my name in letters", "a city at night", "flowers", "a robot", "a spaceship", "a face", "van gogh", "a bird",
 ]  # fmt: skip
-LOVE = ["I love {}", "more {}", "{} please", "I like {}", "give me {}", "I want {}", "can you use {}", "{} is my favourite", "add {}", "I adore {}", "{}"]
-HATE = ["no {}", "less {}", "I hate {}", "without {}", "please avoid {}", "I don't like {}", "not so much {}", "drop {}", "get rid of {}"]
+LOVE = [
+    "I love {}",
+    "more {}",
+    "{} please",
+    "I like {}",
+    "give me {}",
+    "I want {}",
+    "can you use {}",
+    "{} is my favourite",
+    "add {}",
+    "I adore {}",
+    "{}",
+]
+HATE = [
+    "no {}",
+    "less {}",
+    "I hate {}",
+    "without {}",
+    "please avoid {}",
+    "I don't like {}",
+    "not so much {}",
+    "drop {}",
+    "get rid of {}",
+]
 FEEL = ["{}", "make it {}", "something {}", "I want it {}", "it should be {}", "a bit {}", "{} please", "more {}"]
 
 
@@ -48,7 +79,10 @@ def invent_wish(rng: random.Random) -> tuple[str, dict[str, Any]]:
     like: list[str] = []
     avoid: list[str] = []
     strange: list[str] = []
-    parts = [rng.choices([_word, _mood, _phrase, _outside], [4, 3, 2, 1])[0](rng, like, avoid, strange) for _ in range(rng.choices([1, 2, 3], [5, 3, 1])[0])]
+    parts = [
+        rng.choices([_word, _mood, _phrase, _outside], [4, 3, 2, 1])[0](rng, like, avoid, strange)
+        for _ in range(rng.choices([1, 2, 3], [5, 3, 1])[0])
+    ]
     wish = rng.choice([", ", " and ", ", "]).join(parts)
     like = list(dict.fromkeys(like))[:6]
     avoid = [word for word in dict.fromkeys(avoid) if word not in like][:6]

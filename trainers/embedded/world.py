@@ -36,7 +36,9 @@ def sample_scene(rng: random.Random) -> Genome:
 def caption(genome: Genome, rng: random.Random, unsaid: float = UNSAID) -> str:
     """An exact caption of the scene; each optional attribute is left unsaid with probability `unsaid`."""
     said = {gene for gene in ("size", "layout", "texture") if rng.random() >= unsaid}
-    noun = VOCABULARY.plurals.get(genome["shape"], genome["shape"] + "s") if genome["count"] != "one" else genome["shape"]
+    noun = (
+        VOCABULARY.plurals.get(genome["shape"], genome["shape"] + "s") if genome["count"] != "one" else genome["shape"]
+    )
     things = " ".join(w for w in (genome["count"], genome["size"] * ("size" in said), genome["colour"], noun) if w)
     if genome["accent_shape"]:
         things += f" and a {genome['accent_colour']} {genome['accent_shape']}"
@@ -44,6 +46,15 @@ def caption(genome: Genome, rng: random.Random, unsaid: float = UNSAID) -> str:
     if rng.random() < 0.2:
         return with_articles(f"a {genome['background']} background with {things}{ending}")
     return with_articles(f"{things} on a {genome['background']} background{ending}")
+
+
+def loose_caption(genome: Genome, rng: random.Random) -> str:
+    """A true caption that leaves most of the scene open: what a prompt says when it wants to be surprised."""
+    noun = VOCABULARY.plurals.get(genome["shape"], genome["shape"] + "s")
+    things = rng.choice(["a composition", f"a composition of {noun}", f"a composition of {genome['colour']} {noun}"])
+    ground = rng.choice(["", "", f" on a {genome['background']} background"])
+    ending = rng.choice(["", "", f", {genome['layout']}", f", {genome['texture']}"])
+    return with_articles(f"{things}{ground}{ending}")
 
 
 def render(genome: Genome, rng: random.Random, size: int = SIZE) -> Image.Image:
@@ -107,7 +118,9 @@ def _centred(radii: list[float], rng: random.Random) -> list[tuple[float, float,
     return [(32 + reach * math.cos(a), 32 + reach * math.sin(a), r) for a, r in zip(around, radii, strict=True)]
 
 
-def _along(radii: list[float], start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float, float]]:
+def _along(
+    radii: list[float], start: tuple[float, float], end: tuple[float, float]
+) -> list[tuple[float, float, float]]:
     """Objects spread evenly from start to end, shrunk just enough not to touch."""
     room = math.dist(start, end) / len(radii)
     steps = [(i + 0.5) / len(radii) for i in range(len(radii))]
@@ -162,3 +175,8 @@ def sample(seed: int) -> tuple[Image.Image, str]:
     rng = random.Random(seed)
     genome = sample_scene(rng)
     return render(genome, rng), caption(genome, rng)
+
+
+def loosely(seed: int) -> str:
+    """A loose caption of picture number `seed`."""
+    return loose_caption(sample_scene(random.Random(seed)), random.Random(f"loose {seed}"))

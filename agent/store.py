@@ -1,0 +1,217 @@
+"""The trajectory store: every run, step, image, score and rating in one SQLite file, through sqlite-utils.
+
+It writes a step and everything that came with it in one transaction, and hands plain records back. It does not know
+what a tool does, where a run's folder is, or what LangGraph remembers. Threads may share one Store; processes open
+their own. The schema is in agent/migrations.py, the records in agent/records.py, all reading in agent/views.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from agent.migrations import explained, open_database, transaction
+from tools.records import LARGEST_INTEGER, JobRow, Kept, LlmCall, RunRow, RunState, StepRecord, now, plain, to_json
+from agent.views import Views, chat_messages
+from prompts.errors import InputError
+
+
+class Store(Views):
+    """The database at `path`, made or migrated on construction; waits `busy_seconds` for another process's lock.
+
+    Every method raises StoreError when the database is locked, full or damaged; every write is on disk on return.
+    """
+
+    def __init__(self, path: Path | str, *, busy_seconds: float = 10.0) -> None:
+        self.path = Path(path)
+        self._busy_seconds = busy_seconds
+        self._lock = threading.RLock()
+        self._db = open_database(self.path, busy_seconds)
+
+    def close(self) -> None:
+        """Let the file go. Nothing is pending."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def new_run(
+        self,
+        brief: str,
+        config: Mapping[str, Any],
+        versions: Mapping[str, Any],
+        seed: int,
+        *,
+        parent: str | None = None,
+        parent_step: int | None = None,
+    ) -> str:
+        """Start a run and return its id, like "20261121-143005-3f2a9c": ids sort by time.
+
+        Raises: InputError for a seed outside 0..2**63-1 or an unknown `parent`.
+        """
+        if not 0 <= seed <= LARGEST_INTEGER:
+            raise InputError(f"seed {seed!r} cannot be stored: give a whole number from 0 to {LARGEST_INTEGER}.")
+        if parent is not None:
+            self.run(parent)
+        created = now()
+        run = RunRow(
+            id=_new_id(created),
+            created=created,
+            brief=brief,
+            config=dict(config),
+            versions=dict(versions),
+            seed=seed,
+            parent=parent,
+            parent_step=parent_step,
+        )
+        with self._writing():
+            self._insert("runs", [run.row()])
+        return run.id
+
+    def finish_run(self, run_id: str, state: RunState = "done") -> None:
+        """Set a run's state; "running" takes it up again. Raises: InputError for an unknown run."""
+        self.run(run_id)
+        with self._writing():
+            self._db.execute("update runs set state = ? where id = ?", [state, run_id])
+
+    def add_step(self, run_id: str, step: StepRecord) -> bool:
+        """Write a step and all that came with it in one transaction.
+
+        False, and nothing changed, when the run already has a step of that number. An image painted before in this
+        run (the same bytes) stays where it first appeared.
+
+        Raises: InputError for an unknown run; StoreError when a row contradicts the store (a score of an image
+        that is not there, say): then nothing of the step is kept.
+        """
+        self.run(run_id)
+        here = {"run_id": run_id, "step": step.step}
+        with self._writing():
+            if not self._insert("steps", [step.row() | here], "on conflict (run_id, step) do nothing"):
+                return False
+            self._insert_llm_calls(step.llm_calls, here)
+            images = _rows(step.images, here | {"round": step.round})
+            self._insert("images", images, "on conflict (run_id, id) do nothing")
+            self._insert("adapters", _rows(step.adapters, here), _update("run_id, sha256", "metrics", "promoted"))
+            self._insert("scores", _rows(step.scores, here))
+            self._insert("pairs", _rows(step.pairs, here))
+            self._insert("preferences", _rows(step.preferences, here))
+        return True
+
+    def add_ratings(self, run_id: str, step: int, ratings: Sequence[tuple[str, float]], rater: str) -> int:
+        """Keep (image id, 0..10) ratings, all or none; returns how many were new or changed.
+
+        A rater's second rating of an image replaces the first, which stays as superseded.
+
+        Raises: InputError for an unknown run, an image of another run, or a value that is no number from 0 to 10.
+        """
+        checked = [(image, _checked_rating(image, value)) for image, value in ratings]
+        self._require_images(run_id, (image for image, _ in checked))
+        with self._writing():
+            return sum(self._rate(run_id, step, image, value, plain(rater)) for image, value in checked)
+
+    def add_comparisons(self, run_id: str, step: int, comparisons: Sequence[tuple[str, str]], rater: str) -> int:
+        """Keep (win, lose) image ids, all or none; returns how many were new to this step.
+
+        Raises: InputError for an unknown run, an image of another run, or an image compared with itself.
+        """
+        for win, lose in comparisons:
+            if win == lose:
+                raise InputError(f"image {win!r} cannot be preferred to itself: compare two images.")
+        self._require_images(run_id, (image for pair in comparisons for image in pair))
+        here = {"run_id": run_id, "step": step, "rater": plain(rater), "created": now()}
+        rows = [{"win": win, "lose": lose} | here for win, lose in comparisons]
+        with self._writing():
+            return self._insert("comparisons", rows, "on conflict (run_id, step, win, lose, rater) do nothing")
+
+    def save_job(self, job: JobRow) -> None:
+        """Insert a job or bring it up to date, outside any step."""
+        row = job.row()
+        with self._writing():
+            self._insert("jobs", [row], _update("id", *(name for name in row if name != "id")))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock, explained(self.path, self._busy_seconds), transaction(self._db.conn):
+            yield
+
+    def _insert(self, table: str, rows: Sequence[Mapping[str, Any]], on_conflict: str = "") -> int:
+        """Add rows of one shape; returns how many were added or changed.
+
+        Not Table.insert_all: its `ignore` would also swallow rows that break a constraint we did not mean.
+        """
+        if not rows:
+            return 0
+        names, values = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+        sql = f"insert into {table} ({names}) values ({values}) {on_conflict}"
+        return self._db.conn.executemany(sql, rows).rowcount
+
+    def _insert_llm_calls(self, calls: Iterable[LlmCall], here: dict[str, Any]) -> None:
+        for call in calls:
+            request, messages = without_contents(call.request)
+            self._insert("messages", messages, "on conflict (sha256) do nothing")
+            self._insert("llm_calls", _rows([call.model_copy(update={"request": request})], here))
+
+    def _rate(self, run_id: str, step: int, image: str, value: float, rater: str) -> bool:
+        row = {"run_id": run_id, "image": image, "rater": rater, "value": value, "step": step, "created": now()}
+        same = "run_id = :run_id and image = :image and rater = :rater and superseded is null"
+        if self._db.execute(f"select 1 from ratings where {same} and value = :value", row).fetchone():
+            return False
+        self._db.execute(f"update ratings set superseded = :created where {same}", row)
+        return self._insert("ratings", [row]) == 1
+
+    def _require_images(self, run_id: str, images: Iterable[str]) -> None:
+        self.run(run_id)
+        asked = list(images)
+        sql = "select id from images where run_id = ? and id in (select value from json_each(?))"
+        known = {row["id"] for row in self._rows(sql, [run_id, to_json(plain(asked))])}
+        for image in asked:
+            if image not in known:
+                raise InputError(f"image {image!r} is not in run {run_id!r}: use an id that `palate logs show` lists.")
+
+
+def _new_id(created: str) -> str:
+    day, _, time = created[:19].partition("T")
+    return f"{day.replace('-', '')}-{time.replace(':', '')}-{secrets.token_hex(3)}"
+
+
+def _rows(records: Iterable[Kept], here: dict[str, Any]) -> list[dict[str, Any]]:
+    return [record.row() | here for record in records]
+
+
+def _update(key: str, *names: str) -> str:
+    return f"on conflict ({key}) do update set " + ", ".join(f"{name} = excluded.{name}" for name in names)
+
+
+def _checked_rating(image: str, value: object) -> float:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not 0 <= number <= 10:  # NaN is neither
+        raise InputError(f"rating {value!r} of image {image!r} cannot be used: give a number from 0 to 10.")
+    return float(number)
+
+
+def without_contents(request: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A chat request with each message's content replaced by its sha256, and the `messages` rows that hold them.
+
+    Every turn of a chat sends the whole chat again: kept like this, each message is on disk once.
+    """
+    rows = {}
+    messages = []
+    for message in chat_messages(request):
+        content, kept = message.get("content"), dict(message)
+        if content is not None:
+            del kept["content"]
+            text = content if isinstance(content, str) else to_json(content)
+            sha256 = hashlib.sha256(to_json([message.get("role"), content]).encode()).hexdigest()
+            kept |= {"content_sha256": sha256} | ({} if isinstance(content, str) else {"content_is": "json"})
+            rows[sha256] = {"sha256": sha256, "role": str(message.get("role")), "content": text}
+        messages.append(kept)
+    return ({**request, "messages": messages} if messages else dict(request)), list(rows.values())

@@ -1,0 +1,242 @@
+"""Everything that can be asked of a store: rows as plain records, lineage, and a person's own SQL. It writes nothing.
+
+`Store` (agent/store.py) is this with writing added. The SQL views for people are in agent/migrations.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlite_utils import Database
+
+from agent.migrations import explained
+from tools.records import (
+    AdapterRow,
+    ComparisonRow,
+    ImageRow,
+    JobRow,
+    LlmCall,
+    PairRow,
+    PreferenceRow,
+    RatingRow,
+    Record,
+    RunRow,
+    ScoreRow,
+    StepRecord,
+    StepRow,
+    plain,
+    to_json,
+)
+from prompts.errors import InputError, StoreError
+
+R = TypeVar("R", bound=Record)
+
+# What a person's query may do; a read-only file alone would still let ATTACH and VACUUM INTO make new ones.
+READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+READING_PRAGMAS = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"})
+
+
+class Lineage(Record):
+    """Where an image came from: its run, the step that painted it, the adapters in use and what they grew from.
+
+    `adapters` goes from those in use back to the first; `ancestors` from the run's parent back to the first run.
+    """
+
+    image: ImageRow
+    step: StepRow
+    run: RunRow
+    adapters: tuple[AdapterRow, ...]
+    ancestors: tuple[RunRow, ...]
+    scores: tuple[ScoreRow, ...]
+    ratings: tuple[RatingRow, ...]
+
+
+class Views:
+    """The reading half of a store. Every method raises StoreError when the database is locked or damaged."""
+
+    path: Path
+    _busy_seconds: float
+    _lock: threading.RLock
+    _db: Database
+
+    def run(self, run_id: str) -> RunRow:
+        """One run. Raises: InputError naming the nearest ids."""
+        found = self._read(RunRow, "select * from runs where id = ?", [plain(run_id)])
+        if not found:
+            ids = [row.id for row in self.runs()]
+            near = ", ".join(difflib.get_close_matches(run_id, ids, n=3, cutoff=0.3) or ids[:3])
+            hint = f"did you mean {near}?" if near else "it holds no runs yet; `palate run CONFIG` starts one."
+            raise InputError(f"there is no run {run_id!r} in {str(self.path)!r}: {hint}")
+        return found[0]
+
+    def runs(self) -> list[RunRow]:
+        """Every run, newest first."""
+        return self._read(RunRow, "select * from runs order by created desc, rowid desc")
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """A run's steps in order, without what came with them (`step` has that). Raises: InputError, unknown run."""
+        self.run(run_id)
+        return self._kept(StepRow, "steps", run_id)
+
+    def step(self, run_id: str, step: int) -> StepRecord:
+        """One step with everything that came with it. Raises: InputError for an unknown run or step."""
+        self.run(run_id)
+        rows = self._kept(StepRow, "steps", run_id, step)
+        if not rows:
+            raise InputError(f"run {run_id!r} has no step {step!r}: `palate logs show` lists its steps.")
+        return StepRecord(
+            **dict(rows[0]),
+            images=tuple(self._kept(ImageRow, "images", run_id, step)),
+            scores=tuple(self._kept(ScoreRow, "scores", run_id, step)),
+            pairs=tuple(self._kept(PairRow, "pairs", run_id, step)),
+            preferences=tuple(self._kept(PreferenceRow, "preferences", run_id, step)),
+            adapters=tuple(self._kept(AdapterRow, "adapters", run_id, step)),
+            llm_calls=tuple(self.llm_calls(run_id, step)),
+        )
+
+    def images(self, run_id: str, round: int | None = None) -> list[ImageRow]:
+        """A run's images in the order they were painted, or those of one round."""
+        sql = "select * from images where run_id = ? and (? is null or round = ?) order by step, idx"
+        return self._read(ImageRow, sql, [run_id, round, round])
+
+    def scores(self, run_id: str, image: str | None = None, name: str | None = None) -> list[ScoreRow]:
+        """A run's scores in the order given, or those of one image, of one scorer, or both."""
+        sql = "select * from scores where run_id = ? and (? is null or image = ?) and (? is null or name = ?)"
+        return self._read(ScoreRow, sql + " order by step, rowid", [run_id, image, image, name, name])
+
+    def ratings(self, run_id: str, *, superseded: bool = False) -> list[RatingRow]:
+        """A run's current ratings in the order given; with `superseded`, those that were replaced too."""
+        sql = "select * from ratings where run_id = ? and (? or superseded is null) order by id"
+        return self._read(RatingRow, sql, [run_id, superseded])
+
+    def comparisons(self, run_id: str) -> list[ComparisonRow]:
+        """A run's comparisons in the order given."""
+        return self._kept(ComparisonRow, "comparisons", run_id)
+
+    def pairs(self, run_id: str) -> list[PairRow]:
+        """A run's training pairs in the order made."""
+        return self._kept(PairRow, "pairs", run_id)
+
+    def preferences(self, run_id: str) -> list[PreferenceRow]:
+        """A run's preference models, oldest first."""
+        return self._kept(PreferenceRow, "preferences", run_id)
+
+    def adapters(self, run_id: str) -> list[AdapterRow]:
+        """A run's adapters, oldest first."""
+        return self._kept(AdapterRow, "adapters", run_id)
+
+    def jobs(self, run_id: str | None = None) -> list[JobRow]:
+        """Every job, oldest first, or those of one run."""
+        return self._read(JobRow, "select * from jobs where ? is null or run_id = ? order by rowid", [run_id, run_id])
+
+    def llm_calls(self, run_id: str, step: int | None = None) -> list[LlmCall]:
+        """A run's LLM calls in the order made, or those of one step, with their messages put back whole."""
+        calls = self._kept(LlmCall, "llm_calls", run_id, step)
+        wanted = {message.get("content_sha256") for call in calls for message in chat_messages(call.request)}
+        sql = "select sha256, content from messages where sha256 in (select value from json_each(?))"
+        contents = {row["sha256"]: row["content"] for row in self._rows(sql, [to_json(list(wanted))])}
+        return [call.model_copy(update={"request": with_contents(call.request, contents)}) for call in calls]
+
+    def lineage(self, image: str, run_id: str | None = None) -> Lineage:
+        """Where an image came from. The same image in several runs: `run_id` chooses, else the run that was first.
+
+        Raises: InputError for an image that no run (or not this run) has.
+        """
+        sql = """select images.* from images join runs on runs.id = run_id where images.id = ?
+          and (? is null or run_id = ?) order by created, runs.rowid limit 1"""
+        found = self._read(ImageRow, sql, [plain(image), run_id, run_id])
+        if not found:
+            place = "any run" if run_id is None else f"run {run_id!r}"
+            raise InputError(f"image {image!r} is not in {place}: `palate logs query` on best_images lists images.")
+        run = self.run(found[0].run_id)
+        return Lineage(
+            image=found[0],
+            step=self._kept(StepRow, "steps", run.id, found[0].step)[0],
+            run=run,
+            adapters=tuple(self._adapters_behind(found[0])),
+            ancestors=tuple(self._ancestors(run)),
+            scores=tuple(self.scores(run.id, image)),
+            ratings=tuple(rating for rating in self.ratings(run.id) if rating.image == image),
+        )
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of one SELECT, as a person asks for them. The file is opened read-only for it.
+
+        Raises: InputError for SQL that is wrong or would write, attach or change settings.
+        """
+        with explained(self.path, self._busy_seconds):
+            uri = self.path.absolute().as_uri() + "?mode=ro"
+            connection = sqlite3.connect(uri, self._busy_seconds, uri=True)
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.set_authorizer(_only_reading)
+            return [dict(row) for row in connection.execute(sql)]
+        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            raise InputError(f"cannot answer {sql!r} ({error}): give one SELECT; queries may only read.") from error
+        finally:
+            connection.close()
+
+    def _adapters_behind(self, image: ImageRow) -> list[AdapterRow]:
+        """The adapters that painted `image`, then their parents; the image's own run is asked first."""
+        waiting = [adapter.get("sha256") for adapter in image.adapters]
+        behind: dict[str, AdapterRow] = {}
+        sql = "select * from adapters where sha256 = ? order by run_id <> ?, rowid limit 1"
+        while waiting:
+            for adapter in self._read(AdapterRow, sql, [waiting.pop(0), image.run_id]):
+                if adapter.sha256 not in behind:
+                    behind[adapter.sha256] = adapter
+                    waiting.append(adapter.parent)
+        return list(behind.values())
+
+    def _ancestors(self, run: RunRow) -> list[RunRow]:
+        found: list[RunRow] = []
+        while run.parent is not None:  # ends: a parent is always there before its fork
+            run = self.run(run.parent)
+            found.append(run)
+        return found
+
+    def _kept(self, record: type[R], table: str, run_id: str, step: int | None = None) -> list[R]:
+        sql = f"select * from {table} where run_id = ? and (? is null or step = ?) order by step, rowid"
+        return self._read(record, sql, [run_id, step, step])
+
+    def _read(self, record: type[R], sql: str, values: Sequence[Any] = ()) -> list[R]:
+        return [record.from_row(row) for row in self._rows(sql, values)]
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        with self._lock, explained(self.path, self._busy_seconds):
+            return list(self._db.query(sql, values))
+
+
+def with_contents(request: Mapping[str, Any], contents: Mapping[str, str]) -> dict[str, Any]:
+    """Undo `without_contents` (agent/store.py). Raises: StoreError when a message is missing."""
+    messages = [_with_content(message, contents) for message in chat_messages(request)]
+    return {**request, "messages": messages} if messages else dict(request)
+
+
+def _with_content(message: Mapping[str, Any], contents: Mapping[str, str]) -> dict[str, Any]:
+    if "content_sha256" not in message:
+        return dict(message)
+    rest = {name: value for name, value in message.items() if name not in ("content_sha256", "content_is")}
+    if message["content_sha256"] not in contents:
+        raise StoreError(f"message {message['content_sha256']!r} is missing: restore a copy of the database.")
+    text = contents[message["content_sha256"]]
+    return rest | {"content": json.loads(text) if message.get("content_is") == "json" else text}
+
+
+def chat_messages(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The messages of a request in the chat format; none when it is something else."""
+    messages = request.get("messages")
+    return messages if isinstance(messages, list) and all(isinstance(item, dict) for item in messages) else []
+
+
+def _only_reading(action: int, name: str | None, *_: str | None) -> int:
+    reads = action in READING or (action == sqlite3.SQLITE_PRAGMA and name in READING_PRAGMAS)
+    # SQLite asks this before it uses json_each; a real change of the schema would also ask to insert.
+    reads = reads or (action == sqlite3.SQLITE_UPDATE and name == "sqlite_master")
+    return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY

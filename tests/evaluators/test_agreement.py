@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from evaluators.agreement import agree, errors, pairwise_accuracy, ranks, spearman
+
+
+def test_ties_share_their_mean_rank():
+    assert list(ranks(np.array([3.0, 1.0, 3.0, 2.0]))) == [3.5, 1.0, 3.5, 2.0]
+
+
+def test_spearman_by_hand():
+    # d = (1, -1, 0, 0): 1 - 6 * 2 / (4 * 15)
+    assert spearman(np.array([1, 2, 3, 4]), np.array([2, 1, 3, 4])) == pytest.approx(0.8)
+    assert spearman(np.array([1, 2, 3]), np.array([30, 20, 10])) == -1.0
+    assert spearman(np.array([1, 2, 3]), np.array([5, 5, 5])) == 0.0
+
+
+def test_pairwise_accuracy_by_hand():
+    ratings = np.array([1.0, 2.0, 2.0, 3.0])
+    assert pairwise_accuracy(np.array([1.0, 2.0, 3.0, 4.0]), ratings) == 1.0
+    assert pairwise_accuracy(np.array([4.0, 3.0, 2.0, 1.0]), ratings) == 0.0
+    assert pairwise_accuracy(np.zeros(4), ratings) == 0.5
+    assert pairwise_accuracy(np.arange(4.0), np.ones(4)) == 0.5
+
+
+def test_errors_are_of_pairs_not_of_a_table():
+    assert errors(np.array([1.0, 2.0]), np.array([2.0, 4.0])) == (2.5, 1.5)
+    with pytest.raises(AssertionError, match=r"\(N,\)"):
+        errors(np.array([[1.0], [2.0]]), np.array([2.0, 4.0]))
+    with pytest.raises(AssertionError):
+        spearman(np.ones(3), np.ones(4))
+
+
+def test_the_interval_holds_the_correlation_and_narrows_with_more_images():
+    rng = np.random.default_rng(0)
+
+    def width(n):
+        truth = rng.normal(size=n)
+        found = agree(truth + rng.normal(size=n), truth)
+        assert found.low < found.srocc < found.high and found.n == n
+        return found.high - found.low
+
+    assert width(200) < width(20)

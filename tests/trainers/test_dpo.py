@@ -1,0 +1,127 @@
+"""Diffusion-DPO's loss and its sign against numbers worked out by hand, and a short training of the bundled model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from PIL import Image
+from pydantic import ValidationError
+
+from prompts.errors import InputError
+from trainers.attach import attached
+from trainers.base_model import BaseModel, load
+from trainers.diffusion import encode_prompts, predictor
+from trainers.dpo import DpoConfig, Pair, dpo_loss, margins, pair_losses, statistic_loss, train
+
+RED = Image.new("RGB", (64, 64), (220, 30, 30))
+BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
+PAIRS = [Pair("a red field", RED, BLUE), Pair("a field", RED, BLUE)]
+
+
+@pytest.fixture(scope="module")
+def model(studio: Path) -> BaseModel:
+    return load(str(studio), device="cpu")
+
+
+def margin(win: float, lose: float, beta: float = 10.0) -> torch.Tensor:
+    """Against a reference whose errors are 0.5 (winner) and 0.4 (loser)."""
+    return margins(*(torch.tensor([value]) for value in (win, lose, 0.5, 0.4)), beta=beta)
+
+
+def test_the_loss_of_a_worked_example() -> None:
+    found = margin(win=0.3, lose=0.6)  # -10 * ((0.3 - 0.6) - (0.5 - 0.4)) = 4
+    assert found.item() == pytest.approx(4.0, rel=1e-5)
+    assert dpo_loss(found).item() == pytest.approx(math.log(1 + math.exp(-4)), rel=1e-5)
+
+
+def test_a_policy_equal_to_its_reference_costs_log_two() -> None:
+    assert dpo_loss(margin(0.5, 0.4)).item() == pytest.approx(math.log(2))
+
+
+def test_raising_the_winners_likelihood_or_lowering_the_losers_lowers_the_loss() -> None:
+    start = dpo_loss(margin(0.5, 0.4))
+    assert dpo_loss(margin(0.4, 0.4)) < start < dpo_loss(margin(0.6, 0.4))
+    assert dpo_loss(margin(0.5, 0.5)) < start < dpo_loss(margin(0.5, 0.3))
+
+
+def test_the_loss_is_averaged_after_the_sigmoid_not_before() -> None:
+    both = dpo_loss(torch.tensor([4.0, -4.0]))
+    assert both.item() == pytest.approx((math.log(1 + math.exp(-4)) + math.log(1 + math.exp(4))) / 2, rel=1e-5)
+
+
+def test_the_statistic_is_the_squared_distance_of_channel_means() -> None:
+    policy, frozen = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
+    policy[0, 0] = torch.tensor([[1.0, 3.0]])  # mean 2 against 0
+    policy[0, 1] = torch.tensor([[-5.0, 5.0]])  # mean 0: a spread is no shift
+    assert statistic_loss(policy, frozen).item() == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_winner_and_loser_policy_and_reference_share_noise_and_timestep(kind: str) -> None:
+    schedule = DDPMScheduler(prediction_type=kind, clip_sample=False)
+    draw = torch.Generator().manual_seed(0)
+    win, lose, noise = (torch.randn(3, 2, 4, 4, generator=draw) for _ in range(3))
+    times, asked = torch.tensor([10, 500, 990]), []
+
+    def model(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        asked.append((x, t))
+        return 0.1 * x
+
+    found = pair_losses(model, model, schedule, win, lose, noise, times, stride=50)
+    (first, t_first), (second, t_second) = asked
+    assert torch.equal(first, second) and torch.equal(t_first, t_second) and torch.equal(t_first[:3], t_first[3:])
+    kept = schedule.alphas_cumprod[times].view(3, 1, 1, 1)
+    for noisy, clean in ((first[:3], win), (first[3:], lose)):
+        assert torch.allclose((noisy - kept.sqrt() * clean) / (1 - kept).sqrt(), noise, atol=1e-3)
+    assert found.statistic.item() == 0.0
+    assert torch.equal(found.win, found.win_reference) and torch.equal(found.lose, found.lose_reference)
+
+
+def test_training_starts_at_log_two_and_learns_the_preference(model: BaseModel, tmp_path: Path) -> None:
+    seen: list[dict[str, float]] = []
+    config = DpoConfig(steps=12, batch_size=2, learning_rate=1e-3, seed=3)
+    adapter = train(config, PAIRS, base_model=model, out=tmp_path, on_step=lambda i, n, row: seen.append(row))
+    first, last = seen[0], seen[-3:]
+    assert first["dpo_loss"] == pytest.approx(math.log(2)) and first["statistic_loss"] == 0.0
+    assert first["accuracy"] == 0.5 and first["margin"] == first["win_change"] == first["lose_change"] == 0.0
+    assert all(row["accuracy"] == 1.0 and row["margin"] > 0 and row["statistic_loss"] > 0 for row in last)
+    assert all(row["loss"] == pytest.approx(row["dpo_loss"] + 1e4 * row["statistic_loss"], rel=1e-4) for row in seen)
+    assert adapter.kind == "dpo" and adapter.metrics["accuracy"] > 0.5
+
+
+def test_statistic_matching_holds_the_channel_means_back(model: BaseModel, tmp_path: Path) -> None:
+    drift = {}
+    for weight in (0.0, 1e6):
+        config = DpoConfig(steps=8, batch_size=1, learning_rate=1e-3, statistic_weight=weight)
+        drift[weight] = train(config, PAIRS, base_model=model, out=tmp_path / str(weight)).metrics["statistic_loss"]
+    assert drift[1e6] < 0.5 * drift[0.0]
+
+
+def test_the_reference_keeps_the_personal_adapter(model: BaseModel, tmp_path: Path) -> None:
+    """The model as it was before this job, not the base model: the margin starts at exactly 0 on top of an adapter."""
+    fast = DpoConfig(steps=3, batch_size=2, learning_rate=1e-2)
+    personal = train(fast, PAIRS, base_model=model, out=tmp_path / "personal")
+    seen: list[dict[str, float]] = []
+    train(
+        fast, PAIRS, base_model=model, out=tmp_path / "second", adapters={personal.path: 1.0},
+        on_step=lambda i, n, row: seen.append(row),
+    )  # fmt: skip
+    assert seen[0]["margin"] == 0.0 and seen[-1]["margin"] != 0.0
+    x, times = torch.ones(1, model.denoiser.config.in_channels, 8, 8), torch.tensor([500])
+    predict = predictor(model, encode_prompts(["a field"], model, 64))
+    with torch.no_grad():
+        alone = predict(x, times)
+        with attached(model, {personal.path: 1.0}):
+            assert not torch.equal(alone, predict(x, times))
+        assert torch.equal(alone, predict(x, times))
+
+
+def test_no_pairs_and_unknown_settings_are_refused(model: BaseModel, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no pairs"):
+        train(DpoConfig(), [], base_model=model, out=tmp_path)
+    with pytest.raises(ValidationError):
+        DpoConfig(betta=1)  # type: ignore[call-arg]

@@ -1,0 +1,111 @@
+"""DreamBooth's loss against numbers worked out by hand, and a short training of the bundled model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from PIL import Image
+from pydantic import ValidationError
+
+from prompts.errors import InputError
+from trainers.base_model import BaseModel, load, paint
+from trainers.diffusion import denoise_once, encode_images, encode_prompts, noise_prediction_loss, split_prediction
+from trainers.dreambooth import DreamBoothConfig, prior_preservation_loss, train
+
+RED = Image.new("RGB", (64, 64), (220, 30, 30))
+BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
+
+
+@pytest.fixture(scope="module")
+def model(studio: Path) -> BaseModel:
+    return load(str(studio), device="cpu")
+
+
+def scheduler(kind: str) -> DDPMScheduler:
+    """Two timesteps: a_0 = 0.64, a_1 = 0.36, so the square roots are 0.8 and 0.6 and swap for the noise."""
+    return DDPMScheduler(num_train_timesteps=2, trained_betas=[0.36, 0.4375], prediction_type=kind, clip_sample=False)
+
+
+LATENTS, NOISE, TIMES = torch.full((2, 1, 1, 2), 2.0), torch.full((2, 1, 1, 2), 1.0), torch.tensor([0, 1])
+NOISY = {0: 0.8 * 2 + 0.6 * 1, 1: 0.6 * 2 + 0.8 * 1}
+
+
+def test_epsilon_prediction_is_compared_with_the_noise() -> None:
+    errors, _, noisy = noise_prediction_loss(
+        lambda x, t: torch.zeros_like(x), scheduler("epsilon"), LATENTS, NOISE, TIMES
+    )
+    assert errors.tolist() == pytest.approx([1.0, 1.0])
+    assert noisy[:, 0, 0, 0].tolist() == pytest.approx([NOISY[0], NOISY[1]])
+
+
+def test_v_prediction_is_compared_with_the_velocity() -> None:
+    errors, _, _ = noise_prediction_loss(
+        lambda x, t: torch.zeros_like(x), scheduler("v_prediction"), LATENTS, NOISE, TIMES
+    )
+    assert errors.tolist() == pytest.approx([(0.8 * 1 - 0.6 * 2) ** 2, (0.6 * 1 - 0.8 * 2) ** 2], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_a_perfect_prediction_means_the_clean_latents_and_the_noise(kind: str) -> None:
+    schedule = scheduler(kind)
+    noisy = schedule.add_noise(LATENTS, NOISE, TIMES)
+    perfect = NOISE if kind == "epsilon" else schedule.get_velocity(LATENTS, NOISE, TIMES)
+    clean, noise = split_prediction(schedule, noisy, perfect, TIMES)
+    assert torch.allclose(clean, LATENTS, atol=1e-5) and torch.allclose(noise, NOISE, atol=1e-5)
+    stepped = denoise_once(schedule, noisy, perfect, TIMES, stride=1)
+    assert stepped[:, 0, 0, 0].tolist() == pytest.approx([2.0, NOISY[0]], rel=1e-5)  # t = 0 ends at the clean latents
+
+
+def test_the_prior_is_weighted_and_the_instance_scaled_apart() -> None:
+    own, prior = torch.tensor([1.0, 3.0]), torch.tensor([4.0])
+    assert prior_preservation_loss(own, prior, 0.5).item() == pytest.approx(2 + 0.5 * 4)
+    assert prior_preservation_loss(own, prior, 0.5, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.5 + 2)
+    assert prior_preservation_loss(own, prior[:0], 0.5).item() == pytest.approx(2)
+
+
+def test_unknown_and_impossible_settings_are_refused() -> None:
+    for values in ({"rnak": 4}, {"rank": 0}, {"learning_rate": 0}, {"steps": 0}, {"prior_weight": -1}):
+        with pytest.raises(ValidationError):
+            DreamBoothConfig(**values)  # type: ignore[arg-type]
+
+
+def test_a_dataset_that_cannot_be_used_is_refused(model: BaseModel, tmp_path: Path) -> None:
+    for data, weights in (([], None), ([(RED, "red")], [1.0, 2.0])):
+        with pytest.raises(InputError):
+            train(DreamBoothConfig(), data, base_model=model, out=tmp_path, weights=weights)
+
+
+def test_images_of_any_mode_and_shape_become_latents(model: BaseModel) -> None:
+    images = [RED, RED.resize((90, 64)), RED.convert("RGBA"), RED.convert("P"), RED.convert("L")]
+    latents = encode_images(images, model, 64)
+    assert latents.shape[0] == 5 and latents.dtype == torch.float32
+    assert torch.allclose(latents[0], latents[1], atol=1e-3) and torch.allclose(latents[0], latents[2], atol=1e-3)
+
+
+def test_each_prompt_has_its_own_embedding_in_order(model: BaseModel) -> None:
+    apart, together = encode_prompts(["red"], model, 64), encode_prompts(["blue", "red", "blue"], model, 64)
+    assert torch.allclose(together.embeds[1], apart.embeds[0], atol=1e-5)
+    assert torch.equal(together.embeds[0], together.embeds[2])
+
+
+def test_training_lowers_the_loss_and_changes_what_is_painted(model: BaseModel, tmp_path: Path) -> None:
+    config = DreamBoothConfig(steps=16, batch_size=2, learning_rate=1e-2, seed=1)
+    seen: list[dict[str, float]] = []
+    before = paint(["a red field"], model=model, seed=0, steps=4)
+    adapter = train(
+        config, [(RED, "a red field")] * 4, base_model=model, out=tmp_path, prior=[(BLUE, "a blue field")],
+        on_step=lambda i, n, losses: seen.append(losses),
+    )  # fmt: skip
+    assert [row["step"] for row in seen] == list(range(1, 17))
+    assert all(row["loss"] == pytest.approx(row["instance_loss"] + row["prior_loss"], rel=1e-4) for row in seen)
+    last, first = (np.mean([row["instance_loss"] for row in rows]) for rows in (seen[-5:], seen[:4]))
+    assert last < first
+    assert adapter.kind == "dreambooth" and adapter.config["seed"] == 1
+    after = paint(["a red field"], model=model, seed=0, steps=4, adapters={adapter.path: 1.0})
+    assert (np.asarray(before[0].image) != np.asarray(after[0].image)).any()
+    again = paint(["a red field"], model=model, seed=0, steps=4)
+    assert (np.asarray(before[0].image) == np.asarray(again[0].image)).all()

@@ -1,0 +1,194 @@
+"""One training job in its own process: `python -m tools.job job.json`.
+
+Joins a trainer with a base model and a dataset on disk, and keeps state.json beside the job file up to date. Does not
+know the agent or its store; tools.job_watch is the side that waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prompts.errors import InputError, PalateError
+from tools.job_watch import State, alone, new_state, write_json
+
+_PR_SET_PDEATHSIG = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AdapterSpec(_Record):
+    path: Path
+    weight: float = Field(1.0, ge=-10, le=10)
+
+
+class Example(_Record):
+    """One image for DreamBooth. `weight` scales its loss."""
+
+    image: Path
+    prompt: str
+    weight: float = Field(1.0, ge=0, le=100)
+
+
+class PairFiles(_Record):
+    """One pair for DPO."""
+
+    prompt: str
+    win: Path
+    lose: Path
+
+
+class Job(_Record):
+    """A training job. `config`: DreamBoothConfig's or DpoConfig's fields; `out`: where checkpoints and adapter go."""
+
+    kind: Literal["dreambooth", "dpo"]
+    config: dict[str, Any] = Field(default_factory=dict)
+    base_model: str
+    adapters: list[AdapterSpec] = Field(default_factory=list)
+    dataset: list[dict[str, Any]]
+    prior: list[Example] = Field(default_factory=list)
+    out: Path
+    device: str = "auto"
+    name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
+
+
+class _Stopped(PalateError):
+    """Someone asked the job to stop while it was still loading."""
+
+
+class Reporter:
+    """Keeps state.json current, and remembers whether someone asked to stop."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.state, self.asked_to_stop = file, new_state(), False
+        self.put(state="running", pid=os.getpid())
+
+    def put(self, **changes: Any) -> State:
+        self.state |= {**changes, "heartbeat": time.time()}
+        write_json(self.file, self.state)
+        return self.state
+
+    def on_step(self, step: int, total: int, losses: dict[str, float]) -> None:
+        self.put(step=step, total=total, loss=losses.get("loss"), losses=losses)
+
+    def stop(self, *_signal: Any) -> None:
+        """Signal handler: a training stops after its step and keeps a checkpoint; before that nothing is worth it."""
+        self.asked_to_stop = True
+        if self.state["step"] == 0 and self.state["state"] == "running":
+            raise _Stopped("stopped before training began: run it again")
+
+
+def run(job: Job, report: Reporter) -> State:
+    """Train, and return the final state. Raises PalateError for everything we can explain."""
+    from trainers import base_model, dpo, dreambooth
+    from trainers.adapter_file import AdapterRef
+
+    report.put()
+    configs: dict[str, Any] = {"dreambooth": dreambooth.DreamBoothConfig, "dpo": dpo.DpoConfig}
+    trainers: dict[str, Any] = {"dreambooth": dreambooth.train, "dpo": dpo.train}
+    config = _validated(configs[job.kind], job.config, "config")
+    data, extra = _pairs(job) if job.kind == "dpo" else _examples(job)
+    report.put(total=config.steps)
+    model = base_model.load(job.base_model, device=job.device)
+    adapter = trainers[job.kind](
+        config, data, base_model=model, out=job.out, name=job.name or job.kind,
+        adapters=[AdapterRef(spec.path, spec.weight) for spec in job.adapters],
+        on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
+    )  # fmt: skip
+    made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
+    return report.put(state="done", step=config.steps, adapter=made)
+
+
+def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    items = [_validated(Example, item, f"dataset[{i}]") for i, item in enumerate(job.dataset)]
+    prior = [(_image(item.image), item.prompt) for item in job.prior]
+    return [(_image(x.image), x.prompt) for x in items], {"prior": prior, "weights": [x.weight for x in items]}
+
+
+def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    from trainers.dpo import Pair
+
+    if job.prior:
+        raise InputError("prior images are for kind 'dreambooth': leave prior out of a 'dpo' job")
+    items = [_validated(PairFiles, item, f"dataset[{i}]") for i, item in enumerate(job.dataset)]
+    return [Pair(x.prompt, _image(x.win), _image(x.lose)) for x in items], {}
+
+
+def _image(path: Path) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error
+
+
+def _validated(record: Any, values: Any, where: str) -> Any:
+    try:
+        return record.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, (where, *first["loc"])))
+        known = ", ".join(record.model_fields)
+        raise InputError(f"{field} = {first['input']!r:.200}: {first['msg']} (known: {known})") from error
+
+
+def _read(file: Path) -> Job:
+    try:
+        return _validated(Job, json.loads(file.read_text()), "job")  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        raise InputError(f"job file {str(file)!r} cannot be read ({error}): give the path of a JSON file") from error
+
+
+def _stop_with_parent(report: Reporter) -> None:
+    """SIGTERM ends the job after its current step, and comes by itself when the parent dies (Linux)."""
+    signal.signal(signal.SIGTERM, report.stop)
+    signal.signal(signal.SIGINT, report.stop)
+    parent = os.environ.get("PALATE_PARENT")
+    if parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        report.asked_to_stop = os.getppid() != int(parent)  # it may have died before we asked
+
+
+def _attempt(file: Path, report: Reporter) -> State:
+    try:
+        return run(_read(file), report)
+    except PalateError as error:
+        return report.put(state="failed", error=str(error))
+    except Exception as error:  # the edge of the process: whatever it was, the watcher has to learn of it
+        traceback.print_exc(file=sys.stderr)
+        return report.put(state="failed", error=f"unexpected {type(error).__name__}: {error} (traceback in job.log)")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job file named in `arguments`; print its final state as one JSON line. 0: done, 1: failed."""
+    if len(arguments) != 1 or not Path(arguments[0]).is_file():
+        print(json.dumps({"state": "failed", "error": f"usage: python -m tools.job job.json, not {arguments!r}"}))
+        return 1
+    file = Path(arguments[0]).resolve()
+    try:
+        with contextlib.redirect_stdout(sys.stderr), alone(file.parent):
+            report = Reporter(file.parent / "state.json")
+            _stop_with_parent(report)
+            state = _attempt(file, report)
+    except InputError as error:
+        state = {"state": "failed", "error": str(error)}
+    print(json.dumps(state, default=str))
+    return 0 if state["state"] == "done" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""LoRA files: find them, read them safely, check that they fit a model.
+
+Knows files, key names and shapes. Does not know painting, training or where an adapter's weights came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from prompts.errors import InputError
+
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
+
+# diffusers writes "to_q.lora.down", older files "to_q_lora.down", PEFT "to_q.lora_A", text encoders "lora_linear_layer"
+_LORA_KEY = re.compile(
+    r"^(?P<module>.+?)(?:\.lora_(?P<peft>[AB])|(?P<old>_lora|\.lora|\.lora_linear_layer)\.(?P<side>down|up))\.weight$"
+)
+_TEXT_NAMES = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+
+
+@dataclass(frozen=True)
+class AdapterRef:
+    """One adapter to attach: `path` is a .safetensors file or a folder holding one; `weight` is usually 0 to 1."""
+
+    path: Path | str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A trained adapter. `path`: its folder; `sha256`: of its diffusers file; `metrics`: its last losses."""
+
+    path: Path
+    sha256: str
+    kind: str
+    config: dict[str, Any]
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.path / DIFFUSERS_FILE
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Adapter:
+        """The adapter whose adapter.json lies in `folder`. Raises InputError when there is none."""
+        try:
+            card = json.loads((Path(folder) / "adapter.json").read_text())
+            return cls(Path(folder), card["sha256"], card["kind"], card["config"], card["metrics"])
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{str(folder)!r} is not an adapter folder: it needs a readable adapter.json") from error
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def find(path: Path | str) -> Path:
+    """The .safetensors file that `path` means. Raises InputError for pickles, missing files and ambiguous folders."""
+    given = Path(path).expanduser()
+    if given.suffix.lower() in PICKLES:
+        raise InputError(
+            f"adapter {str(path)!r} is a pickle, which can run code when it is read: convert it to .safetensors first"
+        )
+    file = given / DIFFUSERS_FILE if given.is_dir() else given
+    if given.is_dir() and not file.is_file():
+        others = sorted(given.glob("*.safetensors"))
+        if len(others) != 1:
+            raise InputError(f"adapter folder {str(path)!r} needs {DIFFUSERS_FILE} or exactly one .safetensors file")
+        file = others[0]
+    if not file.is_file() or file.suffix != ".safetensors":
+        raise InputError(f"adapter {str(path)!r} is not a .safetensors file: give the file or the folder it lies in")
+    return file.resolve()
+
+
+def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:
+    """The tensors of a LoRA file (diffusers, PEFT or kohya names) under diffusers' names. Raises InputError."""
+    if not hasattr(pipe, "lora_state_dict"):
+        raise InputError(
+            f"{type(pipe).__name__} cannot take LoRA adapters: paint without adapters or use another model"
+        )
+    options: dict[str, Any] = {"unet_config": pipe.unet.config} if getattr(pipe, "unet", None) is not None else {}
+    try:
+        found = pipe.lora_state_dict(
+            str(file.parent), weight_name=file.name, use_safetensors=True, local_files_only=True, **options
+        )
+    except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
+        raise InputError(f"adapter {str(file)!r} is not a LoRA file we can read ({error}): export it again") from error
+    return found[0] if isinstance(found, tuple) else found
+
+
+def check(state: Mapping[str, torch.Tensor], pipe: Any, name: str) -> None:
+    """Raises InputError naming the first key whose module or shape `pipe` does not have. Touches nothing."""
+    if not state:
+        raise InputError(f"adapter {name!r} holds no LoRA weights: export it again")
+    modules = {
+        key: dict(part.named_modules()) for key, part in pipe.components.items() if hasattr(part, "named_modules")
+    }
+    for key, tensor in state.items():
+        _check_key(key, tuple(tensor.shape), modules, name)
+
+
+def _check_key(key: str, shape: tuple[int, ...], modules: Mapping[str, Mapping[str, Any]], name: str) -> None:
+    part, _, rest = key.partition(".")
+    match = _LORA_KEY.match(rest)
+    module = modules.get(part, {}).get(_module_path(match, part)) if match else None
+    weight = getattr(module, "weight", None)
+    if match is None or weight is None:
+        raise InputError(f"adapter {name!r} does not fit this model: it has no place for {key!r} of shape {shape}")
+    down = match["peft"] == "A" or match["side"] == "down"
+    axis = 1 if down else 0
+    if len(shape) != weight.ndim or shape[axis] != weight.shape[axis]:
+        needs = ("rank", weight.shape[1]) if down else (weight.shape[0], "rank")
+        raise InputError(
+            f"adapter {name!r} does not fit this model: {key!r} has shape {shape}, but the layer's weight is "
+            f"{tuple(weight.shape)} and needs ({needs[0]}, {needs[1]}): use the adapter with the model it was made for"
+        )
+
+
+def _module_path(match: re.Match[str], part: str) -> str:
+    path = match["module"].replace(".processor", "")
+    head, _, leaf = path.rpartition(".")
+    if part.startswith("text_encoder"):
+        return f"{head}.{_TEXT_NAMES.get(leaf, leaf)}"
+    return f"{path}.0" if leaf == "to_out" and match["old"] == "_lora" else path
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Replace `file` in one move: a reader sees the old text or the new, never half."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    with temporary.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, file)

@@ -1,0 +1,126 @@
+"""Attach LoRA adapters to a loaded pipeline under names of their own, and take them off again.
+
+Knows PEFT's layers. Does not know how a pipeline is loaded, painting, or what an adapter was trained for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from prompts.errors import InputError
+from trainers import adapter_file
+from trainers.adapter_file import AdapterRef
+
+if TYPE_CHECKING:
+    from trainers.base_model import BaseModel
+
+CACHED_ADAPTERS = 8
+
+Adapters = Mapping[Any, float] | Sequence[AdapterRef]
+
+
+@contextmanager
+def attached(model: BaseModel, adapters: Adapters = ()) -> Iterator[dict[str, float]]:
+    """Attach adapters (a mapping of path to weight, or AdapterRefs) for the length of a with block.
+
+    Yields {name inside the pipeline: weight}. An adapter of weight 0 is checked but not attached, so it changes no
+    bit. Afterwards what acted before acts again. Raises InputError before the pipeline is touched when any of them
+    cannot be used."""
+    refs = [AdapterRef(p, w) for p, w in adapters.items()] if isinstance(adapters, Mapping) else list(adapters)
+    before = model.active
+    try:
+        names = _load_adapters(model, refs)
+        activate(model, names)
+        yield names
+    finally:
+        activate(model, *before)
+
+
+def activate(model: BaseModel, names: Mapping[str, float], trainable: str | None = None) -> None:
+    """Make exactly `names` act, each with its weight, in every part of the pipeline; only `trainable` learns."""
+    model.active = dict(names), trainable
+    for layer in lora_layers(model):
+        here = [name for name in names if name in layer.lora_A]
+        layer.set_adapter(here, inference_mode=True)
+        for name in here:
+            layer.set_scale(name, names[name])
+        if trainable in here:
+            layer.lora_A[trainable].requires_grad_(True)
+            layer.lora_B[trainable].requires_grad_(True)
+
+
+def remove(model: BaseModel, name: str) -> None:
+    """Take the adapter called `name` out of the pipeline, if it is there."""
+    if any(name in getattr(part, "peft_config", {}) for part in model.pipe.components.values()):
+        with quiet():
+            model.pipe.delete_adapters(name)
+
+
+def lora_layers(model: BaseModel) -> list[Any]:
+    """Every layer of the pipeline that has ever had a LoRA."""
+    from peft.tuners.lora import LoraLayer
+
+    parts = [part for part in model.pipe.components.values() if isinstance(part, torch.nn.Module)]
+    return [layer for part in parts for layer in part.modules() if isinstance(layer, LoraLayer)]
+
+
+def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, float]:
+    files = [adapter_file.find(ref.path) for ref in refs]
+    keys = [adapter_file.sha256(file) for file in files]
+    for ref in refs:
+        if not isinstance(ref.weight, int | float) or not -10 <= ref.weight <= 10:
+            raise InputError(f"adapter weight {ref.weight!r} for {str(ref.path)!r} is not a number from -10 to 10")
+    if len(set(keys)) < len(keys):
+        raise InputError(f"the same adapter is given twice in {[str(ref.path) for ref in refs]!r}: give it once")
+    new = {key: file for key, file in zip(keys, files, strict=True) if key not in model.loaded}
+    with quiet():
+        for file in new.values():
+            adapter_file.check(adapter_file.read(file, model.pipe), model.pipe, str(file))
+        for key, file in new.items():
+            _inject(model, key, file)
+    for key in keys:  # the ones in use become the newest
+        model.loaded[key] = model.loaded.pop(key)
+    for key in list(model.loaded)[: max(0, len(model.loaded) - max(CACHED_ADAPTERS, len(keys)))]:
+        remove(model, model.loaded.pop(key))
+    return {model.loaded[key]: ref.weight for key, ref in zip(keys, refs, strict=True) if ref.weight != 0}
+
+
+def _inject(model: BaseModel, key: str, file: Path) -> None:
+    name = f"adapter_{key[:16]}"
+    try:
+        model.pipe.load_lora_weights(
+            str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True, local_files_only=True
+        )
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        raise InputError(f"adapter {str(file)!r} could not be attached to {model.name!r}: {error}") from error
+    model.loaded[key] = name
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """diffusers, transformers and the hub keep still for a while: what matters we report ourselves."""
+    import huggingface_hub.utils.logging as of_hub
+    import transformers.utils.logging as of_transformers
+    from diffusers.utils import logging as of_diffusers
+
+    modules: list[Any] = [of_diffusers, of_transformers, of_hub]
+    before = [module.get_verbosity() for module in modules]
+    for module in modules:
+        module.set_verbosity_error()
+    of_diffusers.disable_progress_bar()
+    of_transformers.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"peft\.")  # several adapters in one model is what we mean
+            yield
+    finally:
+        for module, level in zip(modules, before, strict=True):
+            module.set_verbosity(level)
+        of_diffusers.enable_progress_bar()
+        of_transformers.enable_progress_bar()

@@ -1,0 +1,129 @@
+"""Checkpoint folders: checkpoint-N/ holds weights, optimizer state, the generator's state and the losses so far.
+
+Knows files only, all of them safetensors and JSON. Does not know which trainer writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from prompts.errors import InputError, PalateError
+
+_NAME = re.compile(r"^checkpoint-(\d+)$")
+
+
+@dataclass
+class Checkpoint:
+    """A moment of training. `step`: steps done; `about`: what identifies the job; `history`: losses of each step."""
+
+    step: int
+    about: dict[str, Any]
+    history: list[dict[str, float]]
+    tensors: dict[str, Tensor]
+
+
+def pack(
+    weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """One flat dict of everything that must come back bit for bit."""
+    packed = {f"weight.{name}": value.detach() for name, value in weights.items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        packed |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+    packed["generator"] = generator.get_state()
+    return {key: value.contiguous().cpu() for key, value in packed.items()}
+
+
+def unpack(
+    tensors: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> None:
+    """Put what `pack` took back into weights, optimizer and generator, in place."""
+    with torch.no_grad():
+        for name, value in weights.items():
+            value.copy_(tensors[f"weight.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, field = key.split(".", 2)
+            state.setdefault(int(index), {})[field] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    generator.set_state(tensors["generator"])
+
+
+def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write checkpoint-N in one move and drop all but the `keep` newest. An existing checkpoint-N is left as it is."""
+    folder = out / f"checkpoint-{checkpoint.step}"
+    if not folder.exists():
+        part = out / f".checkpoint-{checkpoint.step}.{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        save_file(checkpoint.tensors, part / "training.safetensors")
+        about = {"step": checkpoint.step, "about": checkpoint.about, "history": checkpoint.history}
+        (part / "training.json").write_text(json.dumps(about))
+        _sync(part)
+        os.rename(part, folder)
+    for old in _folders(out)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def latest(out: Path) -> Checkpoint | None:
+    """The newest checkpoint in `out`, None when there is none. Raises PalateError when it is damaged."""
+    folders = _folders(out)
+    if not folders:
+        return None
+    try:
+        about = json.loads((folders[-1] / "training.json").read_text())
+        tensors = load_file(folders[-1] / "training.safetensors")
+        return Checkpoint(about["step"], about["about"], about["history"], tensors)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise PalateError(
+            f"checkpoint {str(folders[-1])!r} is damaged ({error}): delete it to use the one before"
+        ) from error
+
+
+def same_job(out: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises InputError naming the first setting in which the job found in `out` differs from the one asked for."""
+    flat = [{**about, **about["config"]} for about in (then, now)]
+    for key in sorted(set(flat[0]) | set(flat[1])):
+        if key != "config" and flat[0].get(key) != flat[1].get(key):
+            raise InputError(
+                f"{str(out)!r} holds another job: its {key} was {flat[0].get(key)!r:.200}, now "
+                f"{flat[1].get(key)!r:.200}: "
+                "use the same settings to continue it, or another folder"
+            )
+
+
+def fingerprint(examples: Sequence[tuple[Image.Image, str]], weights: Sequence[float] | None) -> str:
+    """A hash over the pixels, prompts and weights of a dataset."""
+    digest = hashlib.sha256(json.dumps([list(weights or []), [prompt for _, prompt in examples]]).encode())
+    for image, _ in examples:
+        digest.update(f"{image.mode}{image.size}".encode() + image.tobytes())
+    return digest.hexdigest()
+
+
+def _folders(out: Path) -> list[Path]:
+    found = [(int(match[1]), path) for path in out.glob("checkpoint-*") if (match := _NAME.match(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def _sync(folder: Path) -> None:
+    for file in folder.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())

@@ -1,0 +1,139 @@
+"""Save a trained LoRA as others load it: a diffusers file, a kohya file, adapter.json and a model card.
+
+Knows the two layouts and proves both by loading them back. Does not know how the adapter was trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from prompts.errors import PalateError
+from trainers.adapter_file import DIFFUSERS_FILE, Adapter, sha256, write_atomically
+from trainers.attach import lora_layers, quiet, remove
+from trainers.base_model import BaseModel
+
+_CHECKED = "checked_adapter"
+
+
+def save_adapter(
+    out: Path, model: BaseModel, trained: str, *, about: dict[str, Any], history: list[dict[str, float]], name: str
+) -> Adapter:
+    """Write the adapter called `trained` inside `model` into `out`, read both files back, then add the card.
+
+    `about`: the job (kind, base_model, config, ...); `history`: its losses, step by step. Raises PalateError when a
+    file does not load back as what was trained."""
+    from peft import get_peft_model_state_dict
+
+    config, part, kohya = about["config"], out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
+    alpha = float(config["alpha"] or config["rank"])
+    state = get_peft_model_state_dict(model.denoiser, adapter_name=trained)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    file = write_diffusers(part, model.pipe, state, alpha / config["rank"])
+    write_kohya(part / kohya, state, rank=config["rank"], alpha=alpha, base_model=model.name)
+    checked = _smoke_load(model, trained, file, part / kohya, state, alpha)
+    (part / "losses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
+    adapter = Adapter(out, sha256(file), about["kind"], config, _last(history))
+    for made in part.iterdir():
+        os.replace(made, out / made.name)
+    part.rmdir()
+    write_card(out, adapter, name=name, job=about, kohya=kohya, kohya_check=checked)
+    return adapter
+
+
+def write_diffusers(folder: Path, pipe: Any, state: Mapping[str, Tensor], scale: float) -> Path:
+    """Write `state` (PEFT names) so that `pipe.load_lora_weights(folder)` works. `scale` = alpha / rank is folded into
+    the up weights, because most readers of this layout know no alpha."""
+    folded = {key: (value * scale if ".lora_B." in key else value).contiguous().cpu() for key, value in state.items()}
+    pipe.save_lora_weights(folder, unet_lora_layers=folded, safe_serialization=True)
+    return folder / DIFFUSERS_FILE
+
+
+def kohya_names(state: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
+    """`state` (PEFT names) under kohya's: lora_unet_<module with _>.lora_down/lora_up.weight and one alpha each."""
+    named: dict[str, Tensor] = {}
+    for key, value in state.items():
+        module, side = key.removesuffix(".weight").rsplit(".", 1)
+        prefix = "lora_unet_" + module.replace(".", "_")
+        named[f"{prefix}.{'lora_down' if side == 'lora_A' else 'lora_up'}.weight"] = value.contiguous().cpu()
+        named[f"{prefix}.alpha"] = torch.tensor(float(alpha))
+    return named
+
+
+def write_kohya(file: Path, state: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> Path:
+    """Write `state` (PEFT names) for ComfyUI, A1111 and sd-scripts."""
+    about = {"ss_network_module": "networks.lora", "ss_network_dim": str(rank), "ss_network_alpha": str(alpha)}
+    save_file(kohya_names(state, alpha), file, metadata={**about, "ss_sd_model_name": base_model, "format": "pt"})
+    return file
+
+
+def write_card(
+    folder: Path, adapter: Adapter, *, name: str, job: Mapping[str, Any], kohya: str, kohya_check: str
+) -> None:
+    """adapter.json (everything) and README.md (for people): written last, so that their presence means complete."""
+    base_model = job["base_model"]
+    about = {key: value for key, value in asdict(adapter).items() if key != "path"}
+    about |= {"name": name, "base_model": base_model, "job": dict(job)}
+    about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed")}
+    about |= {"files": [DIFFUSERS_FILE, kohya], "kohya_check": kohya_check}
+    rows = [f"| {key} | {value} |" for key, value in adapter.config.items()]
+    losses = ", ".join(f"{key} {value:.4g}" for key, value in adapter.metrics.items())
+    (folder / "README.md").write_text(
+        f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, lora, {adapter.kind}]\n---\n"
+        f"# {name}\n\nA LoRA for `{base_model}`, trained with {adapter.kind} by Palate.\n\n"
+        f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
+        f"ComfyUI, A1111 and sd-scripts read `{kohya}`.\nLast steps: {losses}.\nsha256 of the diffusers file: "
+        f"`{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+    )
+    write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
+
+
+def _smoke_load(model: BaseModel, trained: str, file: Path, kohya: Path, state: dict[str, Tensor], alpha: float) -> str:
+    """Load both files back and compare them, layer by layer, with what was trained. "loaded", or "names" when diffusers
+    cannot read kohya's names for this UNet and only names and values were compared. Raises PalateError."""
+    _compare(model, trained, file)
+    try:
+        _compare(model, trained, kohya)
+    except (ValueError, KeyError, AttributeError, IndexError) as error:
+        written, wanted = load_file(kohya), kohya_names(state, alpha)
+        if written.keys() != wanted.keys() or not all(torch.equal(written[key], wanted[key]) for key in wanted):
+            raise PalateError(f"{kohya.name} does not hold what was trained: the disk may be failing") from error
+        return "names"
+    return "loaded"
+
+
+def _compare(model: BaseModel, trained: str, file: Path) -> None:
+    try:
+        with quiet():
+            model.pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=_CHECKED)
+        for layer in lora_layers(model):
+            if (trained in layer.lora_A) != (_CHECKED in layer.lora_A):
+                raise PalateError(f"{file.name} misses a layer that was trained: this is a bug, please report it")
+            if trained in layer.lora_A and not torch.allclose(
+                _change(layer, trained), _change(layer, _CHECKED), rtol=0.02, atol=1e-6
+            ):
+                raise PalateError(f"{file.name} loads back as other weights: this is a bug, please report it")
+    finally:
+        remove(model, _CHECKED)
+
+
+def _change(layer: Any, name: str) -> Tensor:
+    """What the adapter adds to its layer's weight."""
+    change = layer.lora_B[name].weight.flatten(1) @ layer.lora_A[name].weight.flatten(1)
+    return layer.scaling[name] * change.detach().float()
+
+
+def _last(history: list[dict[str, float]]) -> dict[str, float]:
+    """Each loss, averaged over the last ten steps."""
+    rows = history[-10:]
+    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[-1] if key != "step"}
