@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -172,8 +173,15 @@ class Llm:
         import openai
 
         if self._made is None:
-            self._made = openai.OpenAI(base_url=self.base_url, api_key=self._key, timeout=self._timeout, max_retries=0)
+            # A proxy named in the environment is for the world, not for a server on this machine.
+            direct = openai.DefaultHttpxClient(trust_env=False) if self._is_local() else None
+            self._made = openai.OpenAI(
+                base_url=self.base_url, api_key=self._key, timeout=self._timeout, max_retries=0, http_client=direct
+            )
         return self._made
+
+    def _is_local(self) -> bool:
+        return urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost", "::1")
 
     def _gave_up(self, failure: _Failure, attempts: int) -> LlmError:
         tried = "once" if attempts == 1 else f"{attempts} times"

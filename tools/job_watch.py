@@ -100,6 +100,7 @@ def _start(folder: Path, threads: int | None, log: Any) -> subprocess.Popen[byte
     env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
     command = [sys.executable, "-m", "tools.job", str((folder / "job.json").resolve())]
     env["PALATE_PARENT"] = str(os.getpid())
+    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other when the language model works too
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 

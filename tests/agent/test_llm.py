@@ -12,9 +12,9 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agent.llm import InvalidPlan, Llm, LlmCallRecord, ToolCall
-from tools.records import LlmCall
 from agent.schema import Tool
 from prompts.errors import LlmError
+from tools.records import LlmCall
 
 
 class Paint(BaseModel):
@@ -258,3 +258,12 @@ def test_the_key_comes_from_the_environment(server: Scripted, monkeypatch: pytes
     monkeypatch.setenv("PALATE_LLM_KEY", "first")
     ask(server, said("hello"))[0].chat(ASKED)
     assert server.keys == ["Bearer second", "Bearer first"]
+
+
+def test_a_local_server_is_not_asked_through_a_proxy(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    llm, _ = ask(server, said("hello"), attempts=1)
+    assert llm.chat(ASKED) == "hello"

@@ -4,10 +4,10 @@ import pytest
 from pydantic import BaseModel
 
 from agent.llm import InvalidPlan, LlmCallRecord, ToolCall
-from tools.records import LlmCall
 from agent.schema import Tool
 from agent.scripted_llm import ScriptedLlm
 from prompts.errors import ReplayError
+from tools.records import LlmCall
 
 
 class Note(BaseModel):

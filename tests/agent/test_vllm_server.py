@@ -33,14 +33,23 @@ ENDS = "print('(EngineCore pid=7) ERROR 11-21 02:26:37 [core.py:9] ValueError: n
 HANGS = "import time; print('INFO 11-21 02:26:37 [a.py:1] loading', flush=True); time.sleep(600)"
 # Somebody who starts a server and is then killed.
 OWNER = """
-import os, sys, time
+import importlib.util, sys, time
 from pathlib import Path
-from tests_stand_in import StandIn
-server = StandIn(Path(sys.argv[1]), ANSWERS, folder=Path(sys.argv[2]))
+spec = importlib.util.spec_from_file_location("stand_in", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+server = module.StandIn(module.ANSWERS, Path(sys.argv[2]))
+server.start()
+print(server._process.pid, module.child_of(server), flush=True)
+time.sleep(600)
 """
 
 
-r().__init__(model, folder=model / "log", device="cpu", **options)
+class StandIn(VllmServer):
+    """Runs a small program where vLLM would run."""
+
+    def __init__(self, program: str, model: Path, **options: Any) -> None:
+        super().__init__(model, folder=model / "log", device="cpu", **options)
         self.program = program
 
     def command(self) -> list[str]:
@@ -94,7 +103,9 @@ def test_a_model_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_a_child_that_ends_at_once_reports_its_log(model: Path) -> None:
     server = StandIn(ENDS, model)
-    with pytest.raises(LlmError, match=r"status 3\): ValueError: no such layer \(all of it: .*vllm\.log.*palate doctor"):
+    with pytest.raises(
+        LlmError, match=r"status 3\): ValueError: no such layer \(all of it: .*vllm\.log.*palate doctor"
+    ):
         server.start()
 
 
@@ -136,19 +147,6 @@ def test_nothing_outlives_an_owner_that_is_killed(model: Path) -> None:
     owner.wait()
     owner.stdout.close()
     assert all(gone(pid) for pid in pids)
-
-
-_OWNER = """
-import importlib.util, sys, time
-from pathlib import Path
-spec = importlib.util.spec_from_file_location("stand_in", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-server = module.StandIn(module.ANSWERS, Path(sys.argv[2]))
-server.start()
-print(server._process.pid, module.child_of(server), flush=True)
-time.sleep(600)
-"""
 
 
 def test_the_command_is_local_small_and_keeps_to_the_folder(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

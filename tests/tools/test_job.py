@@ -53,7 +53,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(what: Any, seconds: float = 120.0) -> None:
+def wait_for(what: Any, seconds: float = 300.0) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "waited in vain"
@@ -80,9 +80,12 @@ def test_a_killed_job_is_reported_and_continues_when_run_again(dpo: dict[str, An
 def test_a_job_stops_with_a_checkpoint_when_its_parent_dies(dpo: dict[str, Any], tmp_path: Path) -> None:
     folder = tmp_path / "job"
     dpo["config"]["steps"] = 5000
-    code = "import json, sys; from tools.job_watch import run_job; run_job(json.loads(sys.argv[1]), sys.argv[2])"
-    parent = subprocess.Popen([sys.executable, "-c", code, json.dumps(dpo), str(folder)], cwd=ROOT)
+    code = "import json, sys; from tools import job_watch as w; w.run_job(json.load(sys.stdin), sys.argv[1], threads=1)"
+    parent = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, text=True)
+    assert parent.stdin is not None
     try:
+        parent.stdin.write(json.dumps(dpo))
+        parent.stdin.close()
         wait_for(lambda: read_state(folder)["step"] >= 3)
         pid = read_state(folder)["pid"]
     finally:

@@ -1,0 +1,77 @@
+"""The language model of a run: an existing server, or a vLLM of our own that is started, watched, restarted and stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.answers import InvalidPlan, ToolCall
+from agent.config import Config, bundled
+from agent.llm import Llm
+from agent.vllm_server import VllmServer
+from prompts.errors import LlmError
+
+
+@dataclass
+class OwnLlm:
+    """A client of our own server, which is started again when it died: a planner should survive its server."""
+
+    llm: Llm
+    server: VllmServer
+    on_restart: Callable[[str], None]
+
+    def choose_tool(self, messages: Sequence[Any], tools: Sequence[Any], **sampling: Any) -> ToolCall:
+        """As `Llm.choose_tool`."""
+        return self._alive(lambda: self.llm.choose_tool(messages, tools, **sampling))
+
+    def write(self, messages: Sequence[Any], schema: type[Any], **sampling: Any) -> Any:
+        """As `Llm.write`."""
+        return self._alive(lambda: self.llm.write(messages, schema, **sampling))
+
+    def chat(self, messages: Sequence[Any], **sampling: Any) -> str:
+        """As `Llm.chat`."""
+        return str(self._alive(lambda: self.llm.chat(messages, **sampling)))
+
+    def _alive(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except InvalidPlan:
+            raise
+        except LlmError as error:
+            if self.server.alive():
+                raise
+            self.on_restart(f"the vLLM server is gone ({error}); starting it again")
+            self.server.restart()
+            self.llm.base_url = self.server.base_url
+            return ask()
+
+
+@contextmanager
+def open_llm(
+    config: Config,
+    home: Path,
+    *,
+    on_call: Callable[[Any], None],
+    on_wait: Callable[[float, str], None] | None = None,
+    on_restart: Callable[[str], None] = print,
+) -> Iterator[Any]:
+    """The client that the config asks for; None with the rule planner. Raises InputError, LlmError."""
+    if config.planner == "rules":
+        yield None
+    elif config.llm.url:
+        yield make_client(config, config.llm.url, config.llm.model, on_call, tight=False)
+    else:
+        device = "cuda" if shutil.which("nvidia-smi") else "cpu"
+        server = VllmServer(bundled(config.llm.model), folder=home / "vllm", device=device, max_model_len=config.llm.context, on_wait=on_wait)
+        with server:
+            yield OwnLlm(make_client(config, server.base_url, server.model, on_call, tight=True), server, on_restart)
+
+
+def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], None], *, tight: bool) -> Llm:
+    """The plain client."""
+    llm = config.llm
+    return Llm(url, model, attempts=llm.attempts, timeout=llm.timeout, temperature=llm.temperature, seed=config.seed, on_call=on_call, tight=tight)

@@ -1,0 +1,290 @@
+"""The command line: palate demo | chat | run | resume | logs | replay | serve | doctor.
+
+It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
+them, so that `--help` and `logs` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prompts.errors import InputError, PalateError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+
+DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it did what was asked, 1 for an error that has been explained, 130 when stopped."""
+    chosen = make_parser().parse_args(arguments)
+    try:
+        return int(chosen.command(chosen) or 0)
+    except PalateError as error:
+        from agent.session import Stopped
+
+        print(f"palate: {error}", file=sys.stderr)
+        return 130 if isinstance(error, Stopped) else 1
+    except KeyboardInterrupt:
+        print("palate: stopped. Everything so far is stored; `palate resume` goes on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `palate logs | head`
+        return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Every command and flag."""
+    parser = argparse.ArgumentParser(prog="palate", description="Personalise a text-to-image model to one person's taste.")
+    parser.add_argument("--home", type=Path, default=Path(os.environ.get("PALATE_HOME", ".palate")), help="where runs and the database are kept")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _demo(commands.add_parser("demo", help="watch an agent learn a simulated person's taste, in minutes"))
+    _chat(commands.add_parser("chat", help="let the agent learn your taste"))
+    _run(commands.add_parser("run", help="run a config without a person"))
+    _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
+    _logs(commands.add_parser("logs", help="read what was logged"))
+    _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))
+    _serve(commands.add_parser("serve", help="serve a language model with vLLM until stopped"))
+    _doctor(commands.add_parser("doctor", help="check the installation, the models, the server and the database"))
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rater", type=int, help="seed of a simulated rater")
+    parser.add_argument("--planner", choices=["llm", "rules"], help="who decides")
+    parser.add_argument("--rounds", type=int, help="how many rounds")
+    parser.add_argument("--limit-images", type=int, help="at most this many images shown")
+    parser.add_argument("--seed", type=int, help="seed of the run")
+    parser.add_argument("--llm-url", help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY")
+    parser.add_argument("--llm-model", help="the model's name there, or a folder to serve")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    _common(parser)
+    parser.add_argument("--out", type=Path, help="also copy the run's folder and the database here")
+    parser.set_defaults(command=run_config, config=DEMO, json=False)
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, for example configs/demo.yaml")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
+    _common(parser)
+    parser.set_defaults(command=run_config)
+
+
+def _chat(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=DEMO.with_name("chat.yaml"), help="a YAML file")
+    parser.add_argument("--resume", metavar="RUN", help="go on with an earlier chat")
+    _common(parser)
+    parser.set_defaults(command=chat)
+
+
+def _resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="its id, or `last`")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=resume)
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="list|show|query|path")
+    listing = kinds.add_parser("list", help="every run")
+    showing = kinds.add_parser("show", help="one run, step by step")
+    showing.add_argument("run", metavar="RUN")
+    showing.add_argument("--step", type=int, help="everything of one step")
+    asking = kinds.add_parser("query", help="read-only SQL")
+    asking.add_argument("sql", metavar="SQL")
+    where = kinds.add_parser("path", help="where the database is")
+    for kind, command in ((listing, logs_list), (showing, logs_show), (asking, logs_query), (where, logs_path)):
+        kind.add_argument("--json", action="store_true")
+        kind.set_defaults(command=command)
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="its id, or `last`")
+    parser.add_argument("--mode", choices=["view", "verify"], default="view")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=replay)
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="bauhaus-lm", help="a bundled model or a folder")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.set_defaults(command=serve)
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--llm-url", help="also ask this server")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(command=doctor)
+
+
+def configured(chosen: argparse.Namespace) -> Config:
+    """The config file with the flags laid over it. Raises InputError."""
+    from agent.config import load_config, make_config
+
+    config = load_config(chosen.config, rater=chosen.rater, planner=chosen.planner, rounds=chosen.rounds, seed=chosen.seed)
+    values = config.model_dump(mode="json")
+    values["llm"] |= {name: value for name, value in (("url", chosen.llm_url), ("model", chosen.llm_model)) if value is not None}
+    if chosen.limit_images is not None:
+        values["limits"]["images"] = chosen.limit_images
+    return make_config(values)
+
+
+def run_config(chosen: argparse.Namespace) -> int:
+    """palate demo, palate run."""
+    from agent.session import new_run, open_store
+
+    config = configured(chosen)
+    if config.rater == "person":
+        raise InputError("This config wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED.")
+    with open_store(chosen.home) as store:
+        run_id = new_run(config, chosen.home, store)
+        return _carry_out(config, chosen, store, run_id)
+
+
+def resume(chosen: argparse.Namespace) -> int:
+    """palate resume."""
+    from agent.session import open_store, stored_config, unfinished
+
+    with open_store(chosen.home) as store:
+        run_id = named(store, chosen.run)
+        unfinished(store, run_id)
+        config = stored_config(store, run_id)
+        if config.rater == "person":
+            raise InputError(f"The run {run_id!r} is a chat: go on with `palate chat --resume {run_id}`.")
+        return _carry_out(config, chosen, store, run_id)
+
+
+def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: str) -> int:
+    from agent.progress import narrator
+    from agent.runner import carry_out
+
+    with narrator(store, run_id, quiet=chosen.json) as teller:
+        found = carry_out(config, chosen.home, store, run_id, teller)
+    if chosen.json:
+        print(json.dumps(found))
+    else:
+        from agent.progress import farewell
+
+        farewell(found)
+    if getattr(chosen, "out", None):
+        import shutil
+
+        shutil.copytree(chosen.home, chosen.out, dirs_exist_ok=True)
+    return 0
+
+
+def named(store: Any, run: str) -> str:
+    """A run's id; `last` is the newest. Raises InputError."""
+    if run != "last":
+        return str(store.run(run).id)
+    runs = store.runs()
+    if not runs:
+        raise InputError(f"There are no runs in {str(store.path)!r} yet: start one with `palate demo`.")
+    return str(runs[0].id)
+
+
+def chat(chosen: argparse.Namespace) -> int:
+    """palate chat."""
+    from agent.chat import converse
+    from agent.session import new_run, open_store, stored_config
+
+    with open_store(chosen.home) as store:
+        if chosen.resume:
+            run_id = named(store, chosen.resume)
+            config = stored_config(store, run_id)
+        else:
+            config = configured(chosen)
+            run_id = new_run(config, chosen.home, store)
+        return converse(config, chosen.home, store, run_id)
+
+
+def logs_list(chosen: argparse.Namespace) -> int:
+    """palate logs list."""
+    from agent.logs import list_runs
+    from agent.session import open_store
+
+    with open_store(chosen.home) as store:
+        list_runs(store, as_json=chosen.json)
+    return 0
+
+
+def logs_show(chosen: argparse.Namespace) -> int:
+    """palate logs show."""
+    from agent.logs import show_run
+    from agent.session import open_store
+
+    with open_store(chosen.home) as store:
+        show_run(store, named(store, chosen.run), step=chosen.step, as_json=chosen.json)
+    return 0
+
+
+def logs_query(chosen: argparse.Namespace) -> int:
+    """palate logs query."""
+    from agent.logs import show_query
+    from agent.session import open_store
+
+    with open_store(chosen.home) as store:
+        show_query(store, chosen.sql, as_json=chosen.json)
+    return 0
+
+
+def logs_path(chosen: argparse.Namespace) -> int:
+    """palate logs path."""
+    path = str((chosen.home / "palate.sqlite").resolve())
+    print(json.dumps({"path": path}) if chosen.json else path)
+    return 0
+
+
+def replay(chosen: argparse.Namespace) -> int:
+    """palate replay."""
+    from agent.session import open_store
+
+    with open_store(chosen.home) as store:
+        run_id = named(store, chosen.run)
+        if chosen.mode == "view":
+            from agent.logs import view_run
+
+            view_run(store, run_id, as_json=chosen.json)
+            return 0
+        return _verify(store, run_id, chosen)
+
+
+def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
+    from agent.progress import narrator
+    from agent.replay import verify
+
+    with narrator(store, run_id, quiet=chosen.json) as teller:
+        verdict = verify(store, chosen.home, run_id, on_step=teller.on_step)
+    if chosen.json:
+        print(json.dumps({"same": verdict.same, **verdict.__dict__}))
+    else:
+        print(f"{'The same' if verdict.same else 'NOT the same'}: {verdict.steps} steps, {verdict.images} images by hash, {verdict.scores} scores.")
+        print("\n".join(verdict.differences))
+    return 0 if verdict.same else 1
+
+
+def serve(chosen: argparse.Namespace) -> int:
+    """palate serve."""
+    from agent.brain import serve_until_stopped
+
+    serve_until_stopped(chosen.model, chosen.port, chosen.home)
+    return 0
+
+
+def doctor(chosen: argparse.Namespace) -> int:
+    """palate doctor."""
+    from agent.doctor import examine, show_checks
+
+    return show_checks(examine(chosen.home, chosen.llm_url), as_json=chosen.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

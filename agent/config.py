@@ -1,0 +1,133 @@
+"""A run's config: one YAML file, every key known. Below this file there are flat values only.
+
+Unknown keys are errors that name the nearest known key; the resolved config is stored with the run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from prompts.errors import InputError
+
+MODELS = Path(__file__).parents[1] / "models"
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+class Section(BaseModel):
+    """A part of the config: no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LlmSection(Section):
+    """Who plans in words."""
+
+    model: str = Field("bauhaus-lm", description="a bundled model, a model folder, or the name a server knows it by")
+    url: str | None = Field(None, description="an OpenAI-compatible server to use instead of starting vLLM")
+    temperature: float = Field(0.6, ge=0, le=2, description="0 repeats itself; higher is more varied")
+    timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one answer")
+    attempts: int = Field(4, ge=1, le=10, description="tries for one answer")
+    context: int = Field(2048, ge=512, le=131_072, description="tokens of context the local server allows")
+
+
+class FinetuneSection(Section):
+    """How adapters are trained."""
+
+    method: Literal["dpo", "dreambooth"] = Field("dpo", description="what the routine proposes")
+    steps: int = Field(60, ge=1, le=2000, description="training steps")
+    pool_prompts: int = Field(12, ge=1, le=24, description="loose prompts that get a pool of images each")
+    pool_size: int = Field(6, ge=2, le=20, description="images a pool (N of HG-DPO)")
+    settings: dict[str, Any] = Field({}, description="anything of DpoConfig or DreamBoothConfig, over the defaults")
+
+
+class Limits(Section):
+    """Budgets, enforced outside the language model."""
+
+    images: int = Field(200, ge=1, le=100_000, description="images shown in rounds")
+    trainings: int = Field(1, ge=0, le=100, description="training jobs")
+    ratings: int = Field(1000, ge=0, le=1_000_000, description="ratings asked of the person")
+    llm_tokens: int = Field(1_000_000, ge=0, description="tokens in and out")
+    training_seconds: float = Field(3600.0, gt=0, description="seconds for one training job")
+    steps: int = Field(300, ge=1, le=100_000, description="tool calls")
+
+
+class Config(Section):
+    """Everything a run needs to know."""
+
+    name: str = Field("run", max_length=80)
+    brief: str = Field("", max_length=500, description="what the person wants, in words")
+    wishes: tuple[str, ...] = Field((), max_length=12, description="vocabulary words with + or - in front")
+    model: str = Field("bauhaus", description="a bundled model, a diffusers folder, or a hub id")
+    clip: str = Field("bauhaus-clip", description="a bundled model or an open_clip folder")
+    pickscore: str = Field("bauhaus-pickscore", description="a bundled model, a folder, or a hub id")
+    vocabulary: str = Field("bauhaus", description="a bundled vocabulary or a YAML file")
+    planner: Literal["llm", "rules"] = Field("llm", description="who decides")
+    rater: Annotated[int, Field(ge=0)] | Literal["person"] = Field("person", description="a simulated rater's seed, or a person")
+    rounds: int = Field(4, ge=1, le=100)
+    images_per_round: int = Field(8, ge=1, le=8)
+    seed: int = Field(0, ge=0, lt=2**31)
+    steps: int = Field(20, ge=1, le=200, description="sampling steps")
+    guidance_scale: float = Field(3.0, ge=0, le=30)
+    size: int | None = Field(None, ge=8, le=2048, multiple_of=8, description="pixels a side; none: the model's own")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+    llm: LlmSection = LlmSection()
+    finetune: FinetuneSection = FinetuneSection()
+    evaluate_prompts: int = Field(16, ge=4, le=32)
+    limits: Limits = Limits()
+
+    @field_validator("wishes")
+    @classmethod
+    def _signed(cls, wishes: tuple[str, ...]) -> tuple[str, ...]:
+        for wish in wishes:
+            if wish[:1] not in "+-" or len(wish) < 2:
+                raise ValueError(f"{wish!r} must be a vocabulary word with + or - in front")
+        return wishes
+
+
+def bundled(name: str) -> str:
+    """The folder of a bundled model, or the name as it is."""
+    return str(MODELS / name) if (MODELS / name).is_dir() and "/" not in name else name
+
+
+def load_config(path: str | Path, **changes: Any) -> Config:
+    """Read a YAML file and lay `changes` (None: unchanged) over it. Raises InputError for anything wrong."""
+    file = Path(path)
+    if not file.is_file() and (CONFIGS / f"{path}.yaml").is_file():
+        file = CONFIGS / f"{path}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(f"configs/{p.name}" for p in CONFIGS.glob("*.yaml")))
+        raise InputError(f"There is no config {str(path)!r}: give the path of a YAML file, for example one of {known}.")
+    try:
+        values = yaml.safe_load(file.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"The config {str(file)!r} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"The config {str(file)!r} holds a {type(values).__name__}: it must hold keys and values.")
+    return make_config(values | {key: value for key, value in changes.items() if value is not None})
+
+
+def make_config(values: dict[str, Any]) -> Config:
+    """Validate plain values. Raises InputError naming each wrong key or value."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise InputError("The config is wrong: " + "; ".join(_said(one) for one in error.errors())) from error
+
+
+def _said(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{where} = {error['input']!r}: {error['msg']}"
+    near = difflib.get_close_matches(str(error["loc"][-1]), _keys(Config, error["loc"][:-1]), 1, 0.3)
+    return f"unknown key {where!r}" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(_keys(Config, error['loc'][:-1]))}")
+
+
+def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        model = model.model_fields[part].annotation  # type: ignore[assignment]
+    return list(model.model_fields)

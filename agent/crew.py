@@ -1,0 +1,45 @@
+"""What a run works with: its config, store, models, language model, and whom it tells. Made once, passed to the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.config import Config, bundled
+from agent.store import Store
+from prompts.vocabulary import Vocabulary, load_vocabulary
+from tools.context import Settings, Studio, nothing
+from tools.records import AdapterRow, StepRecord
+
+
+@dataclass
+class Crew:
+    """The helpers of one run. `calls` collects what the language model's client reports (its `on_call`)."""
+
+    config: Config
+    home: Path
+    store: Store
+    llm: Any = None  # an agent.llm.Llm, a ScriptedLlm, or None with the rule planner
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    on_step: Callable[[StepRecord], None] = nothing
+    on_progress: Callable[[str, int, int], None] = nothing
+    recorded_jobs: dict[int, AdapterRow] = field(default_factory=dict)
+    tokens: int = 0
+    store_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.settings = make_settings(self.config)
+        self.studio = Studio(self.settings)
+        self.vocabulary: Vocabulary = load_vocabulary(self.config.vocabulary)
+
+
+def make_settings(config: Config) -> Settings:
+    """The flat values that tools need."""
+    return Settings(
+        model=bundled(config.model), clip=bundled(config.clip), pickscore=bundled(config.pickscore), seed=config.seed, steps=config.steps,
+        guidance_scale=config.guidance_scale, size=config.size, images_per_round=config.images_per_round,
+        pool_prompts=config.finetune.pool_prompts, pool_size=config.finetune.pool_size, finetune=config.finetune.settings,
+        device=config.device, job_timeout=config.limits.training_seconds,
+    )  # fmt: skip

@@ -1,0 +1,187 @@
+"""One round, one direction:  recall -> plan -> act -> record -> (ask | recall | END).
+
+recall  reads the facts from the store; plan chooses one tool; act runs it; record writes the step, and alone writes;
+ask     is LangGraph's interrupt: chat and simulated raters answer it alike.
+
+State holds ids, numbers and short texts, never pixels. LangGraph's checkpoints resume execution; the trajectory is the record.
+Every node may run twice after a crash, and none may count twice: tools are seeded by step, and `add_step` keeps the first.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import interrupt
+from pydantic import ValidationError
+
+from agent.crew import Crew
+from agent.planners import Plan, plan_by_llm, plan_by_rules
+from agent.trail import StoreTrail, read_facts
+from prompts.errors import ToolError
+from prompts.facts import Facts
+from prompts.messages import Message, plan_messages
+from tools.catalogue import TOOLS
+from tools.context import Context, Outcome
+from tools.records import LlmCall, StepRecord, now
+
+PATIENCE = 3  # misses in a row before the rules take over for a round
+AGAIN = frozenset({"generate_images", "select_anchors"})  # may be called more than once between two paintings
+
+
+class State(TypedDict, total=False):
+    """What a checkpoint holds."""
+
+    run_id: str
+    step: int
+    round: int
+    messages: list[Message]
+    plan: dict[str, Any]
+    calls: list[dict[str, Any]]
+    record: dict[str, Any]
+    misses: int  # invalid, failing or repeated plans in a row
+    rules_until: int  # the rule planner decides up to and including this round
+    asked: dict[str, Any]
+    over: bool
+
+
+class Loop:
+    """The graph's nodes for one run. What they need comes in as `crew`."""
+
+    def __init__(self, crew: Crew, run_id: str) -> None:
+        self.crew, self.run_id = crew, run_id
+        self.trail = StoreTrail(crew.store, run_id)
+        self.folder = crew.home / "runs" / run_id
+
+    def facts(self) -> Facts:
+        """What is known now."""
+        return read_facts(self.trail, self.crew.config)
+
+    def recall(self, state: State) -> State:
+        """Build the planner's view. The step's number is fixed here: it is one more than the store's last."""
+        facts, steps = self.facts(), self.trail.steps()
+        number = steps[-1].step + 1 if steps else 1
+        return {"step": number, "round": facts.round, "messages": plan_messages(facts, self.crew.vocabulary), "calls": []}
+
+    def plan(self, state: State) -> State:
+        """Choose one tool call: the language model, or the rules when they were chosen or have to help out."""
+        config, seed = self.crew.config, self.crew.config.seed * 100_003 + state["step"]
+        by_rules = self.crew.llm is None or state["round"] <= state.get("rules_until", -1)
+        if by_rules:
+            return {"plan": asdict(plan_by_rules(self.facts(), self.crew.vocabulary, seed=seed)), "calls": []}
+        assert self.crew.llm is not None and config.planner == "llm"
+        self.crew.calls.clear()
+        plan = plan_by_llm(self.crew.llm, state["messages"], seed=seed)
+        return {"plan": asdict(plan), "calls": list(self.crew.calls)}
+
+    def act(self, state: State) -> State:
+        """Validate the arguments and run the tool. An error that the planner can mend becomes the step's error."""
+        plan, started, began = Plan(**state["plan"]), now(), time.perf_counter()
+        context = self._context(state)
+        self.crew.calls.clear()
+        outcome, error = self._attempt(plan, context)
+        calls = [*state["calls"], *self.crew.calls]
+        record = StepRecord(
+            run_id=self.run_id, step=state["step"], round=state["round"] + (plan.tool == "generate_images" and error is None),
+            node="act", tool=plan.tool, args=plan.args, result=outcome.result, error=error, planner=plan.planner, started=started,
+            seconds=time.perf_counter() - began + sum(call["seconds"] for call in state["calls"]),
+            seconds_by_part=context.seconds | {"llm": sum(call["seconds"] for call in calls)} if calls else context.seconds,
+            images=outcome.images, scores=outcome.scores, pairs=outcome.pairs, preferences=outcome.preferences, adapters=outcome.adapters,
+            llm_calls=tuple(_call(call, number, plan) for number, call in enumerate(calls)),
+        )  # fmt: skip
+        return {"record": record.model_dump(mode="json"), "calls": []}
+
+    def record(self, state: State) -> State:
+        """Write the step and all that came with it, in one transaction; then decide who plans next and what follows."""
+        record = StepRecord.model_validate(state["record"])
+        repeats = self._repeats(record)
+        began = time.perf_counter()
+        fresh = self.crew.store.add_step(self.run_id, record)
+        self.crew.store_seconds += time.perf_counter() - began
+        if fresh:
+            self.crew.on_step(record)
+        else:
+            repeats = False  # written before a crash: it only seems to repeat itself
+        missed = record.error is not None or repeats
+        misses = state.get("misses", 0) + 1 if missed else 0
+        change: State = {"misses": misses, "record": {}, "over": self._over(record)}
+        if record.tool == "ask_person" and record.error is None and isinstance(record.result, dict):
+            change["asked"] = dict(record.result) | {"step": record.step, "round": record.round}
+        if misses >= PATIENCE:
+            change |= {"misses": 0, "rules_until": max(1, record.round)}
+        return change
+
+    def ask(self, state: State) -> State:
+        """Wait for the person. Whoever answers has stored the ratings already; storing them again changes nothing."""
+        answer = interrupt(state["asked"])
+        ratings = [(str(image), float(value)) for image, value in answer.get("ratings", [])]
+        self.crew.store.add_ratings(self.run_id, state["asked"]["step"], ratings, str(answer["rater"]))
+        return {"asked": {}}
+
+    def next_after_record(self, state: State) -> str:
+        """ask after a question, END when the run is over, recall otherwise."""
+        return "ask" if state.get("asked") else (END if state.get("over") else "recall")
+
+    def _attempt(self, plan: Plan, context: Context) -> tuple[Outcome, str | None]:
+        if plan.problem is not None or plan.tool is None:
+            return Outcome({}), plan.problem or "no tool was chosen"
+        try:
+            tool = TOOLS[plan.tool]
+            self._check_budget(plan.tool)
+            return tool.run(tool.arguments.model_validate(plan.args), context), None
+        except KeyError:
+            return Outcome({}), f"There is no tool {plan.tool!r}: use one of {', '.join(TOOLS)}."
+        except ValidationError as error:
+            return Outcome({}), f"{plan.tool}: " + "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+        except ToolError as error:
+            return Outcome({}), str(error)
+
+    def _check_budget(self, tool: str) -> None:
+        """Budgets hold whatever the planner thinks. Raises ToolError naming the one that is used up."""
+        facts, limits = self.facts(), self.crew.config.limits
+        if tool == "generate_images" and facts.round >= facts.rounds:
+            raise ToolError(f"All {facts.rounds} rounds are painted: call finetune, evaluate_adapter or finish.")
+        if tool == "finetune" and facts.trainings_left < 1:
+            raise ToolError(f"The budget of {limits.trainings} trainings is used up: call finish.")
+        if tool == "ask_person" and len(self.trail.ratings()) >= limits.ratings:
+            raise ToolError(f"The budget of {limits.ratings} ratings is used up: call finish.")
+
+    def _over(self, record: StepRecord) -> bool:
+        """finish, or a budget that ends the run."""
+        limits = self.crew.config.limits
+        tokens = sum(call.prompt_tokens + call.completion_tokens for call in record.llm_calls)
+        self.crew.tokens += tokens
+        return (record.tool == "finish" and record.error is None) or record.step >= limits.steps or self.crew.tokens > limits.llm_tokens
+
+    def _repeats(self, record: StepRecord) -> bool:
+        return record.tool not in AGAIN and record.tool in self.facts().done
+
+    def _context(self, state: State) -> Context:
+        crew = self.crew
+        return Context(
+            settings=crew.settings, studio=crew.studio, vocabulary=crew.vocabulary, trail=self.trail, folder=self.folder,
+            step=state["step"], round=state["round"], images_left=self.facts().images_left,
+            write=crew.llm.write if crew.llm is not None else None, recorded_job=lambda: crew.recorded_jobs.get(state["step"]),
+            on_progress=crew.on_progress, on_job=crew.store.save_job,
+        )  # fmt: skip
+
+
+def _call(call: dict[str, Any], number: int, plan: Plan) -> LlmCall:
+    repaired = "repaired" if plan.repaired and call["purpose"] == "plan" and call["problem"] is None else None
+    return LlmCall.model_validate({**call, "attempt": number, "problem": call["problem"] or repaired})
+
+
+def build_graph(loop: Loop, checkpointer: Any) -> Any:
+    """The compiled graph of one run. Node names are the methods' names."""
+    graph: Any = StateGraph(State)
+    for node in (loop.recall, loop.plan, loop.act, loop.record, loop.ask):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(START, "recall")
+    for before, after in (("recall", "plan"), ("plan", "act"), ("act", "record"), ("ask", "recall")):
+        graph.add_edge(before, after)
+    graph.add_conditional_edges("record", loop.next_after_record, ["ask", "recall", END])
+    return graph.compile(checkpointer=checkpointer)
+
+

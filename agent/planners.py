@@ -1,0 +1,69 @@
+"""Who chooses the next tool: the language model, or the rules that it has to beat. Both read the same facts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agent.answers import InvalidPlan, ToolCall
+from prompts.facts import Facts
+from prompts.messages import Message
+from prompts.routine import next_call, shared_out
+from prompts.vocabulary import Vocabulary
+from tools.catalogue import TOOLS
+
+
+class Chooser(Protocol):
+    """The part of a language model client that planning needs."""
+
+    def choose_tool(self, messages: Sequence[Message], tools: Sequence[Any], **sampling: Any) -> ToolCall: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One decision. `problem` says why the language model's answer was of no use; then there is no tool."""
+
+    planner: str
+    tool: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+    repaired: bool = False
+    problem: str | None = None
+
+
+def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int) -> Plan:
+    """Ask for exactly one tool call. Raises LlmError when the server does not answer."""
+    try:
+        call = llm.choose_tool(messages, list(TOOLS.values()), max_tokens=700, seed=seed)
+    except InvalidPlan as error:
+        return Plan("llm", problem=str(error))
+    return Plan("llm", call.name, call.args, call.repaired)
+
+
+def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int) -> Plan:
+    """The routine; where prompts are wanted, as many evolved ones as there are, the rest at random within the wishes."""
+    tool, args = next_call(facts)
+    if tool == "generate_images":
+        wanted = sum(shared_out(facts))
+        evolved = min(facts.evolved, wanted)
+        rng = random.Random(seed)
+        args = {"prompts": [vocabulary.phrase(wished_genome(facts, vocabulary, rng)) for _ in range(wanted - evolved)], "evolved": evolved}
+    return Plan("rules", tool, args)
+
+
+def wished_genome(facts: Facts, vocabulary: Vocabulary, rng: random.Random) -> dict[str, str]:
+    """A random genome without unwanted words, and with each loved word half of the time."""
+    unwanted = {wish[1:] for wish in facts.wishes if wish[0] == "-"}
+    loved = {wish[1:] for wish in facts.wishes if wish[0] == "+"}
+    genome = vocabulary.random(rng)
+    for gene, values in vocabulary.genes.items():
+        allowed = [value for value in values if value not in unwanted] or values
+        favoured = [value for value in allowed if value in loved]
+        if favoured and rng.random() < 0.5:
+            genome[gene] = rng.choice(favoured)
+        elif genome[gene] not in allowed:
+            genome[gene] = rng.choice(allowed)
+    return vocabulary.mend(genome, rng)
+
+

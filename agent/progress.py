@@ -1,0 +1,136 @@
+"""What a person sees while a run goes on: each decision with its reason in a line or two, and bars while they wait.
+
+Everything is printed through one rich console: standard output, or standard error where that is kept for JSON. Knows
+nothing of the graph; a `Narrator`'s methods fit its callbacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from agent.telling import clean, decision, facts, outcome, planner, reason
+from tools.records import StepRow
+
+PARTS = {
+    "paint": "painting", "pool": "painting the pool", "without": "painting without the adapter",
+    "with": "painting with the adapter", "anchors": "painting anchors", "train": "training", "score": "scoring",
+}  # fmt: skip
+SERVER = "waiting for the language model's server"
+SILENCE = 10.0  # seconds between two lines where no bar can be drawn
+
+
+class Narrator:
+    """A context manager; leaving it clears the bars.
+
+    `quiet`: standard error, and a single line a step. `ratings` gives image id to 0..10 when asked, to tell what a
+    person answered; `earlier` are the steps of a run that is taken up again.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        console: Console | None = None,
+        ratings: Callable[[], Mapping[str, float]] | None = None,
+        earlier: Sequence[StepRow] = (),
+    ) -> None:
+        self.quiet, self.console = quiet, console or Console(stderr=quiet)
+        self._ratings, self._steps, self._round = ratings or dict, list(earlier), earlier[-1].round if earlier else 0
+        self._bars = Progress(
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console, transient=True, disable=not self.console.is_terminal,
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+        self._spoke: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Clear the bars. Printing goes on working."""
+        for part in list(self._tasks):
+            self._finish(part)
+        self._bars.stop()
+
+    def on_step(self, step: StepRow) -> None:
+        """Tell a recorded step: who decided what and why, and what came of it."""
+        for part in [part for part in self._tasks if part != SERVER]:
+            self._finish(part)
+        self._tell_answer()
+        if step.round != self._round and not self.quiet:
+            self.console.rule(f"round {step.round}", align="left", style="dim")
+        why, came = reason(step, self._steps), outcome(step, self._ratings())
+        self._round = step.round
+        self._steps.append(step)
+        if self.quiet:
+            self.say(f"step {step.step} ({step.planner or step.node}): {decision(step)}; {came}")
+            return
+        self.say(f"{step.step:>3}  {planner(step)}: {decision(step)}" + (f" ({why})" if why else ""))
+        self.say(f"     {came}  [{step.seconds:.1f} s]", style="red" if step.error is not None else "dim")
+
+    def _tell_answer(self) -> None:
+        """What the person answered to the last step, now that the answer is there."""
+        if self._steps and self._steps[-1].tool == "ask_person" and self._steps[-1].error is None:
+            ratings = self._ratings()
+            if any(image in ratings for image in facts(self._steps[-1]).get("asked") or []):
+                self.say(f"     {outcome(self._steps[-1], ratings)}", style=None if self.quiet else "dim")
+
+    def progress(self, part: str, done: int, total: int) -> None:
+        """Move the bar of `part` to `done` of `total`; it goes away when full. A `total` of 0 is not known."""
+        label = PARTS.get(part, clean(part, 60))
+        if total and done >= total:
+            self._finish(part)
+        elif self.console.is_terminal:
+            self._move(part, label, done, total)
+        else:
+            self._now_and_then(part, f"{label}: {done}" + (f" of {total}" if total else ""))
+
+    def waiting(self, seconds: float, line: str) -> None:
+        """The model server is starting: `seconds` so far, and the last line of its log. Ends with `waited`."""
+        told = f"{SERVER} ({clean(line, 60)})" if line else SERVER
+        if self.console.is_terminal:
+            self._move(SERVER, told, int(seconds), 0)
+        else:
+            self._now_and_then(SERVER, f"{told}: {seconds:.0f} s")
+
+    def waited(self) -> None:
+        """The server answers."""
+        self._finish(SERVER)
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """A line above the bars, as it is: no markup, no terminal codes."""
+        indent = " " * (len(text) - len(text.lstrip()))
+        self.console.print(Text(indent + clean(text), style=style or ""), soft_wrap=self.quiet)
+
+    def _move(self, part: str, label: str, done: int, total: int) -> None:
+        if part not in self._tasks:
+            self._bars.start()
+            self._tasks[part] = self._bars.add_task(label, total=total or None)
+        self._bars.update(self._tasks[part], description=label, completed=done, total=total or None, refresh=True)
+
+    def _now_and_then(self, part: str, text: str) -> None:
+        """Where lines stay (a file, a pipe), one in a while will do."""
+        if time.monotonic() - self._spoke.get(part, -SILENCE) >= SILENCE:
+            self._spoke[part] = time.monotonic()
+            self.say(f"     {text}")
+
+    def _finish(self, part: str) -> None:
+        task = self._tasks.pop(part, None)
+        self._spoke.pop(part, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        if not self._tasks:
+            self._bars.stop()

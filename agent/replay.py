@@ -1,0 +1,137 @@
+"""Replay, mode *verify*: run the real code again, with every language model answer, rating and training taken from the record.
+
+Images must be the same by hash, and scores within a tolerance. A missing record fails; nothing is ever called live.
+Trainings are taken from the record too (their adapter's hash is checked): a verification needs no GPU and no server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.answers import InvalidPlan, read_call
+from agent.config import Config
+from agent.crew import Crew
+from agent.people import RecordedPerson
+from agent.scripted_llm import ScriptedLlm
+from agent.session import drive, stored_config
+from agent.store import Store
+from prompts.errors import ReplayError
+from tools.catalogue import TOOLS
+from tools.context import nothing
+from tools.records import AdapterRow, LlmCall
+
+TOLERANCE = 1e-4  # of a score, relative to its size
+
+
+@dataclass
+class Verdict:
+    """What a verification found; `differences` is empty when the run is reproduced."""
+
+    run_id: str
+    steps: int = 0
+    images: int = 0
+    scores: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def same(self) -> bool:
+        """Whether everything was reproduced."""
+        return not self.differences
+
+
+def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], None] = nothing) -> Verdict:
+    """Make the run again in a temporary folder and compare. Raises InputError, ReplayError (a record is missing)."""
+    config = stored_config(store, run_id)
+    with tempfile.TemporaryDirectory(prefix="palate-verify-") as folder:
+        again = Path(folder)
+        with Store(again / "palate.sqlite") as copy:
+            crew = _crew(store, home, run_id, config, copy, again, on_step)
+            new_id = copy.new_run(config.brief, config.model_dump(mode="json"), {}, config.seed)
+            _lend_adapters(store, home, run_id, again / "runs" / new_id)
+            people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id)})
+            drive(crew, new_id, people)
+            if crew.llm is not None and crew.llm.left:
+                raise ReplayError(f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record.")
+            return compare(store, run_id, copy, new_id)
+
+
+def _crew(store: Store, home: Path, run_id: str, config: Config, copy: Store, again: Path, on_step: Callable[[Any], None]) -> Crew:
+    crew = Crew(config, again, copy, on_step=on_step, recorded_jobs=_recorded_jobs(store, home, run_id))
+    if config.planner == "llm":
+        crew.llm = ScriptedLlm(recorded_answers(store.llm_calls(run_id)), on_call=lambda call: crew.calls.append(dict(call)))
+    return crew
+
+
+def recorded_answers(calls: Sequence[LlmCall]) -> list[Any]:
+    """Each answer that was used, as the client gave it then: read again from the raw response."""
+    answers: list[Any] = []
+    for call in calls:
+        if call.response is None:
+            continue  # a failed attempt: another followed, or the run stopped there
+        if call.purpose != "plan":
+            answers.append(call.response["choices"][0]["message"]["content"] if isinstance(call.response, dict) else call.response)
+            continue
+        try:
+            answers.append(read_call(call.response, list(TOOLS.values())))
+        except InvalidPlan as error:
+            answers.append(error)
+    return answers
+
+
+def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRow]:
+    """Step to the adapter it trained, whose file must still be what was recorded."""
+    jobs = {}
+    for row in store.adapters(run_id):
+        file = home / "runs" / run_id / row.path / "pytorch_lora_weights.safetensors"
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:
+            raise ReplayError(f"missing record: the adapter of step {row.step} is not at {str(file)!r} as it was recorded.")
+        jobs[row.step] = row.model_copy(update={"promoted": None})
+    return jobs
+
+
+def _lend_adapters(store: Store, home: Path, run_id: str, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for row in store.adapters(run_id):
+        shutil.copytree(home / "runs" / run_id / row.path, folder / row.path)
+
+
+def compare(store: Store, run_id: str, copy: Store, new_id: str) -> Verdict:
+    """The differences between a run and its repetition."""
+    verdict = Verdict(run_id)
+    _compare_steps(store, run_id, copy, new_id, verdict)
+    old, new = store.images(run_id), copy.images(new_id)
+    verdict.images = len(new)
+    lost = {row.sha256 for row in old} ^ {row.sha256 for row in new}
+    if lost:
+        verdict.differences.append(f"{len(lost)} image hashes differ, for example {sorted(lost)[0][:16]}")
+    was = {(row.step, row.image, row.name): row.value for row in store.scores(run_id)}
+    now = {(row.step, row.image, row.name): row.value for row in copy.scores(new_id)}
+    verdict.scores = len(now)
+    wrong = [key for key in was.keys() | now.keys() if not _close(was.get(key), now.get(key))]
+    verdict.differences += [f"score {name} of image {image} at step {step}: {was.get((step, image, name))} then {now.get((step, image, name))}" for step, image, name in wrong[:5]]
+    return verdict
+
+
+def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict: Verdict) -> None:
+    old = [step for step in store.steps(run_id) if step.node == "act"]
+    new = [step for step in copy.steps(new_id) if step.node == "act"]
+    verdict.steps = len(new)
+    for step in new:
+        for part, seconds in {**step.seconds_by_part, "all": step.seconds}.items():
+            verdict.seconds[part] = verdict.seconds.get(part, 0.0) + seconds
+    if len(old) != len(new):
+        verdict.differences.append(f"{len(old)} steps were recorded and {len(new)} made again")
+    for before, after in zip(old, new, strict=False):
+        if (before.tool, before.args, before.error is None) != (after.tool, after.args, after.error is None):
+            verdict.differences.append(f"step {before.step}: {before.tool} {before.args} then {after.tool} {after.args} ({after.error})")
+
+
+def _close(before: float | None, after: float | None) -> bool:
+    return before is not None and after is not None and abs(before - after) <= TOLERANCE * max(1.0, abs(before))

@@ -1,0 +1,114 @@
+"""A whole run from a config to its report and numbers: what `palate run`, `resume` and `demo` do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.brain import open_llm
+from agent.config import Config
+from agent.crew import Crew
+from agent.people import Person, SimulatedPerson, make_rater, open_picture
+from agent.report import write_report
+from agent.session import drive
+from agent.store import Store
+from agent.summary import summarise
+from prompts.errors import InputError
+from tools.records import StepRecord
+
+
+class Teller(Protocol):
+    """Tells a person how it goes (agent.progress.Narrator), or says nothing."""
+
+    def on_step(self, record: StepRecord) -> None: ...
+    def progress(self, part: str, done: int, total: int) -> None: ...
+    def waiting(self, seconds: float, line: str) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+def carry_out(config: Config, home: Path, store: Store, run_id: str, teller: Teller, person: Person | None = None) -> dict[str, Any]:
+    """Drive the run to its end, write its report, and return its numbers (see `numbers`)."""
+    crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
+    with peak_memory() as memory, hired(crew, teller):
+        drive(crew, run_id, person or simulated(crew, run_id))
+        found = numbers(crew, run_id) | {"peak_memory_mib": round(memory.mib)}
+    hidden = found.pop("hidden_by_round")
+    report = write_report(store, run_id, home / "runs" / run_id, hidden=hidden)
+    return found | {"report": str(report), "database": str(store.path)}
+
+
+@contextmanager
+def hired(crew: Crew, teller: Teller) -> Iterator[None]:
+    """The crew's language model, for as long as it is needed."""
+    with open_llm(
+        crew.config, crew.home, on_call=lambda call: crew.calls.append(dict(call)), on_wait=teller.waiting, on_restart=teller.say
+    ) as crew.llm:
+        yield
+
+
+def simulated(crew: Crew, run_id: str) -> SimulatedPerson:
+    """The simulated rater that the config names. Raises InputError when the config wants a person."""
+    if crew.config.rater == "person":
+        raise InputError("This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED.")
+    return SimulatedPerson(make_rater(crew), crew.store, run_id, crew.home / "runs" / run_id)
+
+
+def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
+    """One flat object: what `--json` prints. `hidden_*` are the simulated rater's noise-free utility, in its SDs over random prompts."""
+    summary, hidden = summarise(crew.store, run_id), hidden_by_round(crew, run_id)
+    told = ("run", "model", "planner", "rater", "images", "score_first", "score_last", "adapter", "plans", "rounds_by_rules")
+    seconds = summary["seconds"] | {"store": round(crew.store_seconds, 3)}
+    return {name: summary[name] for name in told} | {
+        "rounds": len(summary["rounds"]), "hidden_first": _at(hidden, 0), "hidden_last": _at(hidden, -1), "seconds": seconds,
+        "hidden_by_round": hidden,
+    }  # fmt: skip
+
+
+def hidden_by_round(crew: Crew, run_id: str) -> dict[int, float]:
+    """Mean noise-free utility of each round's images; empty when a person rates."""
+    if crew.config.rater == "person":
+        return {}
+    rater, folder = make_rater(crew), crew.home / "runs" / run_id
+    rounds: dict[int, list[Any]] = {}
+    for row in crew.store.images(run_id):
+        if row.sampler.get("purpose") == "paint":
+            rounds.setdefault(row.round, []).append(open_picture(folder / row.path))
+    return {number: float(rater.utility(images).mean()) for number, images in sorted(rounds.items())}
+
+
+def _at(by_round: dict[int, float], place: int) -> float | None:
+    values = [by_round[number] for number in sorted(by_round)]
+    return round(values[place], 4) if values else None
+
+
+class _Memory:
+    mib = 0.0
+
+
+@contextmanager
+def peak_memory(every: float = 0.5) -> Iterator[_Memory]:
+    """The largest sum of resident memory of this process and its children, MiB (shared pages counted for each)."""
+    import psutil
+
+    found, done, process = _Memory(), threading.Event(), psutil.Process()
+
+    def watch() -> None:
+        while not done.wait(every):
+            total = 0
+            for one in [process, *process.children(recursive=True)]:
+                try:
+                    total += one.memory_info().rss
+                except psutil.Error:
+                    continue  # it ended between the listing and the look
+            found.mib = max(found.mib, total / 2**20)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,147 @@
+"""Starting, driving and resuming a run: the graph between its checkpoints and the person between its questions."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.types import Command
+
+from agent.config import Config, make_config
+from agent.crew import Crew
+from agent.graph import Loop, build_graph
+from agent.people import Person, keep, stored_answer
+from agent.store import Store
+from prompts.errors import InputError, PalateError
+from tools.files import sweep, write_atomically
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow")
+
+
+class Stopped(PalateError):
+    """SIGINT or SIGTERM: everything so far is stored."""
+
+
+def open_store(home: Path) -> Store:
+    """The trajectory store of a home folder, made when missing."""
+    home.mkdir(parents=True, exist_ok=True)
+    return Store(home / "palate.sqlite")
+
+
+def new_run(config: Config, home: Path, store: Store) -> str:
+    """Record the run and write its resolved config beside its images; returns its id."""
+    run_id = store.new_run(config.brief, config.model_dump(mode="json"), versions(), config.seed)
+    folder = home / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+    return run_id
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def stored_config(store: Store, run_id: str) -> Config:
+    """The config that a run was started with. Raises InputError for an unknown run."""
+    return make_config(dict(store.run(run_id).config))
+
+
+@contextmanager
+def checkpoints(path: Path) -> Iterator[SqliteSaver]:
+    """LangGraph's own file: it resumes execution, and is emptied when a run is done."""
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    connection.execute("pragma journal_mode=wal")
+    try:
+        yield SqliteSaver(connection)
+    finally:
+        connection.close()
+
+
+def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = None) -> None:
+    """Run the graph from wherever it stands to its end. Called again after any interruption, it goes on.
+
+    Raises PalateError for what ends a run early; the run is then `stopped` or `failed`, and can be resumed.
+    """
+    loop = Loop(crew, run_id)
+    crew.tokens = sum(call.prompt_tokens + call.completion_tokens for call in crew.store.llm_calls(run_id))
+    crew.store.finish_run(run_id, "running")
+    with checkpoints(save_to or crew.home / "checkpoints.sqlite") as saver, stoppable():
+        graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
+        try:
+            _tidy(loop, graph, thread)
+            _run_to_end(loop, graph, thread, person)
+        except (PalateError, KeyboardInterrupt, OSError) as error:
+            crew.store.finish_run(run_id, "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed")
+            raise
+        crew.store.finish_run(run_id, "done")
+        _tidy(loop, graph, thread)
+        saver.delete_thread(run_id)
+
+
+def _run_to_end(loop: Loop, graph: Any, thread: Any, person: Person) -> None:
+    snapshot = graph.get_state(thread)
+    command: Any = None if snapshot.values else {"run_id": loop.run_id}
+    while True:
+        waiting = graph.get_state(thread).interrupts
+        if waiting:
+            command = Command(resume=_answer(loop, waiting[0].value, person))
+        elif snapshot.values and not graph.get_state(thread).next:
+            return
+        graph.invoke(command, thread, durability="sync")
+        command, snapshot = None, graph.get_state(thread)
+
+
+def _answer(loop: Loop, asked: dict[str, Any], person: Person) -> Any:
+    store = loop.crew.store
+    known = stored_answer(store, loop.run_id, asked)
+    if known is not None:
+        return known
+    answer = person.answer(asked)
+    keep(store, loop.run_id, asked, answer)
+    return answer
+
+
+def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
+    """Remove image files that a crash left without a row; those of a step that is about to be recorded stay."""
+    record = graph.get_state(thread).values.get("record") or {}
+    kept = {row["sha256"][:16] for row in record.get("images", [])}
+    sweep(loop.folder, kept | {row.id for row in loop.crew.store.images(loop.run_id)})
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn SIGTERM into `Stopped`, so that a stop and Ctrl-C leave the same way: stored, resumable."""
+
+    def stop(number: int, _frame: Any) -> None:
+        raise Stopped(f"Stopped by {signal.Signals(number).name}. Everything so far is stored; `palate resume` goes on.")
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def unfinished(store: Store, run_id: str) -> None:
+    """Raises InputError when a run is done already."""
+    if store.run(run_id).state == "done":
+        raise InputError(f"The run {run_id!r} is done: look at it with `palate logs show {run_id}`.")

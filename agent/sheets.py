@@ -1,0 +1,139 @@
+"""Contact sheets: a round's pictures with numbers, ratings and prompts, and pictures before and after an adapter.
+
+Where they are saved is here, how they are drawn in agent/drawing.py.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from agent.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact_sheet, font_for, paste, wrapped, write
+from agent.store import Store
+from agent.summary import latest, ordered, ratings_by_image, round_images
+from agent.telling import facts, won
+from prompts.errors import InputError
+from tools.files import write_atomically
+from tools.records import ImageRow, StepRow
+
+__all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_round", "round_sheet", "run_folder"]
+BLOCK = 8  # pairs one above the other, before a second column of pairs starts
+
+
+def run_folder(home: Path, run_id: str) -> Path:
+    """Where a run keeps its files."""
+    return home / "runs" / run_id
+
+
+def round_sheet(store: Store, run_id: str, number: int, home: Path) -> Path:
+    """Write the sheet of round `number` under the run's folder: every picture with its number, rating and prompt.
+
+    Raises: InputError for an unknown run or a round that was not painted.
+    """
+    return draw_round(store, run_id, number, run_folder(home, run_id))
+
+
+def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
+    """As `round_sheet`, for a run whose folder is `folder`."""
+    store.run(run_id)
+    rows = round_images(store, run_id, number)
+    if not rows:
+        hint = f"`palate logs show {run_id}` lists its rounds."
+        raise InputError(f"round {number!r} of run {run_id!r} has no images: {hint}")
+    ratings = ratings_by_image(store, run_id)
+    items = [
+        (folder / row.path, [f"{index}\t{rating_text(ratings.get(row.id))}", row.prompt])
+        for index, row in enumerate(rows, 1)
+    ]
+    known = [ratings[row.id] for row in rows if row.id in ratings]
+    mean = f", mean rating {sum(known) / len(known):.1f}" if known else ""
+    return _saved(contact_sheet(items, title=f"Round {number}{mean}"), folder / "sheets" / f"round-{number:02d}.png")
+
+
+def rating_text(value: float | None) -> str:
+    """A rating as people read it: "7.5", "8", or "" without one."""
+    return "" if value is None else f"{round(value, 1):g}"
+
+
+def before_after_sheet(store: Store, run_id: str, home: Path, step: int | None = None) -> Path:
+    """Write the sheet of an evaluation (the newest, or that of `step`): a row a prompt, without and with the adapter.
+
+    The picture that the step's scores put higher is framed and marked; a tie is not. Raises: InputError without one.
+    """
+    return draw_before_after(store, run_id, run_folder(home, run_id), step)
+
+
+def draw_before_after(store: Store, run_id: str, folder: Path, step: int | None = None) -> Path:
+    """As `before_after_sheet`, for a run whose folder is `folder`."""
+    steps = store.steps(run_id)
+    judged = latest([one for one in steps if step in (None, one.step)], "evaluate_adapter")
+    if judged is None:
+        raise InputError(
+            f"run {run_id!r} has no evaluation of an adapter to show: `palate logs show {run_id}` lists its steps."
+        )
+    name = "before-after.png" if step is None else f"before-after-{step:03d}.png"
+    return _saved(_before_after(_pairs(store, run_id, judged), folder, judged), folder / "sheets" / name)
+
+
+Side = tuple[ImageRow | None, float | None]  # a picture and its score
+
+
+def _pairs(store: Store, run_id: str, judged: StepRow) -> list[tuple[str, Side, Side]]:
+    """(prompt, without, with) of an evaluation, scored by the score that judged it."""
+    rows = {row.id: row for row in store.images(run_id)}
+    scores = [row for row in store.scores(run_id) if row.step == judged.step]
+    name = next(iter(ordered({row.name for row in scores})), None)
+    values = {row.image: row.value for row in scores if row.name == name}
+    told = facts(judged)
+    columns: list[list[Any]] = [told.get(key) or [] for key in ("prompts", "without", "with")]
+    return [
+        (str(prompt), (rows.get(before), values.get(before)), (rows.get(after), values.get(after)))
+        for prompt, before, after in zip(*columns, strict=False)
+    ]
+
+
+def _before_after(
+    pairs: Sequence[tuple[str, Side, Side]], folder: Path, judged: StepRow, tile: int = 144
+) -> Image.Image:
+    words, line = 190, tile + 26
+    block = words + 2 * (tile + GAP) + GAP
+    blocks = max(1, -(-len(pairs) // BLOCK))
+    deep = max(1, -(-len(pairs) // blocks))
+    heading = Heading(f"Without and with the adapter: wins {won(facts(judged))}", GAP + blocks * (block + GAP))
+    sheet = Image.new("RGB", (GAP + blocks * (block + GAP), heading.height + 20 + deep * line), PAPER)
+    heading.draw(sheet)
+    for column in range(blocks):
+        left, top = GAP + column * (block + GAP), heading.height
+        for index, label in enumerate(("without", "with")):
+            write(sheet, [[label]], left + words + index * (tile + GAP), top, tile)
+        for pair in pairs[column * deep : (column + 1) * deep]:
+            _pair(sheet, pair, folder, (left, top + 20), words, tile)
+            top += line
+    return sheet
+
+
+def _pair(
+    sheet: Image.Image, pair: tuple[str, Side, Side], folder: Path, corner: tuple[int, int], words: int, tile: int
+) -> None:
+    prompt, *sides = pair
+    (left, top), font = corner, font_for(192, bold=False)
+    write(sheet, [[], wrapped(prompt, words - GAP, font, lines=6)], left, top, words, font)
+    scores = [score for _, score in sides]
+    best = max((score for score in scores if score is not None), default=None)
+    for index, (row, score) in enumerate(sides):
+        x = left + words + index * (tile + GAP)
+        higher = None not in scores and score == best and scores[0] != scores[1]
+        paste(sheet, folder / row.path if row else None, x, top, tile, WON if higher else FRAME)
+        text = "" if score is None else f"{score:.2f}"
+        write(sheet, [[f"{text} higher" if higher else text]], x, top + tile + 3, tile, colour=WON if higher else FAINT)
+
+
+def _saved(sheet: Image.Image, path: Path) -> Path:
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="PNG")
+    write_atomically(path, buffer.getvalue())
+    return path

@@ -1,0 +1,103 @@
+"""A run as its tools and planners see it: the store read through one run's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.config import Config
+from agent.store import Store
+from prompts.facts import Facts
+from tools.records import AdapterRow, ImageRow, PreferenceRow, StepRow
+
+
+@dataclass(frozen=True)
+class StoreTrail:
+    """What `tools.context.Trail` promises, read from the store each time: nothing can be stale after a crash."""
+
+    store: Store
+    run_id: str
+
+    def images(self) -> Sequence[ImageRow]:
+        """Every image of the run, pools and evaluations (round 0 in their sampler's purpose) included."""
+        return self.store.images(self.run_id)
+
+    def round_images(self) -> Sequence[ImageRow]:
+        """The images of the newest painting."""
+        painted = [row for row in self.images() if row.sampler.get("purpose") == "paint"]
+        return [row for row in painted if row.step == painted[-1].step] if painted else []
+
+    def ratings(self) -> Mapping[str, float]:
+        """Image id to current rating."""
+        return {row.image: row.value for row in self.store.ratings(self.run_id)}
+
+    def results(self, tool: str) -> Sequence[StepRow]:
+        """The steps of a tool that worked, oldest first."""
+        return [step for step in self.steps() if step.tool == tool and step.error is None]
+
+    def preference(self) -> PreferenceRow | None:
+        """The newest preference model."""
+        rows = self.store.preferences(self.run_id)
+        return rows[-1] if rows else None
+
+    def adapters(self) -> Sequence[AdapterRow]:
+        """The run's adapters, oldest first."""
+        return self.store.adapters(self.run_id)
+
+    def steps(self) -> Sequence[StepRow]:
+        """Every step so far."""
+        return self.store.steps(self.run_id)
+
+
+def read_facts(trail: StoreTrail, config: Config, wishes: Sequence[str] = ()) -> Facts:
+    """What the planner knows now, from the store alone."""
+    steps = trail.steps()
+    rounds = [step for step in steps if step.tool == "generate_images" and step.error is None]
+    since = [step for step in steps if not rounds or step.step > rounds[-1].step]
+    ratings = trail.ratings()
+    shown = [row for row in trail.images() if row.sampler.get("purpose") == "paint"]
+    trained = [step for step in steps if step.tool == "finetune"]
+    return Facts(
+        brief=config.brief, wishes=tuple(dict.fromkeys([*config.wishes, *wishes])), round=len(rounds), rounds=config.rounds,
+        images_per_round=config.images_per_round, images_left=max(0, config.limits.images - len(shown)),
+        trainings_left=max(0, config.limits.trainings - len(trained)), method=config.finetune.method, train_steps=config.finetune.steps,
+        rated=tuple((ratings[row.id], row.prompt) for row in shown if row.id in ratings),
+        done=tuple(dict.fromkeys(step.tool for step in since if step.tool and step.error is None)) if rounds else (),
+        evolved=_evolved(since), agreement=_agreement(trail), feedback=_feedback(trail), adapter=_adapter(trail, trained),
+        error=_last_error(steps),
+    )  # fmt: skip
+
+
+def _evolved(since: Sequence[StepRow]) -> int:
+    found = [_result(step).get("prompts", []) for step in since if step.tool == "evolve_prompts" and step.error is None]
+    return len(found[-1]) if found else 0
+
+
+def _agreement(trail: StoreTrail) -> float | None:
+    row = trail.preference()
+    value = row.metrics.get("agreement") if row else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _feedback(trail: StoreTrail) -> str:
+    told = trail.results("give_feedback")
+    return str(_result(told[-1]).get("feedback", "")) if told else ""
+
+
+def _adapter(trail: StoreTrail, trained: Sequence[StepRow]) -> str:
+    """Where the run's newest adapter stands, in one word."""
+    adapters = trail.adapters()
+    if trained and trained[-1].error is not None:
+        return "failed"
+    if not adapters:
+        return ""
+    return {None: "trained", True: "promoted", False: "rejected"}[adapters[-1].promoted]
+
+
+def _last_error(steps: Sequence[StepRow]) -> str:
+    return (steps[-1].error or "")[:200] if steps else ""
+
+
+def _result(step: StepRow) -> dict[str, Any]:
+    return step.result if isinstance(step.result, dict) else {}

@@ -1,0 +1,154 @@
+"""What a tool is given and what it gives back: the models, the run's settings, the trail so far; then an outcome.
+
+A tool never writes the trajectory. It returns rows, and the agent's `record` node writes them in one transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from prompts.vocabulary import Vocabulary
+from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
+
+if TYPE_CHECKING:  # torch only when a tool that needs it runs
+    import numpy as np
+    from PIL import Image
+
+    from evaluators.clip import Clip
+    from evaluators.pickscore import PickScore
+    from trainers.base_model import BaseModel as PaintingModel
+
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+
+class Arguments(BaseModel):
+    """A tool's arguments: at once the schema the language model must follow and the JSON that is stored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass
+class Outcome:
+    """What a tool did: `result` is what the planner reads back, the rest are rows of the trajectory."""
+
+    result: dict[str, Any]
+    images: tuple[ImageRow, ...] = ()
+    scores: tuple[ScoreRow, ...] = ()
+    pairs: tuple[PairRow, ...] = ()
+    preferences: tuple[PreferenceRow, ...] = ()
+    adapters: tuple[AdapterRow, ...] = ()
+
+
+class Trail(Protocol):
+    """The part of a run's trajectory that tools read."""
+
+    def images(self) -> Sequence[ImageRow]: ...
+    def round_images(self) -> Sequence[ImageRow]: ...
+    def ratings(self) -> Mapping[str, float]: ...
+    def results(self, tool: str) -> Sequence[StepRow]: ...
+    def preference(self) -> PreferenceRow | None: ...
+    def adapters(self) -> Sequence[AdapterRow]: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run paints and trains; flat values of the run's config."""
+
+    model: str
+    clip: str
+    pickscore: str
+    seed: int
+    steps: int = 20
+    guidance_scale: float = 3.0
+    size: int | None = None
+    images_per_round: int = 8
+    pool_prompts: int = 8
+    pool_size: int = 6
+    finetune: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    job_timeout: float = 3600.0
+
+
+@dataclass
+class Studio:
+    """The models of a run, each loaded when first needed and kept."""
+
+    settings: Settings
+
+    @cached_property
+    def painter(self) -> PaintingModel:
+        """The base model."""
+        from trainers.base_model import load
+
+        return load(self.settings.model, device=self.settings.device)
+
+    @cached_property
+    def clip(self) -> Clip:
+        """The open_clip model that sees."""
+        from evaluators.clip import Clip
+
+        return Clip(self.settings.clip)
+
+    @cached_property
+    def pickscore(self) -> PickScore:
+        """The population's taste."""
+        from evaluators.pickscore import PickScore
+
+        return PickScore(self.settings.pickscore)
+
+
+def nothing(*_: Any) -> None:
+    """A callback that does nothing."""
+
+
+@dataclass
+class Context:
+    """Everything a tool may use at one step."""
+
+    settings: Settings
+    studio: Studio
+    vocabulary: Vocabulary
+    trail: Trail
+    folder: Path  # the run's folder
+    step: int
+    round: int
+    images_left: int = 10_000
+    write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner
+    recorded_job: Callable[[], AdapterRow | None] = nothing  # replay: the adapter this step made when it was recorded
+    on_progress: Callable[[str, int, int], None] = nothing
+    on_job: Callable[[JobRow], None] = nothing
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """A seed of this step's own: the same when the step is run again."""
+        return (self.settings.seed * 1_000_003 + self.step * 1_009) % 2**31
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to `seconds[part]` (paint, score, train, llm)."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
+
+    def open_image(self, row: ImageRow) -> Image.Image:
+        """The picture of a row."""
+        from PIL import Image
+
+        with Image.open(self.folder / row.path) as image:
+            return image.convert("RGB")
+
+    def features(self, rows: Sequence[ImageRow]) -> np.ndarray:
+        """CLIP features (N, D) of the rows' pictures."""
+        with self.timed("score"):
+            return self.studio.clip.image_features([self.open_image(row) for row in rows])

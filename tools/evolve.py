@@ -1,0 +1,116 @@
+"""evolve_prompts: a genetic algorithm over genomes of the vocabulary, with the person's ratings as the score.
+
+After "Human Aesthetic Preference-Based Large Text-to-Image Model Personalization", section 6: uniform crossover and uniform
+mutation of discrete genes, elitism. Parents are chosen by tournament, because roulette over scores on a narrow scale is close
+to uniform. Many more children are bred than wanted; a preference model over genes, fitted to the ratings, chooses among them
+by a sample of its belief (Thompson 1933), so that what is unknown is still tried.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from prompts.errors import ToolError
+from prompts.vocabulary import Genome, Vocabulary
+from tools.context import Arguments, Context, Outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BRED = 100  # children bred for each that is kept
+TOURNAMENT = 3
+Rated = tuple[float, Genome]
+
+
+class EvolvePrompts(Arguments):
+    """Breed new prompts from the rated ones: the best live on, others cross and mutate."""
+
+    children: Annotated[int, Field(ge=1, le=8, description="how many prompts to return")]
+    mutation: Annotated[float, Field(ge=0, le=1, description="chance that a gene is redrawn")]
+    elites: Annotated[int, Field(ge=0, le=4, description="how many of the best rated prompts return unchanged")]
+
+
+def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
+    """Children, best first, distinct. Raises ToolError below two rated prompts that the vocabulary can read."""
+    ratings = context.trail.ratings()
+    seen = [(ratings[row.id], context.vocabulary.parse(row.prompt)) for row in context.trail.images() if row.id in ratings]
+    rated = [(rating, genome) for rating, genome in seen if genome is not None]
+    if len(rated) < 2:
+        raise ToolError(f"{len(rated)} rated prompts fit the vocabulary's form, and two are needed to cross: rate more images.")
+    rng = random.Random(context.seed)
+    elite = [genome for _, genome in sorted(rated, key=lambda pair: -pair[0])]
+    elite = distinct(elite)[: min(args.elites, args.children)]
+    chosen = elite + screened(rated, elite, args.children - len(elite), args.mutation, context.vocabulary, rng)
+    return Outcome({"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": len(elite)})
+
+
+def screened(rated: Sequence[Rated], known: list[Genome], count: int, mutation: float, vocabulary: Vocabulary, rng: random.Random) -> list[Genome]:
+    """`count` new genomes: the most promising of `BRED` times as many children."""
+    bred = distinct([child(rated, mutation, vocabulary, rng) for _ in range(BRED * count)])
+    old = [*known, *(genome for _, genome in rated)]
+    fresh = [genome for genome in bred if genome not in old] or bred
+    belief = gene_belief(rated, vocabulary)
+    kept: list[Genome] = []
+    for _ in range(count):
+        values = belief.sample(fresh, rng)
+        best = max((i for i in range(len(fresh)) if fresh[i] not in kept), key=lambda i: values[i], default=None)
+        if best is None:
+            break
+        kept.append(fresh[best])
+    return kept
+
+
+def child(rated: Sequence[Rated], mutation: float, vocabulary: Vocabulary, rng: random.Random) -> Genome:
+    """Uniform crossover of two tournament winners, then uniform mutation."""
+    first, second = tournament(rated, rng), tournament(rated, rng)
+    genome = {gene: rng.choice([first[gene], second[gene]]) for gene in vocabulary.genes}
+    for gene, values in vocabulary.genes.items():
+        if rng.random() < mutation:
+            genome[gene] = rng.choice(values)
+    return vocabulary.mend(genome, rng)
+
+
+def tournament(rated: Sequence[Rated], rng: random.Random) -> Genome:
+    """The best rated of a few drawn at random."""
+    return max((rng.choice(rated) for _ in range(TOURNAMENT)), key=lambda pair: pair[0])[1]
+
+
+def distinct(genomes: Sequence[Genome]) -> list[Genome]:
+    """The genomes without repetitions, in order."""
+    return [dict(items) for items in dict.fromkeys(tuple(sorted(genome.items())) for genome in genomes)]
+
+
+class gene_belief:  # noqa: N801  (reads as a function where it is used)
+    """Bayesian linear regression of ratings on one-hot genes: what each value of each gene is believed to be worth."""
+
+    def __init__(self, rated: Sequence[Rated], vocabulary: Vocabulary, *, prior: float = 0.45, noise: float = 0.6) -> None:
+        import numpy as np
+
+        self.columns = {(gene, value): i for i, (gene, value) in enumerate((g, v) for g, vs in vocabulary.genes.items() for v in vs)}
+        scores = np.array([score for score, _ in rated], float)
+        spread = scores.std() or 1.0
+        design, target = self.encode([genome for _, genome in rated]), (scores - scores.mean()) / spread
+        precision = design.T @ design / noise**2 + np.eye(len(self.columns)) / prior**2
+        self.covariance = np.linalg.inv(precision)
+        self.mean = self.covariance @ design.T @ target / noise**2
+
+    def encode(self, genomes: Sequence[Genome]) -> np.ndarray:
+        """(N, values of all genes) of 0 and 1."""
+        import numpy as np
+
+        rows = np.zeros((len(genomes), len(self.columns)))
+        for row, genome in zip(rows, genomes, strict=True):
+            row[[self.columns[item] for item in genome.items()]] = 1.0
+        return rows
+
+    def sample(self, genomes: Sequence[Genome], rng: random.Random, *, boldness: float = 0.3) -> np.ndarray:
+        """One draw of the worth of each genome; `boldness` 0 is the mean, 1 a full posterior sample."""
+        import numpy as np
+
+        generator = np.random.default_rng(rng.getrandbits(32))
+        weights = generator.multivariate_normal(self.mean, self.covariance * boldness**2, method="eigh")
+        return self.encode(genomes) @ weights

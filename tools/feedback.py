@@ -1,0 +1,45 @@
+"""give_feedback: words about why images scored as they did (LLM prompt optimisation for PIAA, section 3.2).
+
+The evidence is counted, not imagined: each vocabulary word with the rating points it goes with. The language model puts it
+into a sentence; the rule planner has a plain one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from prompts.errors import ToolError
+from prompts.evidence import effects, feedback_sentence
+from prompts.messages import feedback_messages
+from tools.context import Arguments, Context, Outcome
+
+
+class GiveFeedback(Arguments):
+    """Say in words what the person seems to like and dislike, from the ratings so far."""
+
+    words: Annotated[int, Field(ge=2, le=8, description="how many words of evidence to use")]
+
+
+class Feedback(Arguments):
+    """The sentence that comes back."""
+
+    feedback: Annotated[str, StringConstraints(min_length=1, max_length=240)]
+
+
+def give_feedback(args: GiveFeedback, context: Context) -> Outcome:
+    """Raises ToolError when nothing is rated yet."""
+    ratings = context.trail.ratings()
+    rated = [(ratings[row.id], row.prompt) for row in context.trail.images() if row.id in ratings]
+    evidence = [(word, round(effect, 1)) for word, effect in effects(rated, context.vocabulary)[: args.words]]
+    if not evidence:
+        raise ToolError("No rated image has words of the vocabulary to learn from yet: call ask_person first.")
+    return Outcome({"feedback": _words(evidence, context), "evidence": [list(pair) for pair in evidence]})
+
+
+def _words(evidence: list[tuple[str, float]], context: Context) -> str:
+    if context.write is None:
+        return feedback_sentence(evidence)
+    with context.timed("llm"):
+        return str(context.write(feedback_messages(evidence), Feedback, purpose="feedback").feedback)

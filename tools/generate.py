@@ -1,0 +1,44 @@
+"""generate_images: paint the next round, from prompts of the planner's own and from the last evolution's children."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from prompts.errors import ToolError
+from tools.context import Arguments, Context, Outcome, Prompt
+from tools.painting import paint_rows, promoted
+
+
+class GenerateImages(Arguments):
+    """Paint images, one for each prompt; this starts a new round."""
+
+    prompts: Annotated[list[Prompt], Field(max_length=8, description="your own prompts, one image each")]
+    evolved: Annotated[int, Field(ge=0, le=8, description="how many prompts to take from the last evolve_prompts")]
+
+
+def generate_images(args: GenerateImages, context: Context) -> Outcome:
+    """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
+    prompts = _chosen(args, context)
+    rows, cut = paint_rows(prompts, context.seed, context, adapters=promoted(context), round=context.round + 1, purpose="paint")
+    result = {"images": [row.id for row in rows], "prompts": prompts}
+    return Outcome(result | ({"cut": cut} if cut else {}), images=tuple(rows))
+
+
+def _chosen(args: GenerateImages, context: Context) -> list[str]:
+    prompts = list(dict.fromkeys(args.prompts)) + evolved_prompts(context, args.prompts)[: args.evolved]
+    wanted = min(context.settings.images_per_round, context.images_left)
+    if not prompts:
+        raise ToolError("generate_images was given no prompts, and no evolved ones wait: write 1 to 8 prompts.")
+    if wanted < 1:
+        raise ToolError("No images are left in this run's budget: call finish.")
+    repeated = [prompts[i % len(prompts)] for i in range(wanted)]  # too few prompts: another seed of the same ones
+    return repeated[:wanted]
+
+
+def evolved_prompts(context: Context, without: list[str]) -> list[str]:
+    """The children of this round's evolution that are not among `without`."""
+    found = [step.result for step in context.trail.results("evolve_prompts") if step.round == context.round]
+    children = found[-1].get("prompts", []) if found and isinstance(found[-1], dict) else []
+    return [str(child) for child in children if isinstance(children, list) and child not in without]

@@ -1,0 +1,48 @@
+"""learn_taste: fit the personal preference model (PIAA) to the ratings so far, and say how far to trust it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from prompts.errors import ToolError
+from tools.context import Arguments, Context, Outcome
+from tools.records import PreferenceRow
+
+TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
+
+
+class LearnTaste(Arguments):
+    """Learn this person's taste from all ratings: head (Bayesian linear), knn, blend (both), or finetune (a small network)."""
+
+    kind: Annotated[Literal["blend", "head", "knn", "finetune"], Field(description="which preference model to fit")]
+
+
+def learn_taste(args: LearnTaste, context: Context) -> Outcome:
+    """Fit on the CLIP features of every rated image; saved under preferences/. Raises ToolError below two ratings."""
+    import numpy as np
+
+    from evaluators import preference
+
+    ratings = context.trail.ratings()
+    rows = [row for row in context.trail.images() if row.id in ratings]
+    if len(rows) < 2:
+        raise ToolError(f"{len(rows)} rated images are too few to learn from: call ask_person first.")
+    features, values = context.features(rows), np.array([ratings[row.id] for row in rows])
+    with context.timed("score"):
+        fitted = preference.fit(features, values, args.kind, seed=context.settings.seed)
+        metrics: dict[str, Any] = {"ratings": len(rows)}
+        if len(rows) >= TRUSTED_FROM:
+            held_out = preference.held_out_agreement(features, values, args.kind, seed=context.settings.seed)
+            metrics |= {"agreement": round(held_out.srocc, 3), "interval": [round(held_out.low, 3), round(held_out.high, 3)]}
+    return Outcome({"kind": args.kind, **metrics}, preferences=(_saved(fitted, args.kind, metrics, context),))
+
+
+def _saved(fitted: Any, kind: str, metrics: dict[str, Any], context: Context) -> PreferenceRow:
+    path = context.folder / "preferences" / f"step-{context.step}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fitted.save(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return PreferenceRow(kind=kind, metrics=metrics, path=str(path.relative_to(context.folder)), sha256=digest)
