@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,3 +77,23 @@ def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], N
     """The plain client."""
     llm = config.llm
     return Llm(url, model, attempts=llm.attempts, timeout=llm.timeout, temperature=llm.temperature, seed=config.seed, on_call=on_call, tight=tight)
+
+
+def serve_until_stopped(model: str, port: int, home: Path) -> None:
+    """Serve a model in the foreground until Ctrl-C or SIGTERM. Raises InputError, LlmError."""
+    from agent.session import Stopped, stoppable
+
+    device = "cuda" if shutil.which("nvidia-smi") else "cpu"
+    waited = VllmServer(bundled(model), folder=home / "vllm", device=device, port=port, on_wait=_count)
+    with stoppable(), waited as server:
+        print(f"{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with --llm-url {server.base_url} --llm-model {server.model}")
+        try:
+            while server.alive():
+                time.sleep(1)
+        except (KeyboardInterrupt, Stopped):
+            return
+        raise LlmError(f"The server ended by itself: its log is {str(server.log)!r}.")
+
+
+def _count(seconds: float, line: str) -> None:
+    print(f"\rwaiting for vLLM: {seconds:.0f} s", end="", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -163,22 +164,35 @@ def resume(chosen: argparse.Namespace) -> int:
 
 
 def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: str) -> int:
-    from agent.progress import narrator
     from agent.runner import carry_out
 
-    with narrator(store, run_id, quiet=chosen.json) as teller:
+    with _narrator(store, run_id, quiet=chosen.json) as teller:
         found = carry_out(config, chosen.home, store, run_id, teller)
+        if not chosen.json:
+            _farewell(found, teller)
     if chosen.json:
         print(json.dumps(found))
-    else:
-        from agent.progress import farewell
-
-        farewell(found)
     if getattr(chosen, "out", None):
-        import shutil
-
-        shutil.copytree(chosen.home, chosen.out, dirs_exist_ok=True)
+        shutil.copytree(chosen.home / "runs" / run_id, chosen.out, dirs_exist_ok=True)
+        shutil.copy(chosen.home / "palate.sqlite", chosen.out)
     return 0
+
+
+def _narrator(store: Any, run_id: str, *, quiet: bool) -> Any:
+    from agent.progress import Narrator
+
+    return Narrator(quiet=quiet, ratings=lambda: {row.image: row.value for row in store.ratings(run_id)}, earlier=store.steps(run_id))
+
+
+def _farewell(found: dict[str, Any], teller: Any) -> None:
+    """The run in three lines: what changed, what it cost, where to look."""
+    adapter = found["adapter"] or {}
+    teller.say(f"ratings {found['score_first']} -> {found['score_last']}, hidden utility {found['hidden_first']} -> {found['hidden_last']} SD")
+    if adapter:
+        teller.say(f"the adapter wins {adapter.get('rate')} of held-out prompts and was {'promoted' if adapter.get('promoted') else 'rejected'}")
+    parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in found["seconds"].items())
+    teller.say(f"{parts}; at most {found['peak_memory_mib']} MiB of memory")
+    teller.say(f"report: {found['report']}")
 
 
 def named(store: Any, run: str) -> str:
@@ -208,31 +222,31 @@ def chat(chosen: argparse.Namespace) -> int:
 
 def logs_list(chosen: argparse.Namespace) -> int:
     """palate logs list."""
-    from agent.logs import list_runs
+    from agent import logs
     from agent.session import open_store
 
     with open_store(chosen.home) as store:
-        list_runs(store, as_json=chosen.json)
+        logs.logs_list(store, as_json=chosen.json)
     return 0
 
 
 def logs_show(chosen: argparse.Namespace) -> int:
     """palate logs show."""
-    from agent.logs import show_run
+    from agent import logs
     from agent.session import open_store
 
     with open_store(chosen.home) as store:
-        show_run(store, named(store, chosen.run), step=chosen.step, as_json=chosen.json)
+        logs.logs_show(store, named(store, chosen.run), step=chosen.step, as_json=chosen.json)
     return 0
 
 
 def logs_query(chosen: argparse.Namespace) -> int:
     """palate logs query."""
-    from agent.logs import show_query
+    from agent import logs
     from agent.session import open_store
 
     with open_store(chosen.home) as store:
-        show_query(store, chosen.sql, as_json=chosen.json)
+        logs.logs_query(store, chosen.sql, as_json=chosen.json)
     return 0
 
 
@@ -250,18 +264,17 @@ def replay(chosen: argparse.Namespace) -> int:
     with open_store(chosen.home) as store:
         run_id = named(store, chosen.run)
         if chosen.mode == "view":
-            from agent.logs import view_run
+            from agent.logs import replay_view
 
-            view_run(store, run_id, as_json=chosen.json)
+            replay_view(store, run_id, as_json=chosen.json)
             return 0
         return _verify(store, run_id, chosen)
 
 
 def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
-    from agent.progress import narrator
     from agent.replay import verify
 
-    with narrator(store, run_id, quiet=chosen.json) as teller:
+    with _narrator(store, run_id, quiet=chosen.json) as teller:
         verdict = verify(store, chosen.home, run_id, on_step=teller.on_step)
     if chosen.json:
         print(json.dumps({"same": verdict.same, **verdict.__dict__}))
@@ -281,9 +294,9 @@ def serve(chosen: argparse.Namespace) -> int:
 
 def doctor(chosen: argparse.Namespace) -> int:
     """palate doctor."""
-    from agent.doctor import examine, show_checks
+    from agent.doctor import examine, show
 
-    return show_checks(examine(chosen.home, chosen.llm_url), as_json=chosen.json)
+    return show(examine(chosen.home, chosen.llm_url), as_json=chosen.json)
 
 
 if __name__ == "__main__":

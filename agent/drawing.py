@@ -23,16 +23,21 @@ LONGEST = 400  # characters of a caption that are looked at
 
 
 def contact_sheet(
-    images: Sequence[tuple[Picture, Sequence[str]]], columns: int = 4, tile: int = 192, title: str | None = None
+    images: Sequence[tuple[Picture, Sequence[str]]],
+    columns: int = 4,
+    tile: int = 192,
+    title: str | None = None,
+    *,
+    lines: int = LINES,
 ) -> Image.Image:
     """Pictures in rows of `columns`, each in a square of `tile` pixels with its captions below.
 
-    The first caption is bold; each takes two lines at most. A tab in a caption pushes the rest to the right edge.
+    The first caption is bold; each takes `lines` lines at most. A tab in a caption pushes the rest to the right edge.
     """
     columns = max(1, min(columns, len(images)))
     width = GAP + columns * (tile + GAP)
     captions = [
-        [wrapped(line, tile, font_for(tile, bold=not k)) for k, line in enumerate(lines)] for _, lines in images
+        [wrapped(text, tile, font_for(tile, bold=not k), lines) for k, text in enumerate(texts)] for _, texts in images
     ]
     heights = [_height(tile, lines) for lines in captions]
     rows = [max(heights[start : start + columns]) for start in range(0, len(images), columns)]
@@ -177,6 +182,6 @@ def font_file(bold: bool) -> Path | None:
 @cache
 def font_for(width: int, *, bold: bool) -> Font:
     """A face that suits a column of `width` pixels; Pillow's own where there is no DejaVu (`palate doctor` says so)."""
-    size = max(10, min(18, round(width / 15)))
+    size = max(10, min(18, round(width / 16)))
     file = font_file(bold)
     return ImageFont.truetype(str(file), size) if file else ImageFont.load_default(size)

@@ -5,8 +5,7 @@ An answer is stored before anything else happens, so that no rating is lost what
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 from agent.crew import Crew
 from agent.store import Store
 from prompts.errors import InputError, ReplayError
+from tools.context import nothing
 
 Answer = dict[str, Any]  # {"rater": name, "ratings": [[image id, 0..10], ...]}
 
@@ -46,6 +46,7 @@ class RecordedPerson:
     """Gives the ratings that a recorded run received, by image and step."""
 
     ratings: Mapping[tuple[int, str], tuple[float, str]]  # (step, image) -> (value, rater)
+    hear: Callable[[int], None] = nothing  # writes the wishes that followed a step
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Raises ReplayError for an image that was never rated."""
@@ -54,6 +55,7 @@ class RecordedPerson:
         if missing and len(missing) == len(found):
             raise ReplayError(f"missing record: step {asked['step']} asks for ratings of {missing}, and the record has none.")
         given = [(image, rating) for image, rating in found if rating is not None]
+        self.hear(asked["step"])
         return {"rater": given[0][1][1], "ratings": [[image, rating[0]] for image, rating in given]}
 
 
@@ -80,6 +82,13 @@ def keep(store: Store, run_id: str, asked: Mapping[str, Any], answer: Answer) ->
     store.add_ratings(run_id, asked["step"], ratings, answer["rater"])
 
 
+def simulated_person(crew: Crew, run_id: str) -> SimulatedPerson:
+    """The simulated rater that the config names. Raises InputError when the config wants a person."""
+    if crew.config.rater == "person":
+        raise InputError("This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED.")
+    return SimulatedPerson(make_rater(crew), crew.store, run_id, crew.home / "runs" / run_id)
+
+
 def make_rater(crew: Crew) -> Any:
     """The simulated rater of a config, standardised on the model's own pictures of random prompts."""
     from evaluators.raters import Rater, load_reference
@@ -93,18 +102,11 @@ def make_rater(crew: Crew) -> Any:
 
 
 def _paint_reference(crew: Crew, count: int = 64) -> Path:
-    """Measure pictures of random prompts once a model, for models that bring no reference; kept in the home folder."""
-    from evaluators.features import features
-    from evaluators.raters import REFERENCE_FILE, save_reference
-    from trainers.base_model import paint
+    """The reference of a model that brings none: measured once, kept in the home folder."""
+    from evaluators.raters import REFERENCE_FILE
+    from tools.reference import make_reference
 
     folder = crew.home / "references" / crew.settings.model.strip("/").replace("/", "--")
     if not (folder / REFERENCE_FILE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        prompts = [crew.vocabulary.phrase(crew.vocabulary.random(random.Random(i))) for i in range(count)]
-        settings = crew.settings
-        painted = paint(
-            prompts, model=crew.studio.painter, seed=0, steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size
-        )
-        save_reference(folder, features([one.image for one in painted]))
+        make_reference(crew.studio, crew.vocabulary, folder, count)
     return folder

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
             crew = _crew(store, home, run_id, config, copy, again, on_step)
             new_id = copy.new_run(config.brief, config.model_dump(mode="json"), {}, config.seed)
             _lend_adapters(store, home, run_id, again / "runs" / new_id)
-            people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id)})
+            hear = _listener(store, run_id, copy, new_id)
+            hear(0)
+            people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id)}, hear)
             drive(crew, new_id, people)
             if crew.llm is not None and crew.llm.left:
                 raise ReplayError(f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record.")
@@ -69,12 +72,24 @@ def _crew(store: Store, home: Path, run_id: str, config: Config, copy: Store, ag
     return crew
 
 
+def _listener(store: Store, run_id: str, copy: Store, new_id: str) -> Callable[[int], None]:
+    """What a person said in words, written again where it was said: after a step, before the next tool."""
+    steps = store.steps(run_id)
+
+    def hear(after: int) -> None:
+        following = [step for step in steps if step.step > after]
+        for step in takewhile(lambda step: step.node == "listen", following):
+            copy.add_step(new_id, store.step(run_id, step.step).model_copy(update={"llm_calls": ()}))
+
+    return hear
+
+
 def recorded_answers(calls: Sequence[LlmCall]) -> list[Any]:
     """Each answer that was used, as the client gave it then: read again from the raw response."""
     answers: list[Any] = []
     for call in calls:
-        if call.response is None:
-            continue  # a failed attempt: another followed, or the run stopped there
+        if call.response is None or call.purpose == "wish":
+            continue  # a failed attempt, which another followed; or a wish, whose meaning is a step of its own
         if call.purpose != "plan":
             answers.append(call.response["choices"][0]["message"]["content"] if isinstance(call.response, dict) else call.response)
             continue

@@ -74,7 +74,9 @@ def _rounds(numbers: Facts, hidden: Mapping[int, float]) -> str:
         + ([_number(hidden.get(one["round"]))] if hidden else [])
         for one in rounds
     ]
-    note = "\n\nHidden utility: the simulated rater's liking without noise, in SDs over random prompts; the agent never sees it."
+    note = (
+        "\n\nHidden utility: the simulated rater's liking without noise, in SDs over random prompts. No tool sees it."
+    )
     return "## Rounds\n\n" + table(head, rows) + (note if hidden else "")
 
 
@@ -152,9 +154,7 @@ def _steps(store: Store, run_id: str) -> str:
     steps, ratings = store.steps(run_id), ratings_by_image(store, run_id)
     if not steps:
         return "## What the agent decided\n\nNothing yet."
-    rows = [
-        _step_row(step, steps[:number], ratings) for number, step in enumerate(steps)
-    ]
+    rows = [_step_row(step, steps[:number], ratings) for number, step in enumerate(steps)]
     return "## What the agent decided\n\n" + table(
         ["step", "round", "planned by", "what and why", "what came of it"], rows
     )

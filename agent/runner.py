@@ -11,12 +11,11 @@ from typing import Any, Protocol
 from agent.brain import open_llm
 from agent.config import Config
 from agent.crew import Crew
-from agent.people import Person, SimulatedPerson, make_rater, open_picture
+from agent.people import Person, make_rater, open_picture, simulated_person
 from agent.report import write_report
 from agent.session import drive
 from agent.store import Store
 from agent.summary import summarise
-from prompts.errors import InputError
 from tools.records import StepRecord
 
 
@@ -26,6 +25,7 @@ class Teller(Protocol):
     def on_step(self, record: StepRecord) -> None: ...
     def progress(self, part: str, done: int, total: int) -> None: ...
     def waiting(self, seconds: float, line: str) -> None: ...
+    def waited(self) -> None: ...
     def say(self, text: str) -> None: ...
 
 
@@ -33,7 +33,7 @@ def carry_out(config: Config, home: Path, store: Store, run_id: str, teller: Tel
     """Drive the run to its end, write its report, and return its numbers (see `numbers`)."""
     crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
     with peak_memory() as memory, hired(crew, teller):
-        drive(crew, run_id, person or simulated(crew, run_id))
+        drive(crew, run_id, person or simulated_person(crew, run_id))
         found = numbers(crew, run_id) | {"peak_memory_mib": round(memory.mib)}
     hidden = found.pop("hidden_by_round")
     report = write_report(store, run_id, home / "runs" / run_id, hidden=hidden)
@@ -43,17 +43,10 @@ def carry_out(config: Config, home: Path, store: Store, run_id: str, teller: Tel
 @contextmanager
 def hired(crew: Crew, teller: Teller) -> Iterator[None]:
     """The crew's language model, for as long as it is needed."""
-    with open_llm(
-        crew.config, crew.home, on_call=lambda call: crew.calls.append(dict(call)), on_wait=teller.waiting, on_restart=teller.say
-    ) as crew.llm:
+    heard = lambda call: crew.calls.append(dict(call))  # noqa: E731
+    with open_llm(crew.config, crew.home, on_call=heard, on_wait=teller.waiting, on_restart=teller.say) as crew.llm:
+        teller.waited()
         yield
-
-
-def simulated(crew: Crew, run_id: str) -> SimulatedPerson:
-    """The simulated rater that the config names. Raises InputError when the config wants a person."""
-    if crew.config.rater == "person":
-        raise InputError("This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED.")
-    return SimulatedPerson(make_rater(crew), crew.store, run_id, crew.home / "runs" / run_id)
 
 
 def numbers(crew: Crew, run_id: str) -> dict[str, Any]:

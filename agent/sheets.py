@@ -21,6 +21,7 @@ from tools.files import write_atomically
 from tools.records import ImageRow, StepRow
 
 __all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_round", "round_sheet", "run_folder"]
+PROMPT_LINES = 4  # below a picture of a round: the words are what the person and the agent talk about
 BLOCK = 8  # pairs one above the other, before a second column of pairs starts
 
 
@@ -46,12 +47,17 @@ def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
         raise InputError(f"round {number!r} of run {run_id!r} has no images: {hint}")
     ratings = ratings_by_image(store, run_id)
     items = [
-        (folder / row.path, [f"{index}\t{rating_text(ratings.get(row.id))}", row.prompt])
+        (folder / row.path, [f"{index}\t{_rated(ratings.get(row.id))}", row.prompt])
         for index, row in enumerate(rows, 1)
     ]
     known = [ratings[row.id] for row in rows if row.id in ratings]
     mean = f", mean rating {sum(known) / len(known):.1f}" if known else ""
-    return _saved(contact_sheet(items, title=f"Round {number}{mean}"), folder / "sheets" / f"round-{number:02d}.png")
+    sheet = contact_sheet(items, title=f"Round {number}{mean}", lines=PROMPT_LINES)
+    return _saved(sheet, folder / "sheets" / f"round-{number:02d}.png")
+
+
+def _rated(value: float | None) -> str:
+    return "" if value is None else f"rated {rating_text(value)}"
 
 
 def rating_text(value: float | None) -> str:
@@ -97,9 +103,9 @@ def _pairs(store: Store, run_id: str, judged: StepRow) -> list[tuple[str, Side, 
 
 
 def _before_after(
-    pairs: Sequence[tuple[str, Side, Side]], folder: Path, judged: StepRow, tile: int = 144
+    pairs: Sequence[tuple[str, Side, Side]], folder: Path, judged: StepRow, tile: int = 128
 ) -> Image.Image:
-    words, line = 190, tile + 26
+    words, line = 200, tile + 28
     block = words + 2 * (tile + GAP) + GAP
     blocks = max(1, -(-len(pairs) // BLOCK))
     deep = max(1, -(-len(pairs) // blocks))
@@ -109,7 +115,7 @@ def _before_after(
     for column in range(blocks):
         left, top = GAP + column * (block + GAP), heading.height
         for index, label in enumerate(("without", "with")):
-            write(sheet, [[label]], left + words + index * (tile + GAP), top, tile)
+            write(sheet, [[label]], left + words + index * (tile + GAP), top, tile, font_for(192, bold=True))
         for pair in pairs[column * deep : (column + 1) * deep]:
             _pair(sheet, pair, folder, (left, top + 20), words, tile)
             top += line
@@ -129,7 +135,8 @@ def _pair(
         higher = None not in scores and score == best and scores[0] != scores[1]
         paste(sheet, folder / row.path if row else None, x, top, tile, WON if higher else FRAME)
         text = "" if score is None else f"{score:.2f}"
-        write(sheet, [[f"{text} higher" if higher else text]], x, top + tile + 3, tile, colour=WON if higher else FAINT)
+        label, colour = (f"{text} higher", WON) if higher else (text, FAINT)
+        write(sheet, [[label]], x, top + tile + 4, tile, font_for(192, bold=higher), colour)
 
 
 def _saved(sheet: Image.Image, path: Path) -> Path:

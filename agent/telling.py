@@ -1,7 +1,7 @@
 """A step in words for people: what was decided, why, and what came of it. One short line each.
 
 The words come from the record alone: a planner is not asked for its motives, so `reason` says what it had to go by.
-Knows the ten tools' arguments and results; puts up with any other shape, because records outlive the code that wrote them.
+Knows the ten tools' arguments and results; puts up with any other shape: records outlive the code that wrote them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def planner(step: StepRow) -> str:
 
 def decision(step: StepRow) -> str:
     """What is to be done."""
+    if step.tool is None and step.error is not None:
+        return "no plan that can be run"
     return DECISIONS[step.tool](step.args) if step.tool in DECISIONS else clean(step.tool or step.node)
 
 

@@ -50,7 +50,7 @@ class StoreTrail:
         return self.store.steps(self.run_id)
 
 
-def read_facts(trail: StoreTrail, config: Config, wishes: Sequence[str] = ()) -> Facts:
+def read_facts(trail: StoreTrail, config: Config) -> Facts:
     """What the planner knows now, from the store alone."""
     steps = trail.steps()
     rounds = [step for step in steps if step.tool == "generate_images" and step.error is None]
@@ -59,7 +59,7 @@ def read_facts(trail: StoreTrail, config: Config, wishes: Sequence[str] = ()) ->
     shown = [row for row in trail.images() if row.sampler.get("purpose") == "paint"]
     trained = [step for step in steps if step.tool == "finetune"]
     return Facts(
-        brief=config.brief, wishes=tuple(dict.fromkeys([*config.wishes, *wishes])), round=len(rounds), rounds=config.rounds,
+        brief=config.brief, wishes=tuple(dict.fromkeys([*config.wishes, *_wishes(steps)])), round=len(rounds), rounds=config.rounds,
         images_per_round=config.images_per_round, images_left=max(0, config.limits.images - len(shown)),
         trainings_left=max(0, config.limits.trainings - len(trained)), method=config.finetune.method, train_steps=config.finetune.steps,
         rated=tuple((ratings[row.id], row.prompt) for row in shown if row.id in ratings),
@@ -67,6 +67,15 @@ def read_facts(trail: StoreTrail, config: Config, wishes: Sequence[str] = ()) ->
         evolved=_evolved(since), agreement=_agreement(trail), feedback=_feedback(trail), adapter=_adapter(trail, trained),
         error=_last_error(steps),
     )  # fmt: skip
+
+
+def _wishes(steps: Sequence[StepRow]) -> list[str]:
+    """What was wished for in words, as vocabulary; the newest word on a thing counts."""
+    signs: dict[str, str] = {}
+    for step in steps:
+        if step.node == "listen":
+            signs |= {word: "+" for word in _result(step).get("like", [])} | {word: "-" for word in _result(step).get("avoid", [])}
+    return [sign + word for word, sign in signs.items()]
 
 
 def _evolved(since: Sequence[StepRow]) -> int:

