@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,7 +67,13 @@ def open_llm(
         yield make_client(config, config.llm.url, config.llm.model, on_call, tight=False)
     else:
         device = "cuda" if shutil.which("nvidia-smi") else "cpu"
-        server = VllmServer(bundled(config.llm.model), folder=home / "vllm", device=device, max_model_len=config.llm.context, on_wait=on_wait)
+        server = VllmServer(
+            bundled(config.llm.model),
+            folder=home / "vllm",
+            device=device,
+            max_model_len=config.llm.context,
+            on_wait=on_wait,
+        )
         with server:
             yield OwnLlm(make_client(config, server.base_url, server.model, on_call, tight=True), server, on_restart)
 
@@ -76,7 +81,16 @@ def open_llm(
 def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], None], *, tight: bool) -> Llm:
     """The plain client."""
     llm = config.llm
-    return Llm(url, model, attempts=llm.attempts, timeout=llm.timeout, temperature=llm.temperature, seed=config.seed, on_call=on_call, tight=tight)
+    return Llm(
+        url,
+        model,
+        attempts=llm.attempts,
+        timeout=llm.timeout,
+        temperature=llm.temperature,
+        seed=config.seed,
+        on_call=on_call,
+        tight=tight,
+    )
 
 
 def serve_until_stopped(model: str, port: int, home: Path) -> None:
@@ -86,7 +100,6 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
     device = "cuda" if shutil.which("nvidia-smi") else "cpu"
     waited = VllmServer(bundled(model), folder=home / "vllm", device=device, port=port, on_wait=_count)
     with stoppable(), waited as server:
-        print(f"{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with --llm-url {server.base_url} --llm-model {server.model}")
         try:
             while server.alive():
                 time.sleep(1)
@@ -96,4 +109,4 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
 
 
 def _count(seconds: float, line: str) -> None:
-    print(f"\rwaiting for vLLM: {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+    pass

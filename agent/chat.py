@@ -21,6 +21,7 @@ from agent.runner import hired
 from agent.session import Stopped, drive
 from agent.sheets import round_sheet
 from agent.store import Store
+from agent.summary import ratings_by_image
 from prompts.errors import InputError
 from tools.records import StepRecord
 
@@ -79,7 +80,9 @@ def hear(crew: Crew, run_id: str, wish: str, round: int) -> str:
     """Store a wish as a step of its own, first as it was said, then as it was understood; returns the reply."""
     number = crew.store.steps(run_id)[-1].step + 1
     said = look_up(wish[:500], crew.vocabulary)
-    kept = StepRecord(node="listen", step=number, round=round, planner="person", args={"wish": wish}, result=said.model_dump())
+    kept = StepRecord(
+        node="listen", step=number, round=round, planner="person", args={"wish": wish}, result=said.model_dump()
+    )
     crew.store.add_step(run_id, kept)
     if crew.llm is None:
         return said.reply
@@ -87,21 +90,36 @@ def hear(crew: Crew, run_id: str, wish: str, round: int) -> str:
     heard = understand(crew.llm, wish[:500], crew.vocabulary)
     calls = [{**call, "attempt": i} for i, call in enumerate(crew.calls)]
     crew.store.add_step(
-        run_id, StepRecord(node="listen", step=number + 1, round=round, planner="llm", args={"wish": wish}, result=heard.model_dump(), llm_calls=calls)
+        run_id,
+        StepRecord(
+            node="listen",
+            step=number + 1,
+            round=round,
+            planner="llm",
+            args={"wish": wish},
+            result=heard.model_dump(),
+            llm_calls=calls,
+        ),
     )
     return heard.reply
 
 
 def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
     """Run a chat to its end or until the person stops."""
-    with Narrator(earlier=store.steps(run_id)) as teller:
+    with Narrator(ratings=lambda: ratings_by_image(store, run_id), earlier=store.steps(run_id)) as teller:
         crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
-        teller.say(f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {home / 'runs' / run_id}.")
+        teller.say(
+            f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {home / 'runs' / run_id}."
+        )
         if not store.steps(run_id) and not config.brief and sys.stdin.isatty():
             teller.say("What would you like to see? A wish in words, or an empty line to be surprised.")
             _first_wish(crew, run_id, read_line("> "))
         with hired(crew, teller):
-            drive(crew, run_id, simulated_person(crew, run_id) if config.rater != "person" else TerminalPerson(crew, run_id, teller))
+            drive(
+                crew,
+                run_id,
+                simulated_person(crew, run_id) if config.rater != "person" else TerminalPerson(crew, run_id, teller),
+            )
         teller.say(f"Done. The report is {write_report(store, run_id, home / 'runs' / run_id)}")
     return 0
 
@@ -109,4 +127,9 @@ def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
 def _first_wish(crew: Crew, run_id: str, wish: str) -> None:
     if wish:
         heard = look_up(wish[:500], crew.vocabulary)
-        crew.store.add_step(run_id, StepRecord(node="listen", step=1, round=0, planner="person", args={"wish": wish}, result=heard.model_dump()))
+        crew.store.add_step(
+            run_id,
+            StepRecord(
+                node="listen", step=1, round=0, planner="person", args={"wish": wish}, result=heard.model_dump()
+            ),
+        )

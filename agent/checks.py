@@ -6,6 +6,7 @@ Every function looks and reports, and raises nothing for what it was made to fin
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import sqlite3
@@ -89,7 +90,7 @@ def _is_json(file: Path) -> bool:
 
 def memory() -> tuple[int, int]:
     """Bytes of memory that programs may still take, and in all."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     found = psutil.virtual_memory()
     return int(found.available), int(found.total)
@@ -127,21 +128,30 @@ def recorded_url(home: Path) -> str | None:
 
 def ask_server(url: str) -> tuple[str | None, str]:
     """(what is wrong, "") or (None, the models it serves), from an OpenAI-compatible server's list of models."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    host = _host(url)
+    if host is None:
         return "is not an http or https address", ""
     request = urllib.request.Request(url.rstrip("/") + "/models", headers=_key())  # noqa: S310  (checked above)
     # A loopback server must not be asked through a proxy that the environment names.
-    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    local = host in ("localhost", "127.0.0.1", "::1")
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     try:
         with opener.open(request, timeout=SECONDS) as response:
             names = [str(model["id"]) for model in json.load(response)["data"]]
     except urllib.error.HTTPError as error:
         return f"answers with HTTP {error.code}", ""
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
         return f"no usable answer ({getattr(error, 'reason', error)})", ""
     return None, ", ".join(names) or "no model"
+
+
+def _host(url: str) -> str | None:
+    """The host of an http or https address; None for anything else."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") else None
 
 
 def _key() -> dict[str, str]:

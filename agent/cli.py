@@ -43,8 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Every command and flag."""
-    parser = argparse.ArgumentParser(prog="palate", description="Personalise a text-to-image model to one person's taste.")
-    parser.add_argument("--home", type=Path, default=Path(os.environ.get("PALATE_HOME", ".palate")), help="where runs and the database are kept")
+    parser = argparse.ArgumentParser(
+        prog="palate", description="Personalise a text-to-image model to one person's taste."
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(os.environ.get("PALATE_HOME", ".palate")),
+        help="where runs and the database are kept",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _demo(commands.add_parser("demo", help="watch an agent learn a simulated person's taste, in minutes"))
     _chat(commands.add_parser("chat", help="let the agent learn your taste"))
@@ -63,13 +70,15 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, help="how many rounds")
     parser.add_argument("--limit-images", type=int, help="at most this many images shown")
     parser.add_argument("--seed", type=int, help="seed of the run")
-    parser.add_argument("--llm-url", help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY")
+    parser.add_argument(
+        "--llm-url", help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY"
+    )
     parser.add_argument("--llm-model", help="the model's name there, or a folder to serve")
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     _common(parser)
-    parser.add_argument("--out", type=Path, help="also copy the run's folder and the database here")
+    parser.add_argument("--out", type=Path, default=Path("palate-demo"), help="the folder that receives a copy of all of it")
     parser.set_defaults(command=run_config, config=DEMO, json=False)
 
 
@@ -130,9 +139,13 @@ def configured(chosen: argparse.Namespace) -> Config:
     """The config file with the flags laid over it. Raises InputError."""
     from agent.config import load_config, make_config
 
-    config = load_config(chosen.config, rater=chosen.rater, planner=chosen.planner, rounds=chosen.rounds, seed=chosen.seed)
+    config = load_config(
+        chosen.config, rater=chosen.rater, planner=chosen.planner, rounds=chosen.rounds, seed=chosen.seed
+    )
     values = config.model_dump(mode="json")
-    values["llm"] |= {name: value for name, value in (("url", chosen.llm_url), ("model", chosen.llm_model)) if value is not None}
+    values["llm"] |= {
+        name: value for name, value in (("url", chosen.llm_url), ("model", chosen.llm_model)) if value is not None
+    }
     if chosen.limit_images is not None:
         values["limits"]["images"] = chosen.limit_images
     return make_config(values)
@@ -144,7 +157,9 @@ def run_config(chosen: argparse.Namespace) -> int:
 
     config = configured(chosen)
     if config.rater == "person":
-        raise InputError("This config wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED.")
+        raise InputError(
+            "This config wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
+        )
     with open_store(chosen.home) as store:
         run_id = new_run(config, chosen.home, store)
         return _carry_out(config, chosen, store, run_id)
@@ -173,23 +188,37 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
     if chosen.json:
         print(json.dumps(found))
     if getattr(chosen, "out", None):
-        shutil.copytree(chosen.home / "runs" / run_id, chosen.out, dirs_exist_ok=True)
-        shutil.copy(chosen.home / "palate.sqlite", chosen.out)
+        _keep_copy(chosen.home, run_id, chosen.out / run_id)
     return 0
+
+
+def _keep_copy(home: Path, run_id: str, folder: Path) -> None:
+    """Everything of one run in one folder: report, sheets, images, adapter and the database."""
+    shutil.copytree(home / "runs" / run_id, folder)
+    shutil.copy(home / "palate.sqlite", folder)
+    print(f"everything of this run: {folder}")
 
 
 def _narrator(store: Any, run_id: str, *, quiet: bool) -> Any:
     from agent.progress import Narrator
 
-    return Narrator(quiet=quiet, ratings=lambda: {row.image: row.value for row in store.ratings(run_id)}, earlier=store.steps(run_id))
+    return Narrator(
+        quiet=quiet,
+        ratings=lambda: {row.image: row.value for row in store.ratings(run_id)},
+        earlier=store.steps(run_id),
+    )
 
 
 def _farewell(found: dict[str, Any], teller: Any) -> None:
     """The run in three lines: what changed, what it cost, where to look."""
     adapter = found["adapter"] or {}
-    teller.say(f"ratings {found['score_first']} -> {found['score_last']}, hidden utility {found['hidden_first']} -> {found['hidden_last']} SD")
+    teller.say(
+        f"ratings {found['score_first']} -> {found['score_last']}, hidden utility {found['hidden_first']} -> {found['hidden_last']} SD"
+    )
     if adapter:
-        teller.say(f"the adapter wins {adapter.get('rate')} of held-out prompts and was {'promoted' if adapter.get('promoted') else 'rejected'}")
+        teller.say(
+            f"the adapter wins {adapter.get('rate')} of held-out prompts and was {'promoted' if adapter.get('promoted') else 'rejected'}"
+        )
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in found["seconds"].items())
     teller.say(f"{parts}; at most {found['peak_memory_mib']} MiB of memory")
     teller.say(f"report: {found['report']}")
@@ -279,7 +308,9 @@ def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps({"same": verdict.same, **verdict.__dict__}))
     else:
-        print(f"{'The same' if verdict.same else 'NOT the same'}: {verdict.steps} steps, {verdict.images} images by hash, {verdict.scores} scores.")
+        print(
+            f"{'The same' if verdict.same else 'NOT the same'}: {verdict.steps} steps, {verdict.images} images by hash, {verdict.scores} scores."
+        )
         print("\n".join(verdict.differences))
     return 0 if verdict.same else 1
 

@@ -67,7 +67,9 @@ class Config(Section):
     pickscore: str = Field("bauhaus-pickscore", description="a bundled model, a folder, or a hub id")
     vocabulary: str = Field("bauhaus", description="a bundled vocabulary or a YAML file")
     planner: Literal["llm", "rules"] = Field("llm", description="who decides")
-    rater: Annotated[int, Field(ge=0)] | Literal["person"] = Field("person", description="a simulated rater's seed, or a person")
+    rater: Annotated[int, Field(ge=0)] | Literal["person"] = Field(
+        "person", description="a simulated rater's seed, or a person"
+    )
     rounds: int = Field(4, ge=1, le=100)
     images_per_round: int = Field(8, ge=1, le=8)
     seed: int = Field(0, ge=0, lt=2**31)
@@ -124,7 +126,9 @@ def _said(error: Any) -> str:
     if error["type"] != "extra_forbidden":
         return f"{where} = {error['input']!r}: {error['msg']}"
     near = difflib.get_close_matches(str(error["loc"][-1]), _keys(Config, error["loc"][:-1]), 1, 0.3)
-    return f"unknown key {where!r}" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(_keys(Config, error['loc'][:-1]))}")
+    return f"unknown key {where!r}" + (
+        f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(_keys(Config, error['loc'][:-1]))}"
+    )
 
 
 def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:

@@ -10,10 +10,11 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -55,13 +56,19 @@ class Check:
     essential: bool = True
 
 
-def examine(home: Path, llm_url: str | None = None, *, models: Path = MODELS) -> list[Check]:
+def examine(
+    home: Path,
+    llm_url: str | None = None,
+    *,
+    models: Path = MODELS,
+    ask_device: Callable[[], Mapping[str, Any]] = checks.ask_torch,
+) -> list[Check]:
     """Every check, in the order a person mends things. `llm_url`: an OpenAI-compatible server to ask (ends in /v1)."""
     return [
         _python(),
         *(_package(name, pin) for name, pin in PINS.items()),
         _vllm(essential=llm_url is None),
-        _device(),
+        _device(ask_device()),
         _memory(),
         *_disk(home),
         *(_model(models, name) for name in checks.MODEL_FILES),
@@ -140,9 +147,8 @@ def _vllm(*, essential: bool) -> Check:
     )
 
 
-def _device() -> Check:
+def _device(found: Mapping[str, Any]) -> Check:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    found = checks.ask_torch()
     if "problem" in found:
         return Check("device", False, f"torch does not load: {found['problem']}", INSTALL)
     names = ", ".join(map(str, found["cuda"]))

@@ -63,7 +63,12 @@ class Loop:
         """Build the planner's view. The step's number is fixed here: it is one more than the store's last."""
         facts, steps = self.facts(), self.trail.steps()
         number = steps[-1].step + 1 if steps else 1
-        return {"step": number, "round": facts.round, "messages": plan_messages(facts, self.crew.vocabulary), "calls": []}
+        return {
+            "step": number,
+            "round": facts.round,
+            "messages": plan_messages(facts, self.crew.vocabulary),
+            "calls": [],
+        }
 
     def plan(self, state: State) -> State:
         """Choose one tool call: the language model, or the rules when they were chosen or have to help out."""
@@ -134,7 +139,9 @@ class Loop:
         except KeyError:
             return Outcome({}), f"There is no tool {plan.tool!r}: use one of {', '.join(TOOLS)}."
         except ValidationError as error:
-            return Outcome({}), f"{plan.tool}: " + "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
+            return Outcome({}), f"{plan.tool}: " + "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
+            )
         except ToolError as error:
             return Outcome({}), str(error)
 
@@ -153,7 +160,11 @@ class Loop:
         limits = self.crew.config.limits
         tokens = sum(call.prompt_tokens + call.completion_tokens for call in record.llm_calls)
         self.crew.tokens += tokens
-        return (record.tool == "finish" and record.error is None) or record.step >= limits.steps or self.crew.tokens > limits.llm_tokens
+        return (
+            (record.tool == "finish" and record.error is None)
+            or record.step >= limits.steps
+            or self.crew.tokens > limits.llm_tokens
+        )
 
     def _repeats(self, record: StepRecord) -> bool:
         return record.tool not in AGAIN and record.tool in self.facts().done
@@ -183,5 +194,3 @@ def build_graph(loop: Loop, checkpointer: Any) -> Any:
         graph.add_edge(before, after)
     graph.add_conditional_edges("record", loop.next_after_record, ["ask", "recall", END])
     return graph.compile(checkpointer=checkpointer)
-
-

@@ -6,6 +6,7 @@ seconds. Standard library only; knows nothing of what it runs.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -22,7 +23,7 @@ def main(arguments: list[str]) -> int:
     owner, command = int(arguments[0]), arguments[1:]
     signal.signal(signal.SIGTERM, lambda *_: None)  # a signal for the whole group: we leave when the command has
     signal.signal(signal.SIGINT, lambda *_: None)
-    child = subprocess.Popen(command, preexec_fn=_die_with_us)  # noqa: PLW1509  (one thread here)
+    child = subprocess.Popen(command, preexec_fn=_die_with_us)
     while child.poll() is None:
         if os.getppid() != owner:
             _end_group(child)
@@ -39,10 +40,8 @@ def _die_with_us() -> None:
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """Ends this process group, this process with it."""
     os.killpg(0, signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(GRACE)
-    except subprocess.TimeoutExpired:
-        pass
     os.killpg(0, signal.SIGKILL)
 
 

@@ -74,9 +74,15 @@ def understand(llm: Any, wish: str, vocabulary: Vocabulary) -> Wish:
         try:
             heard = llm.write(wish_messages(wish, vocabulary), Wish, purpose="wish", temperature=0.0)
         except LlmError:
-            heard = heard.model_copy(update={"reply": f"{heard.reply} (The language model did not answer; I looked the words up.)"})
+            heard = heard.model_copy(
+                update={"reply": f"{heard.reply} (The language model did not answer; I looked the words up.)"}
+            )
     like = [word for word in dict.fromkeys(heard.like) if word in known]
-    return Wish(like=like, avoid=[word for word in dict.fromkeys(heard.avoid) if word in known and word not in like], reply=heard.reply)
+    return Wish(
+        like=like,
+        avoid=[word for word in dict.fromkeys(heard.avoid) if word in known and word not in like],
+        reply=heard.reply,
+    )
 
 
 def look_up(wish: str, vocabulary: Vocabulary) -> Wish:
@@ -88,4 +94,8 @@ def look_up(wish: str, vocabulary: Vocabulary) -> Wish:
         words = [word for word in vocabulary.words if re.search(rf"\b{re.escape(word)}(s|es)?\b", clause)]
         (avoid if against else like).extend(words)
     told = ", ".join([f"more {word}" for word in like] + [f"less {word}" for word in avoid])
-    return Wish(like=like[:6], avoid=avoid[:6], reply=f"I will try {told}." if told else "I know no word of that wish; name a colour, a shape or a layout.")
+    return Wish(
+        like=like[:6],
+        avoid=avoid[:6],
+        reply=f"I will try {told}." if told else "I know no word of that wish; name a colour, a shape or a layout.",
+    )

@@ -38,7 +38,10 @@ class SimulatedPerson:
         wanted = {row.id: row for row in self.store.images(self.run_id)}
         images = [open_picture(self.folder / wanted[image].path) for image in asked["asked"]]
         ratings = self.rater.rate(images, seed=0)
-        return {"rater": f"rater-{self.rater.seed}", "ratings": [list(pair) for pair in zip(asked["asked"], ratings, strict=True)]}
+        return {
+            "rater": f"rater-{self.rater.seed}",
+            "ratings": [list(pair) for pair in zip(asked["asked"], ratings, strict=True)],
+        }
 
 
 @dataclass
@@ -53,7 +56,9 @@ class RecordedPerson:
         found = [(image, self.ratings.get((asked["step"], image))) for image in asked["asked"]]
         missing = [image for image, rating in found if rating is None]
         if missing and len(missing) == len(found):
-            raise ReplayError(f"missing record: step {asked['step']} asks for ratings of {missing}, and the record has none.")
+            raise ReplayError(
+                f"missing record: step {asked['step']} asks for ratings of {missing}, and the record has none."
+            )
         given = [(image, rating) for image, rating in found if rating is not None]
         self.hear(asked["step"])
         return {"rater": given[0][1][1], "ratings": [[image, rating[0]] for image, rating in given]}
@@ -85,7 +90,9 @@ def keep(store: Store, run_id: str, asked: Mapping[str, Any], answer: Answer) ->
 def simulated_person(crew: Crew, run_id: str) -> SimulatedPerson:
     """The simulated rater that the config names. Raises InputError when the config wants a person."""
     if crew.config.rater == "person":
-        raise InputError("This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED.")
+        raise InputError(
+            "This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
+        )
     return SimulatedPerson(make_rater(crew), crew.store, run_id, crew.home / "runs" / run_id)
 
 

@@ -48,7 +48,10 @@ def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int) -> Plan:
         wanted = sum(shared_out(facts))
         evolved = min(facts.evolved, wanted)
         rng = random.Random(seed)
-        args = {"prompts": [vocabulary.phrase(wished_genome(facts, vocabulary, rng)) for _ in range(wanted - evolved)], "evolved": evolved}
+        args = {
+            "prompts": [vocabulary.phrase(wished_genome(facts, vocabulary, rng)) for _ in range(wanted - evolved)],
+            "evolved": evolved,
+        }
     return Plan("rules", tool, args)
 
 
@@ -65,5 +68,3 @@ def wished_genome(facts: Facts, vocabulary: Vocabulary, rng: random.Random) -> d
         elif genome[gene] not in allowed:
             genome[gene] = rng.choice(allowed)
     return vocabulary.mend(genome, rng)
-
-

@@ -58,17 +58,25 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
             _lend_adapters(store, home, run_id, again / "runs" / new_id)
             hear = _listener(store, run_id, copy, new_id)
             hear(0)
-            people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id)}, hear)
+            people = RecordedPerson(
+                {(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id)}, hear
+            )
             drive(crew, new_id, people)
             if crew.llm is not None and crew.llm.left:
-                raise ReplayError(f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record.")
+                raise ReplayError(
+                    f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record."
+                )
             return compare(store, run_id, copy, new_id)
 
 
-def _crew(store: Store, home: Path, run_id: str, config: Config, copy: Store, again: Path, on_step: Callable[[Any], None]) -> Crew:
+def _crew(
+    store: Store, home: Path, run_id: str, config: Config, copy: Store, again: Path, on_step: Callable[[Any], None]
+) -> Crew:
     crew = Crew(config, again, copy, on_step=on_step, recorded_jobs=_recorded_jobs(store, home, run_id))
     if config.planner == "llm":
-        crew.llm = ScriptedLlm(recorded_answers(store.llm_calls(run_id)), on_call=lambda call: crew.calls.append(dict(call)))
+        crew.llm = ScriptedLlm(
+            recorded_answers(store.llm_calls(run_id)), on_call=lambda call: crew.calls.append(dict(call))
+        )
     return crew
 
 
@@ -91,7 +99,9 @@ def recorded_answers(calls: Sequence[LlmCall]) -> list[Any]:
         if call.response is None or call.purpose == "wish":
             continue  # a failed attempt, which another followed; or a wish, whose meaning is a step of its own
         if call.purpose != "plan":
-            answers.append(call.response["choices"][0]["message"]["content"] if isinstance(call.response, dict) else call.response)
+            answers.append(
+                call.response["choices"][0]["message"]["content"] if isinstance(call.response, dict) else call.response
+            )
             continue
         try:
             answers.append(read_call(call.response, list(TOOLS.values())))
@@ -106,7 +116,9 @@ def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRo
     for row in store.adapters(run_id):
         file = home / "runs" / run_id / row.path / "pytorch_lora_weights.safetensors"
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:
-            raise ReplayError(f"missing record: the adapter of step {row.step} is not at {str(file)!r} as it was recorded.")
+            raise ReplayError(
+                f"missing record: the adapter of step {row.step} is not at {str(file)!r} as it was recorded."
+            )
         jobs[row.step] = row.model_copy(update={"promoted": None})
     return jobs
 
@@ -125,12 +137,15 @@ def compare(store: Store, run_id: str, copy: Store, new_id: str) -> Verdict:
     verdict.images = len(new)
     lost = {row.sha256 for row in old} ^ {row.sha256 for row in new}
     if lost:
-        verdict.differences.append(f"{len(lost)} image hashes differ, for example {sorted(lost)[0][:16]}")
+        verdict.differences.append(f"{len(lost)} image hashes differ, for example {min(lost)[:16]}")
     was = {(row.step, row.image, row.name): row.value for row in store.scores(run_id)}
     now = {(row.step, row.image, row.name): row.value for row in copy.scores(new_id)}
     verdict.scores = len(now)
     wrong = [key for key in was.keys() | now.keys() if not _close(was.get(key), now.get(key))]
-    verdict.differences += [f"score {name} of image {image} at step {step}: {was.get((step, image, name))} then {now.get((step, image, name))}" for step, image, name in wrong[:5]]
+    verdict.differences += [
+        f"score {name} of image {image} at step {step}: {was.get((step, image, name))} then {now.get((step, image, name))}"
+        for step, image, name in wrong[:5]
+    ]
     return verdict
 
 
@@ -145,7 +160,9 @@ def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict:
         verdict.differences.append(f"{len(old)} steps were recorded and {len(new)} made again")
     for before, after in zip(old, new, strict=False):
         if (before.tool, before.args, before.error is None) != (after.tool, after.args, after.error is None):
-            verdict.differences.append(f"step {before.step}: {before.tool} {before.args} then {after.tool} {after.args} ({after.error})")
+            verdict.differences.append(
+                f"step {before.step}: {before.tool} {before.args} then {after.tool} {after.args} ({after.error})"
+            )
 
 
 def _close(before: float | None, after: float | None) -> bool:

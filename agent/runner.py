@@ -29,7 +29,9 @@ class Teller(Protocol):
     def say(self, text: str) -> None: ...
 
 
-def carry_out(config: Config, home: Path, store: Store, run_id: str, teller: Teller, person: Person | None = None) -> dict[str, Any]:
+def carry_out(
+    config: Config, home: Path, store: Store, run_id: str, teller: Teller, person: Person | None = None
+) -> dict[str, Any]:
     """Drive the run to its end, write its report, and return its numbers (see `numbers`)."""
     crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
     with peak_memory() as memory, hired(crew, teller):
@@ -52,7 +54,18 @@ def hired(crew: Crew, teller: Teller) -> Iterator[None]:
 def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
     """One flat object: what `--json` prints. `hidden_*` are the simulated rater's noise-free utility, in its SDs over random prompts."""
     summary, hidden = summarise(crew.store, run_id), hidden_by_round(crew, run_id)
-    told = ("run", "model", "planner", "rater", "images", "score_first", "score_last", "adapter", "plans", "rounds_by_rules")
+    told = (
+        "run",
+        "model",
+        "planner",
+        "rater",
+        "images",
+        "score_first",
+        "score_last",
+        "adapter",
+        "plans",
+        "rounds_by_rules",
+    )
     seconds = summary["seconds"] | {"store": round(crew.store_seconds, 3)}
     return {name: summary[name] for name in told} | {
         "rounds": len(summary["rounds"]), "hidden_first": _at(hidden, 0), "hidden_last": _at(hidden, -1), "seconds": seconds,

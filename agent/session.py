@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import platform
 import signal
 import sqlite3
@@ -18,11 +19,13 @@ from langgraph.types import Command
 from agent.config import Config, make_config
 from agent.crew import Crew
 from agent.graph import Loop, build_graph
+from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
 from agent.store import Store
 from prompts.errors import InputError, PalateError
 from tools.files import sweep, write_atomically
 
+BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow")
 
 
@@ -31,8 +34,11 @@ class Stopped(PalateError):
 
 
 def open_store(home: Path) -> Store:
-    """The trajectory store of a home folder, made when missing."""
-    home.mkdir(parents=True, exist_ok=True)
+    """The trajectory store of a home folder, made when missing. Raises InputError when the folder cannot be made."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The home {str(home)!r} is no folder we can use ({error.strerror}): give another --home.") from error
     return Store(home / "palate.sqlite")
 
 
@@ -64,12 +70,28 @@ def stored_config(store: Store, run_id: str) -> Config:
 @contextmanager
 def checkpoints(path: Path) -> Iterator[SqliteSaver]:
     """LangGraph's own file: it resumes execution, and is emptied when a run is done."""
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
-    connection.execute("pragma journal_mode=wal")
-    try:
-        yield SqliteSaver(connection)
-    finally:
-        connection.close()
+    with explained(path, BUSY_SECONDS):
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
+        try:
+            connection.execute("pragma journal_mode=wal")
+            yield SqliteSaver(connection)
+        finally:
+            connection.close()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Only one process drives a run: another would sweep away the images that this one is about to record.
+
+    The kernel frees the lock however the process ends. Raises InputError when the run is being driven already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"The run {folder.name!r} is going on in another process: wait for it or stop it.") from error
+        yield
 
 
 def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = None) -> None:
@@ -77,20 +99,28 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
 
     Raises PalateError for what ends a run early; the run is then `stopped` or `failed`, and can be resumed.
     """
-    loop = Loop(crew, run_id)
+    loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
+    crew.store.run(run_id)
     crew.tokens = sum(call.prompt_tokens + call.completion_tokens for call in crew.store.llm_calls(run_id))
-    crew.store.finish_run(run_id, "running")
-    with checkpoints(save_to or crew.home / "checkpoints.sqlite") as saver, stoppable():
+    with stoppable(), alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
         graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
-        try:
-            _tidy(loop, graph, thread)
-            _run_to_end(loop, graph, thread, person)
-        except (PalateError, KeyboardInterrupt, OSError) as error:
-            crew.store.finish_run(run_id, "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed")
-            raise
-        crew.store.finish_run(run_id, "done")
         _tidy(loop, graph, thread)
+        _run_to_end(loop, graph, thread, person)
+        _tidy(loop, graph, thread)
+        crew.store.finish_run(run_id, "done")  # after the sweep, which a crash must not skip; before the checkpoints go
         saver.delete_thread(run_id)
+
+
+@contextmanager
+def _told(store: Store, run_id: str) -> Iterator[None]:
+    """Keep the run's state in the store true, whatever ends it."""
+    store.finish_run(run_id, "running")
+    try:
+        yield
+    except BaseException as error:
+        if store.run(run_id).state != "done":
+            store.finish_run(run_id, "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed")
+        raise
 
 
 def _run_to_end(loop: Loop, graph: Any, thread: Any, person: Person) -> None:
@@ -125,10 +155,13 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Turn SIGTERM into `Stopped`, so that a stop and Ctrl-C leave the same way: stored, resumable."""
+    """Turn SIGTERM and Ctrl-C into `Stopped`: both leave the same way, stored and resumable.
+
+    Inside, both are a KeyboardInterrupt: an Exception would be caught, and asked again, by the language model's client.
+    """
 
     def stop(number: int, _frame: Any) -> None:
-        raise Stopped(f"Stopped by {signal.Signals(number).name}. Everything so far is stored; `palate resume` goes on.")
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     try:
         before = signal.signal(signal.SIGTERM, stop)
@@ -137,6 +170,9 @@ def stoppable() -> Iterator[None]:
         return
     try:
         yield
+    except KeyboardInterrupt as error:
+        name = str(error) or "SIGINT"
+        raise Stopped(f"Stopped by {name}. Everything so far is stored; `palate resume` goes on.") from error
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent.migrations import explained, open_database, transaction
-from tools.records import LARGEST_INTEGER, JobRow, Kept, LlmCall, RunRow, RunState, StepRecord, now, plain, to_json
 from agent.views import Views, chat_messages
 from prompts.errors import InputError
+from tools.records import LARGEST_INTEGER, JobRow, Kept, LlmCall, RunRow, RunState, StepRecord, now, plain, to_json
 
 
 class Store(Views):

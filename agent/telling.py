@@ -61,9 +61,8 @@ def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:
     result = facts(step)
     if step.tool == "ask_person":
         return _answered(_list(result, "asked"), ratings or {})
-    if step.tool in OUTCOMES and result:
-        return OUTCOMES[step.tool](result)
-    return clean(step.result, 160) if step.result is not None else "no result"
+    told = OUTCOMES[step.tool](result) if step.tool in OUTCOMES and result else clean(step.result or "", 160)
+    return told or "no result"
 
 
 def facts(step: StepRow) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _wishes(steps: Sequence[StepRow]) -> list[str]:
     signs: dict[str, str] = {}
     for step in steps:
         if step.node == "listen":
-            signs |= {word: "+" for word in _result(step).get("like", [])} | {word: "-" for word in _result(step).get("avoid", [])}
+            signs |= dict.fromkeys(_result(step).get("like", []), "+") | dict.fromkeys(_result(step).get("avoid", []), "-")
     return [sign + word for word, sign in signs.items()]
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from agent.migrations import explained
+from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
     ComparisonRow,
@@ -33,7 +34,6 @@ from tools.records import (
     plain,
     to_json,
 )
-from prompts.errors import InputError, StoreError
 
 R = TypeVar("R", bound=Record)
 

@@ -35,7 +35,9 @@ def one_run(planner: str, rater: int, home: Path, server: VllmServer | None, tra
         run_id = new_run(config, home, store)
         crew = Crew(config, home, store)
         if server is not None:
-            client = make_client(config, server.base_url, server.model, lambda call: crew.calls.append(dict(call)), tight=True)
+            client = make_client(
+                config, server.base_url, server.model, lambda call: crew.calls.append(dict(call)), tight=True
+            )
             crew.llm = OwnLlm(client, server, print)
         drive(crew, run_id, simulated_person(crew, run_id))
         return numbers(crew, run_id)
@@ -45,8 +47,17 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means with intervals of one planner's runs."""
     gains = mean_interval([run["hidden_last"] - run["hidden_first"] for run in runs])
     lasts = mean_interval([run["hidden_last"] for run in runs])
-    plans = {key: sum((run["plans"] or {}).get(key) or 0 for run in runs) for key in (runs[0]["plans"] or {}) if isinstance(runs[0]["plans"][key], int)}
-    return {"gain": [round(v, 3) for v in (gains.mean, gains.low, gains.high)], "last": [round(v, 3) for v in (lasts.mean, lasts.low, lasts.high)], "n": gains.n, "plans": plans}
+    plans = {
+        key: sum((run["plans"] or {}).get(key) or 0 for run in runs)
+        for key in (runs[0]["plans"] or {})
+        if isinstance(runs[0]["plans"][key], int)
+    }
+    return {
+        "gain": [round(v, 3) for v in (gains.mean, gains.low, gains.high)],
+        "last": [round(v, 3) for v in (lasts.mean, lasts.low, lasts.high)],
+        "n": gains.n,
+        "plans": plans,
+    }
 
 
 def main() -> None:
@@ -61,12 +72,16 @@ def main() -> None:
     first, last = (int(part) for part in chosen.raters.split("-"))
     found: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     for planner in chosen.planner:
-        server = VllmServer(bundled("bauhaus-lm"), folder=chosen.home / "vllm", device="cpu") if planner == "llm" else None
+        server = (
+            VllmServer(bundled("bauhaus-lm"), folder=chosen.home / "vllm", device="cpu") if planner == "llm" else None
+        )
         with server or nullcontext():
             runs = []
             for rater in range(first, last + 1):
                 runs.append(one_run(planner, rater, chosen.home, server, chosen.train, chosen.seed))
-                print(json.dumps(runs[-1] | {"hidden_by_round": list(runs[-1]["hidden_by_round"].values())}), flush=True)
+                print(
+                    json.dumps(runs[-1] | {"hidden_by_round": list(runs[-1]["hidden_by_round"].values())}), flush=True
+                )
         found[planner] = summary(runs)
     print(json.dumps(found))
 

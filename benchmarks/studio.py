@@ -61,7 +61,13 @@ def measure(count: int, steps: int, guidance_scale: float) -> dict[str, Any]:
     pictures, captions = held_out(count)
     model, clip = load(str(MODELS / "bauhaus"), device="auto"), Clip(MODELS / "bauhaus-clip")
     began = time.perf_counter()
-    images = [one.image for start in range(0, count, 8) for one in paint(captions[start : start + 8], model=model, seed=start, steps=steps, guidance_scale=guidance_scale)]
+    images = [
+        one.image
+        for start in range(0, count, 8)
+        for one in paint(
+            captions[start : start + 8], model=model, seed=start, steps=steps, guidance_scale=guidance_scale
+        )
+    ]
     each = (time.perf_counter() - began) / count
     said = [colours_said(caption) for caption in captions]
     return {
@@ -77,7 +83,10 @@ def measure(count: int, steps: int, guidance_scale: float) -> dict[str, Any]:
 
 def sheet(path: Path) -> None:
     """64 unpicked samples, for the model card."""
-    captions = [load_vocabulary("bauhaus").phrase({**scene, "accent_shape": scene["accent_shape"] or "ring"}) for scene in (sample_scene(random.Random(HELD_OUT + 5000 + i)) for i in range(64))]
+    captions = [
+        load_vocabulary("bauhaus").phrase({**scene, "accent_shape": scene["accent_shape"] or "ring"})
+        for scene in (sample_scene(random.Random(HELD_OUT + 5000 + i)) for i in range(64))
+    ]
     model = load(str(MODELS / "bauhaus"), device="auto")
     images = [one.image for one in paint(captions, model=model, seed=0)]
     canvas = Image.new("RGB", (8 * 66, 8 * 66), "white")

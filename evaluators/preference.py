@@ -48,7 +48,7 @@ class Preference:
 
     def save(self, path: str | Path) -> None:
         """Write one npz (plain arrays, no pickle)."""
-        np.savez_compressed(Path(path), allow_pickle=False, **_flatten(self))  # type: ignore[arg-type]
+        np.savez_compressed(Path(path), allow_pickle=False, **_flatten(self))
 
     def _check_width(self, features: np.ndarray) -> None:
         width = int(self.arrays["width"])

@@ -6,7 +6,7 @@ through `prompts.messages`, so that what the model is taught and what it meets c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -34,4 +34,8 @@ class Facts:
     feedback: str = ""
     adapter: str = ""
     error: str = ""
-    anchors: tuple[str, ...] = field(default=())
+
+    @property
+    def another_round(self) -> bool:
+        """Whether there is a round left to paint, and images to paint it with."""
+        return self.round < self.rounds and self.images_left > 0

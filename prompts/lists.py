@@ -15,5 +15,7 @@ def load_list(vocabulary: str, kind: str) -> list[str]:
     """The lines of `prompts/lists/VOCABULARY.KIND.txt`. Raises InputError when there is no such list."""
     path = FOLDER / f"{vocabulary}.{kind}.txt"
     if not path.is_file():
-        raise InputError(f"There is no list {kind!r} for the vocabulary {vocabulary!r}: write prompts/lists/{path.name}, a prompt a line.")
+        raise InputError(
+            f"There is no list {kind!r} for the vocabulary {vocabulary!r}: write prompts/lists/{path.name}, a prompt a line."
+        )
     return [line for line in path.read_text().splitlines() if line.strip()]

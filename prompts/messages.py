@@ -22,7 +22,10 @@ After the last round call finetune once, then evaluate_adapter, then finish. If 
 
 def plan_messages(facts: Facts, vocabulary: Vocabulary) -> list[Message]:
     """What `plan` sends: the standing instructions and the vocabulary, then the state of the run."""
-    return [{"role": "system", "content": f"{SYSTEM}\n{describe(vocabulary)}"}, {"role": "user", "content": state_text(facts)}]
+    return [
+        {"role": "system", "content": f"{SYSTEM}\n{describe(vocabulary)}"},
+        {"role": "user", "content": state_text(facts)},
+    ]
 
 
 def describe(vocabulary: Vocabulary) -> str:
@@ -77,4 +80,7 @@ WISH_SYSTEM = (
 
 def wish_messages(wish: str, vocabulary: Vocabulary) -> list[Message]:
     """What the chat sends when a person says in words what they want."""
-    return [{"role": "system", "content": f"{WISH_SYSTEM}\n{describe(vocabulary)}"}, {"role": "user", "content": f"wish: {wish}"}]
+    return [
+        {"role": "system", "content": f"{WISH_SYSTEM}\n{describe(vocabulary)}"},
+        {"role": "user", "content": f"wish: {wish}"},
+    ]

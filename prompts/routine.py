@@ -14,7 +14,7 @@ SCORERS = ["pickscore", "clip_t", "preference"]
 
 def next_call(facts: Facts) -> tuple[str, dict[str, Any]]:
     """The tool and its arguments; `generate_images` comes with an empty `prompts`, for the planner to fill."""
-    if not facts.round or (facts.round < facts.rounds and "evolve_prompts" in facts.done):
+    if not facts.round or (facts.another_round and "evolve_prompts" in facts.done):
         return "generate_images", {"prompts": [], "evolved": shared_out(facts)[1]}
     for tool, args in _after_painting(facts):
         if tool not in facts.done:
@@ -36,7 +36,7 @@ def _after_painting(facts: Facts) -> list[tuple[str, dict[str, Any]]]:
         ("give_feedback", {"words": 6}),
         ("learn_taste", {"kind": "blend"}),
     ]
-    if facts.round < facts.rounds:
+    if facts.another_round:
         steps.append(("evolve_prompts", {"children": facts.images_per_round, "mutation": 0.2, "elites": 1}))
     return steps
 
@@ -51,5 +51,9 @@ def _ending(facts: Facts) -> tuple[str, dict[str, Any]]:
 
 def closing(facts: Facts) -> str:
     """One sentence for the report."""
-    outcome = {"promoted": "the adapter was promoted", "rejected": "the adapter was rejected", "failed": "the training failed"}
+    outcome = {
+        "promoted": "the adapter was promoted",
+        "rejected": "the adapter was rejected",
+        "failed": "the training failed",
+    }
     return f"{facts.round} rounds are done and {outcome.get(facts.adapter, 'no adapter was trained')}."

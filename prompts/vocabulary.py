@@ -6,10 +6,10 @@ The genes are the paper's chromosome (Human Aesthetic Preference-Based Large Tex
 
 from __future__ import annotations
 
-import random
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
+from random import Random
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -48,11 +48,11 @@ class Vocabulary(BaseModel):
         singular = {self._plural(word): word for word in self.words}
         return {gene: singular.get(word, word) for gene, word in match.groupdict().items()}
 
-    def random(self, rng: random.Random) -> Genome:
+    def random(self, rng: Random) -> Genome:
         """A uniformly drawn genome that respects `different`."""
         return self.mend({gene: rng.choice(values) for gene, values in self.genes.items()}, rng)
 
-    def mend(self, genome: Genome, rng: random.Random) -> Genome:
+    def mend(self, genome: Genome, rng: Random) -> Genome:
         """The genome with its second gene redrawn wherever two genes must differ and do not."""
         mended = dict(genome)
         for first, second in self.different:
@@ -89,8 +89,12 @@ def load_vocabulary(name: str) -> Vocabulary:
     path = FOLDER / f"{name}.yaml" if (FOLDER / f"{name}.yaml").exists() else Path(name)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.yaml")))
-        raise InputError(f"There is no vocabulary {name!r}. Use one of: {known}; or give the path of a YAML file like them.")
+        raise InputError(
+            f"There is no vocabulary {name!r}. Use one of: {known}; or give the path of a YAML file like them."
+        )
     try:
         return Vocabulary.model_validate(yaml.safe_load(path.read_text()))
     except (ValidationError, yaml.YAMLError) as error:
-        raise InputError(f"The vocabulary {str(path)!r} cannot be read: {error}. Compare it with prompts/vocabularies.") from error
+        raise InputError(
+            f"The vocabulary {str(path)!r} cannot be read: {error}. Compare it with prompts/vocabularies."
+        ) from error

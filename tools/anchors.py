@@ -44,10 +44,18 @@ def select_anchors(args: SelectAnchors, context: Context) -> Outcome:
     fidelity = np.stack([overfit.similarity(f, a) for f, a in zip(features, texts, strict=True)])
     chosen = overfit.select(uncertainties, fidelity, min(args.anchors, len(anchors)))
     picked = [
-        {"anchor": anchors[c.anchor], "uncertainty": round(float(uncertainties[c.anchor]), 4), "image": rows[c.anchor * args.samples + c.image].id}
+        {
+            "anchor": anchors[c.anchor],
+            "uncertainty": round(float(uncertainties[c.anchor]), 4),
+            "image": rows[c.anchor * args.samples + c.image].id,
+        }
         for c in chosen
     ]
-    result = {"anchors": picked, "openness": round(overfit.openness(uncertainties), 6), "overfit": round(float(np.mean(shares)), 4)}
+    result = {
+        "anchors": picked,
+        "openness": round(overfit.openness(uncertainties), 6),
+        "overfit": round(float(np.mean(shares)), 4),
+    }
     return Outcome(result | {"stop": overfit.should_stop(uncertainties, args.anchors)}, images=tuple(rows))
 
 
@@ -56,5 +64,7 @@ def _non_subject(context: Context) -> np.ndarray:
     ratings = context.trail.ratings()
     rated = sorted((row for row in context.trail.images() if row.id in ratings), key=lambda row: -ratings[row.id])
     if not rated:
-        raise ToolError("There are no liked images whose prompts could be told apart from the anchors: call ask_person first.")
+        raise ToolError(
+            "There are no liked images whose prompts could be told apart from the anchors: call ask_person first."
+        )
     return context.studio.clip.text_features([row.prompt for row in rated[:REFERENCES]]).mean(axis=0)

@@ -33,15 +33,21 @@ def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
     adapter = _newest(context)
     prompts = load_list(context.vocabulary.name, "held_out")[: args.prompts]
     without, _ = paint_rows(prompts, context.seed, context, adapters=promoted(context), round=0, purpose="without")
-    with_it, _ = paint_rows(prompts, context.seed, context, adapters=[*promoted(context), adapter], round=0, purpose="with")
+    with_it, _ = paint_rows(
+        prompts, context.seed, context, adapters=[*promoted(context), adapter], round=0, purpose="with"
+    )
     before, after = _liking(without, context), _liking(with_it, context)
     found, kept = win_rate(after.tolist(), before.tolist()), _kept(with_it, without, context)
     verdict = found.rate > 0.5 and kept >= PROMPTS_KEPT
     told = {"rate": round(found.rate, 3), "low": round(found.low, 3), "high": round(found.high, 3), "n": found.n}
-    row = adapter.model_copy(update={"promoted": verdict, "metrics": {**adapter.metrics, **told, "clip_t_kept": round(kept, 3)}})
+    row = adapter.model_copy(
+        update={"promoted": verdict, "metrics": {**adapter.metrics, **told, "clip_t_kept": round(kept, 3)}}
+    )
     result = {"adapter": adapter.sha256, **told, "promoted": verdict, "clip_t_kept": round(kept, 3), "prompts": prompts}
     result |= {"with": [r.id for r in with_it], "without": [r.id for r in without]}
-    return Outcome(result, images=(*without, *with_it), scores=_scores((without, before), (with_it, after)), adapters=(row,))
+    return Outcome(
+        result, images=(*without, *with_it), scores=_scores((without, before), (with_it, after)), adapters=(row,)
+    )
 
 
 def _newest(context: Context) -> AdapterRow:
@@ -72,4 +78,6 @@ def _kept(with_it: Sequence[ImageRow], without: Sequence[ImageRow], context: Con
 def _scores(*judged: tuple[Sequence[ImageRow], np.ndarray]) -> tuple[ScoreRow, ...]:
     """One score an image; a picture that the adapter did not change is one image and has one score."""
     values = {row.id: float(value) for rows, scores in judged for row, value in zip(rows, scores, strict=True)}
-    return tuple(ScoreRow(image=image, name="preference", version="evaluation", value=value) for image, value in values.items())
+    return tuple(
+        ScoreRow(image=image, name="preference", version="evaluation", value=value) for image, value in values.items()
+    )

@@ -37,10 +37,14 @@ class EvolvePrompts(Arguments):
 def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     """Children, best first, distinct. Raises ToolError below two rated prompts that the vocabulary can read."""
     ratings = context.trail.ratings()
-    seen = [(ratings[row.id], context.vocabulary.parse(row.prompt)) for row in context.trail.images() if row.id in ratings]
+    seen = [
+        (ratings[row.id], context.vocabulary.parse(row.prompt)) for row in context.trail.images() if row.id in ratings
+    ]
     rated = [(rating, genome) for rating, genome in seen if genome is not None]
     if len(rated) < 2:
-        raise ToolError(f"{len(rated)} rated prompts fit the vocabulary's form, and two are needed to cross: rate more images.")
+        raise ToolError(
+            f"{len(rated)} rated prompts fit the vocabulary's form, and two are needed to cross: rate more images."
+        )
     rng = random.Random(context.seed)
     elite = [genome for _, genome in sorted(rated, key=lambda pair: -pair[0])]
     elite = distinct(elite)[: min(args.elites, args.children)]
@@ -48,7 +52,9 @@ def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     return Outcome({"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": len(elite)})
 
 
-def screened(rated: Sequence[Rated], known: list[Genome], count: int, mutation: float, vocabulary: Vocabulary, rng: random.Random) -> list[Genome]:
+def screened(
+    rated: Sequence[Rated], known: list[Genome], count: int, mutation: float, vocabulary: Vocabulary, rng: random.Random
+) -> list[Genome]:
     """`count` new genomes: the most promising of `BRED` times as many children."""
     bred = distinct([child(rated, mutation, vocabulary, rng) for _ in range(BRED * count)])
     old = [*known, *(genome for _, genome in rated)]
@@ -84,13 +90,17 @@ def distinct(genomes: Sequence[Genome]) -> list[Genome]:
     return [dict(items) for items in dict.fromkeys(tuple(sorted(genome.items())) for genome in genomes)]
 
 
-class gene_belief:  # noqa: N801  (reads as a function where it is used)
+class gene_belief:
     """Bayesian linear regression of ratings on one-hot genes: what each value of each gene is believed to be worth."""
 
-    def __init__(self, rated: Sequence[Rated], vocabulary: Vocabulary, *, prior: float = 0.45, noise: float = 0.6) -> None:
+    def __init__(
+        self, rated: Sequence[Rated], vocabulary: Vocabulary, *, prior: float = 0.45, noise: float = 0.6
+    ) -> None:
         import numpy as np
 
-        self.columns = {(gene, value): i for i, (gene, value) in enumerate((g, v) for g, vs in vocabulary.genes.items() for v in vs)}
+        self.columns = {
+            (gene, value): i for i, (gene, value) in enumerate((g, v) for g, vs in vocabulary.genes.items() for v in vs)
+        }
         scores = np.array([score for score, _ in rated], float)
         spread = scores.std() or 1.0
         design, target = self.encode([genome for _, genome in rated]), (scores - scores.mean()) / spread

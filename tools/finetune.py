@@ -67,7 +67,9 @@ def _pair(rows: Sequence[ImageRow], scores: Sequence[float], pool: range) -> Pai
 
 def _liked(context: Context) -> list[ImageRow]:
     ratings = context.trail.ratings()
-    liked = sorted((row for row in context.trail.images() if row.id in ratings), key=lambda row: -ratings[row.id])[:LIKED]
+    liked = sorted((row for row in context.trail.images() if row.id in ratings), key=lambda row: -ratings[row.id])[
+        :LIKED
+    ]
     if not liked:
         raise ToolError("There are no liked images to learn from: call ask_person first.")
     return liked
@@ -82,7 +84,9 @@ def _train(args: Finetune, dataset: list[dict[str, str]], context: Context) -> t
     with context.timed("train"):
         state = run_job(job, folder, on_state=_watcher(args.method, context), timeout=context.settings.job_timeout)
     if state["state"] != "done":
-        raise ToolError(f"The training failed: {state['error']} Its log is {str(folder / 'job.log')!r}.", retryable=False)
+        raise ToolError(
+            f"The training failed: {state['error']} Its log is {str(folder / 'job.log')!r}.", retryable=False
+        )
     row = _row(state, job, context)
     return row, {"loss": row.metrics.get("loss")}
 
@@ -104,9 +108,17 @@ def _watcher(kind: str, context: Context) -> Any:
         context.on_progress("train", state["step"], state["total"])
         context.on_job(
             JobRow(
-                id=job_id, run_id=context.folder.name, step=context.step, kind=kind, state=state["state"], pid=state["pid"],
-                heartbeat=now(), at_step=state["step"], total=state["total"], error=state["error"],
-            )  # fmt: skip
+                id=job_id,
+                run_id=context.folder.name,
+                step=context.step,
+                kind=kind,
+                state=state["state"],
+                pid=state["pid"],
+                heartbeat=now(),
+                at_step=state["step"],
+                total=state["total"],
+                error=state["error"],
+            )
         )
 
     return watch

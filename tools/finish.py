@@ -12,7 +12,9 @@ from tools.context import Arguments, Context, Outcome
 class Finish(Arguments):
     """End the run."""
 
-    summary: Annotated[str, StringConstraints(min_length=1, max_length=200), Field(description="what was found, in one sentence")]
+    summary: Annotated[
+        str, StringConstraints(min_length=1, max_length=200), Field(description="what was found, in one sentence")
+    ]
 
 
 def finish(args: Finish, context: Context) -> Outcome:

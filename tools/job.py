@@ -30,6 +30,8 @@ class _Record(BaseModel):
 
 
 class AdapterSpec(_Record):
+    """An adapter that acts during the training."""
+
     path: Path
     weight: float = Field(1.0, ge=-10, le=10)
 

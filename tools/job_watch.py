@@ -27,6 +27,7 @@ _GRACE = 30.0
 
 
 def new_state() -> State:
+    """The state of a job that nobody has started."""
     return {
         "state": "queued", "pid": None, "heartbeat": time.time(), "step": 0, "total": 0,
         "loss": None, "losses": {}, "error": None, "adapter": None,

@@ -36,7 +36,10 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
         metrics: dict[str, Any] = {"ratings": len(rows)}
         if len(rows) >= TRUSTED_FROM:
             held_out = preference.held_out_agreement(features, values, args.kind, seed=context.settings.seed)
-            metrics |= {"agreement": round(held_out.srocc, 3), "interval": [round(held_out.low, 3), round(held_out.high, 3)]}
+            metrics |= {
+                "agreement": round(held_out.srocc, 3),
+                "interval": [round(held_out.low, 3), round(held_out.high, 3)],
+            }
     return Outcome({"kind": args.kind, **metrics}, preferences=(_saved(fitted, args.kind, metrics, context),))
 
 

@@ -35,7 +35,13 @@ def paint_rows(
 
 
 def _paint_batch(
-    prompts: Sequence[str], seed: int, start: int, context: Context, adapters: Sequence[AdapterRow], round: int, purpose: str
+    prompts: Sequence[str],
+    seed: int,
+    start: int,
+    context: Context,
+    adapters: Sequence[AdapterRow],
+    round: int,
+    purpose: str,
 ) -> tuple[list[ImageRow], dict[str, str]]:
     from trainers.adapter_file import AdapterRef
     from trainers.base_model import paint
@@ -47,7 +53,9 @@ def _paint_batch(
             prompts, seed=seed + start, model=context.studio.painter, adapters=references,
             steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size,
         )  # fmt: skip
-    used: list[dict[str, object]] = [{"sha256": adapter.sha256, "weight": 1.0, "name": Path(adapter.path).name} for adapter in adapters]
+    used: list[dict[str, object]] = [
+        {"sha256": adapter.sha256, "weight": 1.0, "name": Path(adapter.path).name} for adapter in adapters
+    ]
     sampler = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "purpose": purpose}
     rows = []
     for offset, one in enumerate(painted):
@@ -57,8 +65,15 @@ def _paint_batch(
         )  # fmt: skip
         rows.append(
             ImageRow(
-                sha256=saved.sha256, round=round, idx=start + offset, path=saved.relative, prompt=one.prompt, seed=one.seed,
-                model=settings.model, adapters=used, sampler=sampler,
-            )  # fmt: skip
+                sha256=saved.sha256,
+                round=round,
+                idx=start + offset,
+                path=saved.relative,
+                prompt=one.prompt,
+                seed=one.seed,
+                model=settings.model,
+                adapters=used,
+                sampler=sampler,
+            )
         )
     return rows, {one.prompt: one.cut for one in painted if one.cut}

@@ -26,7 +26,12 @@ def make_reference(studio: Studio, vocabulary: Vocabulary, folder: Path, count: 
         numbers = range(start, min(start + MAX_IMAGES, count))
         prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in numbers]
         painted = paint(
-            prompts, model=studio.painter, seed=start, steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size
+            prompts,
+            model=studio.painter,
+            seed=start,
+            steps=settings.steps,
+            guidance_scale=settings.guidance_scale,
+            size=settings.size,
         )
         measured += [one.image for one in painted]
     folder.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,9 @@ def _clip_i(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
     if not liked:
         return []
     with context.timed("score"):
-        score = context.studio.clip.clip_i([context.open_image(r) for r in rows], [], [context.open_image(r) for r in liked])
+        score = context.studio.clip.clip_i(
+            [context.open_image(r) for r in rows], [], [context.open_image(r) for r in liked]
+        )
     return _rows(rows, score.name, score.version, score.values)
 
 
@@ -67,7 +69,9 @@ def _preference(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
 
 
 def _rows(rows: Sequence[ImageRow], name: str, version: str, values: Sequence[float]) -> list[ScoreRow]:
-    return [ScoreRow(image=row.id, name=name, version=version, value=float(v)) for row, v in zip(rows, values, strict=True)]
+    return [
+        ScoreRow(image=row.id, name=name, version=version, value=float(v)) for row, v in zip(rows, values, strict=True)
+    ]
 
 
 SCORERS: dict[str, Callable[[Sequence[ImageRow], Context], list[ScoreRow]]] = {

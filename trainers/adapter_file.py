@@ -62,6 +62,7 @@ class Adapter:
 
 
 def sha256(file: Path) -> str:
+    """The sha256 of a file, as hex."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

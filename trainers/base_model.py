@@ -173,14 +173,14 @@ def _folder(model: str) -> Path | None:
     folder = Path(model).expanduser()
     if (folder / "model_index.json").is_file():
         return folder
-    if folder.exists() or folder.parent.name and folder.parent.is_dir() or not _HUB_ID.match(model):
+    if folder.exists() or (folder.parent.name and folder.parent.is_dir()) or not _HUB_ID.match(model):
         missing = "no model_index.json in it" if folder.exists() else "no such folder"
         raise InputError(f"{model!r} is not a model: {missing}; {_HOLDS}")
     return None
 
 
 def _variant(folder: Path | None) -> str | None:
-    """ "fp16" when a local folder has its weights under that variant's file names only."""
+    """The variant "fp16" when a local folder has its weights under such file names only."""
     weights = list(folder.glob("*/*.safetensors")) if folder else []
     return "fp16" if weights and all(".fp16." in file.name for file in weights) else None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def make_model(tokenizer: CLIPTokenizer) -> CLIPModel:
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
 
 
-def features(output: object) -> torch.Tensor:
+def features(output: Any) -> torch.Tensor:
     """Unit-length features (N, D) from what transformers 5 returns."""
     pooled = getattr(output, "pooler_output", output)
     return torch.nn.functional.normalize(pooled, dim=-1)
@@ -143,7 +144,7 @@ def save_open_clip(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> 
         "head_width": WIDTH // HEADS,
         "patch_size": PATCH,
     }
-    text = {
+    text: dict[str, Any] = {
         "context_length": CONTEXT,
         "vocab_size": len(tokenizer),
         "width": WIDTH,

@@ -30,7 +30,9 @@ def beauty(genome: Genome) -> float:
     luma = {name: 0.3 * r + 0.59 * g + 0.11 * b for name, (r, g, b) in PALETTE.items()}
     contrast = abs(luma[genome["background"]] - luma[genome["colour"]]) / 128 - 0.6
     order = {"centred": 0.5, "in a row": 0.2, "diagonal": 0.1, "scattered": -0.5}[genome["layout"]]
-    restraint = 0.3 * (2 - COUNTS[genome["count"]]) + {"plain": 0.3, "gradient": 0.2, "striped": -0.4}[genome["texture"]]
+    restraint = (
+        0.3 * (2 - COUNTS[genome["count"]]) + {"plain": 0.3, "gradient": 0.2, "striped": -0.4}[genome["texture"]]
+    )
     return 1.2 * contrast + order + restraint + 0.5 * (genome["background"] in ("blue", "teal", "white"))
 
 
@@ -54,13 +56,17 @@ def _broken(genome: Genome, rng: random.Random) -> Genome:
     return changed if not changed["accent_shape"] else VOCABULARY.mend(changed, rng)
 
 
-def margins(model: CLIPModel, tokenizer: CLIPTokenizer, numbers: range, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def margins(
+    model: CLIPModel, tokenizer: CLIPTokenizer, numbers: range, device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """exp(logit_scale) times the difference of cosines (N,), and which picture was preferred (N,)."""
     first, second, texts, preferred = zip(*map(comparison, numbers), strict=True)
     words = features(model.get_text_features(input_ids=encode(tokenizer, list(texts)).to(device)))
     both = features(model.get_image_features(pixel_values=to_tensor(np.stack([*first, *second])).to(device)))
     cosines = (both * torch.cat([words, words])).sum(1)
-    return model.logit_scale.exp() * (cosines[: len(texts)] - cosines[len(texts) :]), torch.tensor(preferred, device=device)
+    return model.logit_scale.exp() * (cosines[: len(texts)] - cosines[len(texts) :]), torch.tensor(
+        preferred, device=device
+    )
 
 
 @torch.no_grad()
@@ -83,7 +89,9 @@ def main() -> None:
         margin, preferred = margins(model, tokenizer, range(step * batch, (step + 1) * batch), chosen.device)
         return torch.nn.functional.binary_cross_entropy_with_logits(margin, preferred)
 
-    model.load_state_dict(recipe.train("pickscore", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"]))
+    model.load_state_dict(
+        recipe.train("pickscore", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
+    )
     model.eval().cpu()
     right, folder = accuracy(model, tokenizer), chosen.out / "bauhaus-pickscore"
     size = {"height": 64, "width": 64}

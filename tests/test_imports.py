@@ -1,0 +1,57 @@
+"""What holds for the whole house: who looks, lists or asks for help waits for no torch, and tests stay on this machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENV = os.environ | {"PYTHONPATH": str(ROOT)}
+HEAVY = ("torch", "diffusers", "open_clip", "transformers", "peft", "vllm", "matplotlib")
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], env=ENV, text=True, capture_output=True, timeout=120, check=False)
+
+
+def seconds_of(*words: str) -> float:
+    """CPU seconds, which other work on the machine hardly changes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(*words).check_returncode()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def modules() -> list[str]:
+    return sorted(f"agent.{path.stem}" for path in (ROOT / "agent").glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_module_of_the_agent_imports_a_heavy_library(module: str) -> None:
+    lines = ["import sys", f"import {module}", f"found = [name for name in {HEAVY} if name in sys.modules]"]
+    done = run("-c", "\n".join([*lines, "assert not found, found"]))
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_comes_at_once() -> None:
+    assert min(seconds_of("-m", "agent.cli", "--help") for _ in range(2)) < 1.5
+
+
+@pytest.mark.parametrize("connect", ["connect", "connect_ex"])
+def test_a_socket_beyond_loopback_fails_the_test(connect: str) -> None:
+    with socket.socket() as out, pytest.raises(pytest.fail.Exception, match=r"beyond loopback.*192\.0\.2\.1"):
+        getattr(out, connect)(("192.0.2.1", 80))
+
+
+def test_a_socket_on_loopback_is_free_to_use() -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        assert client.getpeername() == server.getsockname()
