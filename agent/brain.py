@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ class OwnLlm:
 
     def choose_tool(self, messages: Sequence[Any], tools: Sequence[Any], **sampling: Any) -> ToolCall:
         """As `Llm.choose_tool`."""
-        return self._alive(lambda: self.llm.choose_tool(messages, tools, **sampling))
+        call: ToolCall = self._alive(lambda: self.llm.choose_tool(messages, tools, **sampling))
+        return call
 
     def write(self, messages: Sequence[Any], schema: type[Any], **sampling: Any) -> Any:
         """As `Llm.write`."""
@@ -47,7 +49,7 @@ class OwnLlm:
                 raise
             self.on_restart(f"the vLLM server is gone ({error}); starting it again")
             self.server.restart()
-            self.llm.base_url = self.server.base_url
+            self.llm.move_to(self.server.base_url)
             return ask()
 
 
@@ -64,18 +66,14 @@ def open_llm(
     if config.planner == "rules":
         yield None
     elif config.llm.url:
-        yield make_client(config, config.llm.url, config.llm.model, on_call, tight=False)
+        with make_client(config, config.llm.url, config.llm.model, on_call, tight=False) as llm:
+            yield llm
     else:
         device = "cuda" if shutil.which("nvidia-smi") else "cpu"
-        server = VllmServer(
-            bundled(config.llm.model),
-            folder=home / "vllm",
-            device=device,
-            max_model_len=config.llm.context,
-            on_wait=on_wait,
-        )
-        with server:
-            yield OwnLlm(make_client(config, server.base_url, server.model, on_call, tight=True), server, on_restart)
+        folder, model = home / "vllm", bundled(config.llm.model)
+        server = VllmServer(model, folder=folder, device=device, max_model_len=config.llm.context, on_wait=on_wait)
+        with server, make_client(config, server.base_url, server.model, on_call, tight=True) as llm:
+            yield OwnLlm(llm, server, on_restart)
 
 
 def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], None], *, tight: bool) -> Llm:
@@ -100,6 +98,9 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
     device = "cuda" if shutil.which("nvidia-smi") else "cpu"
     waited = VllmServer(bundled(model), folder=home / "vllm", device=device, port=port, on_wait=_count)
     with stoppable(), waited as server:
+        how = f"--llm-url {server.base_url} --llm-model {server.model}"
+        sys.stdout.write(f"\n{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}\n")
+        sys.stdout.flush()
         try:
             while server.alive():
                 time.sleep(1)
@@ -109,4 +110,5 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
 
 
 def _count(seconds: float, line: str) -> None:
-    pass
+    sys.stderr.write(f"\rwaiting for vLLM: {seconds:.0f} s")
+    sys.stderr.flush()

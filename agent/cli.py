@@ -78,7 +78,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     _common(parser)
-    parser.add_argument("--out", type=Path, default=Path("palate-demo"), help="the folder that receives a copy of all of it")
+    parser.add_argument(
+        "--out", type=Path, default=Path("palate-demo"), help="the folder that receives a copy of all of it"
+    )
     parser.set_defaults(command=run_config, config=DEMO, json=False)
 
 

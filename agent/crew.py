@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.config import Config, bundled
 from agent.store import Store
+from prompts.errors import ReplayError, ToolError
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio, nothing
 from tools.records import AdapterRow, StepRecord
@@ -25,7 +26,7 @@ class Crew:
     calls: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[StepRecord], None] = nothing
     on_progress: Callable[[str, int, int], None] = nothing
-    recorded_jobs: dict[int, AdapterRow] = field(default_factory=dict)
+    recorded_jobs: dict[int, AdapterRow | ToolError] | None = None  # replay: what each training gave; None: train
     tokens: int = 0
     store_seconds: float = 0.0
 
@@ -34,12 +35,27 @@ class Crew:
         self.studio = Studio(self.settings)
         self.vocabulary: Vocabulary = load_vocabulary(self.config.vocabulary)
 
+    def recorded_job(self, step: int) -> AdapterRow | None:
+        """The adapter that a recorded step trained; None where nothing is replayed.
+
+        Raises the recorded ToolError of a training that failed, and ReplayError where no training is recorded.
+        """
+        if self.recorded_jobs is None:
+            return None
+        found = self.recorded_jobs.get(step)
+        if found is None:
+            raise ReplayError(f"missing record: step {step} trains an adapter, and the record has none.")
+        if isinstance(found, ToolError):
+            raise found
+        return found
+
 
 def make_settings(config: Config) -> Settings:
     """The flat values that tools need."""
     return Settings(
         model=bundled(config.model), clip=bundled(config.clip), pickscore=bundled(config.pickscore), seed=config.seed, steps=config.steps,
         guidance_scale=config.guidance_scale, size=config.size, images_per_round=config.images_per_round,
-        pool_prompts=config.finetune.pool_prompts, pool_size=config.finetune.pool_size, finetune=config.finetune.settings,
+        pool_prompts=config.finetune.pool_prompts, pool_size=config.finetune.pool_size, method=config.finetune.method,
+        finetune=config.finetune.settings, model_name=config.model,
         device=config.device, job_timeout=config.limits.training_seconds,
     )  # fmt: skip

@@ -17,13 +17,14 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
+from agent.answers import InvalidPlan
 from agent.crew import Crew
 from agent.planners import Plan, plan_by_llm, plan_by_rules
 from agent.trail import StoreTrail, read_facts
 from prompts.errors import ToolError
 from prompts.facts import Facts
 from prompts.messages import Message, plan_messages
-from tools.catalogue import TOOLS
+from tools.catalogue import TOOLS, Tool
 from tools.context import Context, Outcome
 from tools.records import LlmCall, StepRecord, now
 
@@ -75,7 +76,8 @@ class Loop:
         config, seed = self.crew.config, self.crew.config.seed * 100_003 + state["step"]
         by_rules = self.crew.llm is None or state["round"] <= state.get("rules_until", -1)
         if by_rules:
-            return {"plan": asdict(plan_by_rules(self.facts(), self.crew.vocabulary, seed=seed)), "calls": []}
+            plan = plan_by_rules(self.facts(), self.crew.vocabulary, seed=seed, failed=self._failed_by_rules())
+            return {"plan": asdict(plan), "calls": []}
         assert self.crew.llm is not None and config.planner == "llm"
         self.crew.calls.clear()
         plan = plan_by_llm(self.crew.llm, state["messages"], seed=seed)
@@ -106,6 +108,7 @@ class Loop:
         fresh = self.crew.store.add_step(self.run_id, record)
         self.crew.store_seconds += time.perf_counter() - began
         if fresh:
+            self.crew.tokens += sum(call.prompt_tokens + call.completion_tokens for call in record.llm_calls)
             self.crew.on_step(record)
         else:
             repeats = False  # written before a crash: it only seems to repeat itself
@@ -125,24 +128,34 @@ class Loop:
         self.crew.store.add_ratings(self.run_id, state["asked"]["step"], ratings, str(answer["rater"]))
         return {"asked": {}}
 
-    def next_after_record(self, state: State) -> str:
+    def follows(self, state: State) -> str:
         """ask after a question, END when the run is over, recall otherwise."""
         return "ask" if state.get("asked") else (END if state.get("over") else "recall")
+
+    def _failed_by_rules(self) -> frozenset[str]:
+        """What the rules have tried since the last painting without success: they would only try it the same way again."""
+        failed: set[str] = set()
+        for step in self.trail.steps():
+            if step.tool == "generate_images" and step.error is None:
+                failed.clear()
+            elif step.planner == "rules" and step.tool and step.error is not None:
+                failed.add(step.tool)
+        return frozenset(failed)
 
     def _attempt(self, plan: Plan, context: Context) -> tuple[Outcome, str | None]:
         if plan.problem is not None or plan.tool is None:
             return Outcome({}), plan.problem or "no tool was chosen"
         try:
-            tool = TOOLS[plan.tool]
+            tool = _tool(plan.tool)
             self._check_budget(plan.tool)
             return tool.run(tool.arguments.model_validate(plan.args), context), None
-        except KeyError:
-            return Outcome({}), f"There is no tool {plan.tool!r}: use one of {', '.join(TOOLS)}."
         except ValidationError as error:
             return Outcome({}), f"{plan.tool}: " + "; ".join(
                 f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3]
             )
-        except ToolError as error:
+        except ToolError as error:  # a final one is kept as such: the budget of trainings counts it
+            return Outcome({} if error.retryable else {"final": True}), str(error)
+        except InvalidPlan as error:  # what the language model wrote for a tool is of no use
             return Outcome({}), str(error)
 
     def _check_budget(self, tool: str) -> None:
@@ -158,8 +171,6 @@ class Loop:
     def _over(self, record: StepRecord) -> bool:
         """finish, or a budget that ends the run."""
         limits = self.crew.config.limits
-        tokens = sum(call.prompt_tokens + call.completion_tokens for call in record.llm_calls)
-        self.crew.tokens += tokens
         return (
             (record.tool == "finish" and record.error is None)
             or record.step >= limits.steps
@@ -167,6 +178,9 @@ class Loop:
         )
 
     def _repeats(self, record: StepRecord) -> bool:
+        last = self.trail.steps()[-1:]
+        if last and (last[0].tool, last[0].args) == (record.tool, record.args):
+            return True
         return record.tool not in AGAIN and record.tool in self.facts().done
 
     def _context(self, state: State) -> Context:
@@ -174,9 +188,16 @@ class Loop:
         return Context(
             settings=crew.settings, studio=crew.studio, vocabulary=crew.vocabulary, trail=self.trail, folder=self.folder,
             step=state["step"], round=state["round"], images_left=self.facts().images_left,
-            write=crew.llm.write if crew.llm is not None else None, recorded_job=lambda: crew.recorded_jobs.get(state["step"]),
+            ratings_left=max(0, crew.config.limits.ratings - len(self.trail.ratings())),
+            write=crew.llm.write if crew.llm is not None else None, recorded_job=lambda: crew.recorded_job(state["step"]),
             on_progress=crew.on_progress, on_job=crew.store.save_job,
         )  # fmt: skip
+
+
+def _tool(name: str) -> Tool:
+    if name not in TOOLS:
+        raise ToolError(f"There is no tool {name!r}: use one of {', '.join(TOOLS)}.")
+    return TOOLS[name]
 
 
 def _call(call: dict[str, Any], number: int, plan: Plan) -> LlmCall:
@@ -190,7 +211,8 @@ def build_graph(loop: Loop, checkpointer: Any) -> Any:
     for node in (loop.recall, loop.plan, loop.act, loop.record, loop.ask):
         graph.add_node(node.__name__, node)
     graph.add_edge(START, "recall")
-    for before, after in (("recall", "plan"), ("plan", "act"), ("act", "record"), ("ask", "recall")):
+    for before, after in (("recall", "plan"), ("plan", "act"), ("act", "record")):
         graph.add_edge(before, after)
-    graph.add_conditional_edges("record", loop.next_after_record, ["ask", "recall", END])
+    graph.add_conditional_edges("record", loop.follows, ["ask", "recall", END])
+    graph.add_conditional_edges("ask", loop.follows, ["recall", END])
     return graph.compile(checkpointer=checkpointer)

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
@@ -120,6 +120,23 @@ class Llm:
     ) -> str:
         """Plain text. Raises as `choose_tool` (an empty answer is invalid; one cut off is returned as far as it came)."""
         return self._ask(self._request(messages, max_tokens, sampling), purpose, read_text)
+
+    def close(self) -> None:
+        """Let the connection go; the next question opens another."""
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+    def move_to(self, base_url: str) -> None:
+        """Speak to another address from now on: the server was started again."""
+        self.close()
+        self.base_url = base_url.rstrip("/")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _request(self, messages: Sequence[Message], max_tokens: int, sampling: JsonDict) -> JsonDict:
         given = {key: value for key, value in sampling.items() if value is not None}

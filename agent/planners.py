@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from agent.answers import InvalidPlan, ToolCall
 from prompts.facts import Facts
 from prompts.messages import Message
-from prompts.routine import next_call, shared_out
+from prompts.routine import closing, next_call, shared_out
 from prompts.vocabulary import Vocabulary
 from tools.catalogue import TOOLS
 
@@ -41,9 +41,14 @@ def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int) -> Plan
     return Plan("llm", call.name, call.args, call.repaired)
 
 
-def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int) -> Plan:
-    """The routine; where prompts are wanted, as many evolved ones as there are, the rest at random within the wishes."""
-    tool, args = next_call(facts)
+def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int, failed: frozenset[str] = frozenset()) -> Plan:
+    """The routine; where prompts are wanted, as many evolved ones as there are, the rest at random within the wishes.
+
+    What `failed` since the last painting is not tried again; when nothing else is left, the run is finished.
+    """
+    tool, args = next_call(replace(facts, done=(*facts.done, *failed)))
+    if tool in failed:
+        return Plan("rules", "finish", {"summary": closing(facts)})
     if tool == "generate_images":
         wanted = sum(shared_out(facts))
         evolved = min(facts.evolved, wanted)

@@ -15,19 +15,22 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from agent.answers import InvalidPlan, read_call
+from agent.answers import InvalidPlan, read_call, read_object
 from agent.config import Config
 from agent.crew import Crew
 from agent.people import RecordedPerson
 from agent.scripted_llm import ScriptedLlm
 from agent.session import drive, stored_config
 from agent.store import Store
-from prompts.errors import ReplayError
+from prompts.errors import ReplayError, ToolError
 from tools.catalogue import TOOLS
 from tools.context import nothing
+from tools.feedback import Feedback
 from tools.records import AdapterRow, LlmCall
 
 TOLERANCE = 1e-4  # of a score, relative to its size
+ROUNDED = 2e-3  # of a number in a result: some are rounded to three places there
+WRITTEN = {"feedback": Feedback}  # what the language model writes for a tool, by purpose
 
 
 @dataclass
@@ -59,14 +62,16 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
             hear = _listener(store, run_id, copy, new_id)
             hear(0)
             people = RecordedPerson(
-                {(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id)}, hear
+                {(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id, superseded=True)}, hear
             )
             drive(crew, new_id, people)
             if crew.llm is not None and crew.llm.left:
                 raise ReplayError(
                     f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record."
                 )
-            return compare(store, run_id, copy, new_id)
+            verdict = compare(store, run_id, copy, new_id)
+            verdict.differences += changed_files(store, home, run_id)
+            return verdict
 
 
 def _crew(
@@ -74,9 +79,14 @@ def _crew(
 ) -> Crew:
     crew = Crew(config, again, copy, on_step=on_step, recorded_jobs=_recorded_jobs(store, home, run_id))
     if config.planner == "llm":
-        crew.llm = ScriptedLlm(
-            recorded_answers(store.llm_calls(run_id)), on_call=lambda call: crew.calls.append(dict(call))
-        )
+        used = [call for call in store.llm_calls(run_id) if _was_used(call)]
+        tokens = iter([(call.prompt_tokens, call.completion_tokens) for call in used])
+
+        def on_call(call: Any) -> None:  # with the tokens of then: a budget that ended the run must end it again
+            told = dict(zip(("prompt_tokens", "completion_tokens"), next(tokens), strict=True))
+            crew.calls.append({**call, **told})
+
+        crew.llm = ScriptedLlm(recorded_answers(used), on_call=on_call)
     return crew
 
 
@@ -92,27 +102,29 @@ def _listener(store: Store, run_id: str, copy: Store, new_id: str) -> Callable[[
     return hear
 
 
+def _was_used(call: LlmCall) -> bool:
+    """Not a failed attempt, which another followed; nor a wish, whose meaning is a step of its own."""
+    return call.response is not None and call.purpose != "wish"
+
+
 def recorded_answers(calls: Sequence[LlmCall]) -> list[Any]:
-    """Each answer that was used, as the client gave it then: read again from the raw response."""
+    """Each answer that was used, as the client gave it then, useless ones too: read again from the raw response."""
     answers: list[Any] = []
-    for call in calls:
-        if call.response is None or call.purpose == "wish":
-            continue  # a failed attempt, which another followed; or a wish, whose meaning is a step of its own
-        if call.purpose != "plan":
-            answers.append(
-                call.response["choices"][0]["message"]["content"] if isinstance(call.response, dict) else call.response
-            )
-            continue
+    for call in filter(_was_used, calls):
         try:
-            answers.append(read_call(call.response, list(TOOLS.values())))
+            if call.purpose == "plan":
+                answers.append(read_call(call.response, list(TOOLS.values())))
+            else:
+                answers.append(read_object(call.response, WRITTEN[call.purpose]))
         except InvalidPlan as error:
             answers.append(error)
     return answers
 
 
-def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRow]:
-    """Step to the adapter it trained, whose file must still be what was recorded."""
-    jobs = {}
+def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRow | ToolError]:
+    """Step to the adapter it trained, whose file must still be what was recorded; or to why the training failed."""
+    failed = [step for step in store.steps(run_id) if step.tool == "finetune" and step.error is not None]
+    jobs: dict[int, AdapterRow | ToolError] = {s.step: ToolError(str(s.error), retryable=False) for s in failed}
     for row in store.adapters(run_id):
         file = home / "runs" / run_id / row.path / "pytorch_lora_weights.safetensors"
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:
@@ -163,6 +175,31 @@ def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict:
             verdict.differences.append(
                 f"step {before.step}: {before.tool} {before.args} then {after.tool} {after.args} ({after.error})"
             )
+        elif not alike(before.result, after.result):
+            verdict.differences.append(f"step {before.step}: {before.tool} gave {before.result} then {after.result}")
+
+
+def changed_files(store: Store, home: Path, run_id: str) -> list[str]:
+    """The recorded images whose files are gone or no longer what was recorded."""
+    found = []
+    for row in store.images(run_id):
+        file = home / "runs" / run_id / row.path
+        if not file.is_file():
+            found.append(f"the file of image {row.id} is missing: {str(file)!r}")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:
+            found.append(f"the file of image {row.id} was changed: {str(file)!r}")
+    return found
+
+
+def alike(before: Any, after: Any) -> bool:
+    """Whether two results say the same: numbers within `ROUNDED`, relative to their size, the rest exactly."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before.keys() == after.keys() and all(alike(before[key], after[key]) for key in before)
+    if isinstance(before, list) and isinstance(after, list):
+        return len(before) == len(after) and all(alike(*pair) for pair in zip(before, after, strict=True))
+    if isinstance(before, float) and isinstance(after, int | float):
+        return abs(before - after) <= ROUNDED * max(1.0, abs(before))
+    return bool(before == after)
 
 
 def _close(before: float | None, after: float | None) -> bool:

@@ -38,7 +38,9 @@ def open_store(home: Path) -> Store:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"The home {str(home)!r} is no folder we can use ({error.strerror}): give another --home.") from error
+        raise InputError(
+            f"The home {str(home)!r} is no folder we can use ({error.strerror}): give another --home."
+        ) from error
     return Store(home / "palate.sqlite")
 
 
@@ -70,13 +72,22 @@ def stored_config(store: Store, run_id: str) -> Config:
 @contextmanager
 def checkpoints(path: Path) -> Iterator[SqliteSaver]:
     """LangGraph's own file: it resumes execution, and is emptied when a run is done."""
-    with explained(path, BUSY_SECONDS):
+    with _only_sqlite_explained(path):
         connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
         try:
             connection.execute("pragma journal_mode=wal")
             yield SqliteSaver(connection)
         finally:
             connection.close()
+
+
+@contextmanager
+def _only_sqlite_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error:
+        with explained(path, BUSY_SECONDS):  # which would also blame the checkpoints for any file that a tool misses
+            raise
 
 
 @contextmanager
@@ -90,7 +101,9 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"The run {folder.name!r} is going on in another process: wait for it or stop it.") from error
+            raise InputError(
+                f"The run {folder.name!r} is going on in another process: wait for it or stop it."
+            ) from error
         yield
 
 
@@ -120,6 +133,10 @@ def _told(store: Store, run_id: str) -> Iterator[None]:
     except BaseException as error:
         if store.run(run_id).state != "done":
             store.finish_run(run_id, "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed")
+        if isinstance(error, OSError):
+            raise PalateError(
+                f"A file of the run {run_id!r} cannot be used: {error}. Put it right, then resume."
+            ) from error
         raise
 
 

@@ -57,7 +57,7 @@ def read_facts(trail: StoreTrail, config: Config) -> Facts:
     since = [step for step in steps if not rounds or step.step > rounds[-1].step]
     ratings = trail.ratings()
     shown = [row for row in trail.images() if row.sampler.get("purpose") == "paint"]
-    trained = [step for step in steps if step.tool == "finetune"]
+    trained = [step for step in steps if step.tool == "finetune" and (step.error is None or _result(step).get("final"))]
     return Facts(
         brief=config.brief, wishes=tuple(dict.fromkeys([*config.wishes, *_wishes(steps)])), round=len(rounds), rounds=config.rounds,
         images_per_round=config.images_per_round, images_left=max(0, config.limits.images - len(shown)),
@@ -74,7 +74,9 @@ def _wishes(steps: Sequence[StepRow]) -> list[str]:
     signs: dict[str, str] = {}
     for step in steps:
         if step.node == "listen":
-            signs |= dict.fromkeys(_result(step).get("like", []), "+") | dict.fromkeys(_result(step).get("avoid", []), "-")
+            signs |= dict.fromkeys(_result(step).get("like", []), "+") | dict.fromkeys(
+                _result(step).get("avoid", []), "-"
+            )
     return [sign + word for word, sign in signs.items()]
 
 
@@ -105,7 +107,7 @@ def _adapter(trail: StoreTrail, trained: Sequence[StepRow]) -> str:
 
 
 def _last_error(steps: Sequence[StepRow]) -> str:
-    return (steps[-1].error or "")[:200] if steps else ""
+    return " ".join((steps[-1].error or "").split())[:200] if steps else ""
 
 
 def _result(step: StepRow) -> dict[str, Any]:

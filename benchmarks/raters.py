@@ -12,12 +12,13 @@ import argparse
 import json
 import os
 import platform
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from agent.brain import OwnLlm, make_client
-from agent.config import CONFIGS, bundled, load_config
+from agent.config import CONFIGS, Config, bundled, load_config
 from agent.crew import Crew
 from agent.people import simulated_person
 from agent.runner import numbers
@@ -34,13 +35,20 @@ def one_run(planner: str, rater: int, home: Path, server: VllmServer | None, tra
     with open_store(home) as store:
         run_id = new_run(config, home, store)
         crew = Crew(config, home, store)
-        if server is not None:
-            client = make_client(
-                config, server.base_url, server.model, lambda call: crew.calls.append(dict(call)), tight=True
-            )
-            crew.llm = OwnLlm(client, server, print)
-        drive(crew, run_id, simulated_person(crew, run_id))
+        with client(config, crew, server) as crew.llm:
+            drive(crew, run_id, simulated_person(crew, run_id))
         return numbers(crew, run_id)
+
+
+@contextmanager
+def client(config: Config, crew: Crew, server: VllmServer | None) -> Iterator[OwnLlm | None]:
+    """The language model of one run on the shared server; None for the rules."""
+    if server is None:
+        yield None
+        return
+    heard = lambda call: crew.calls.append(dict(call))  # noqa: E731
+    with make_client(config, server.base_url, server.model, heard, tight=True) as llm:
+        yield OwnLlm(llm, server, print)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ os.environ |= {
 ROOT = Path(__file__).parents[1]
 # Another bundle can be tested in place of ours, say one that a GPU made.
 MODELS = Path(os.environ.get("PALATE_TEST_MODELS", ROOT / "models"))
+# For the processes that tests start from another folder.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 # Of whoever runs the tests: nothing here may depend on it.
 for name in ("PALATE_HOME", "PALATE_LLM_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)
@@ -61,12 +63,12 @@ def no_network() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty PALATE_HOME, and an empty current folder: no test may depend on where pytest was started."""
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setenv("PALATE_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PALATE_HOME that does not exist yet, in an empty current folder: no test may depend on where pytest was started."""
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PALATE_HOME", str(here / "home"))
+    return here / "home"
 
 
 def bundled(name: str, file: str) -> Path:

@@ -34,11 +34,11 @@ def select_anchors(args: SelectAnchors, context: Context) -> Outcome:
     adapters = context.trail.adapters()
     if not adapters:
         raise ToolError("There is no adapter to examine: call finetune first.")
-    anchors = load_list(context.vocabulary.name, "anchors")
+    anchors, away = load_list(context.vocabulary.name, "anchors"), _non_subject(context)
     said = [anchor for anchor in anchors for _ in range(args.samples)]
     rows, _ = paint_rows(said, context.seed, context, adapters=[adapters[-1]], round=0, purpose="anchors")
     features = context.features(rows).reshape(len(anchors), args.samples, -1)
-    texts, away = context.studio.clip.text_features(anchors), _non_subject(context)
+    texts = context.studio.clip.text_features(anchors)
     shares = [overfit.overfit_share(overfit.oracle(f, a, away)) for f, a in zip(features, texts, strict=True)]
     uncertainties = np.array([overfit.uncertainty(share) for share in shares])
     fidelity = np.stack([overfit.similarity(f, a) for f, a in zip(features, texts, strict=True)])
@@ -67,4 +67,6 @@ def _non_subject(context: Context) -> np.ndarray:
         raise ToolError(
             "There are no liked images whose prompts could be told apart from the anchors: call ask_person first."
         )
-    return context.studio.clip.text_features([row.prompt for row in rated[:REFERENCES]]).mean(axis=0)
+    features: np.ndarray = context.studio.clip.text_features([row.prompt for row in rated[:REFERENCES]])
+    mean: np.ndarray = features.mean(axis=0)
+    return mean

@@ -18,9 +18,9 @@ class AskPerson(Arguments):
 
 
 def ask_person(args: AskPerson, context: Context) -> Outcome:
-    """The images of the newest round that have no rating yet. Raises ToolError when there are none."""
+    """The images of the newest round that have no rating yet, at most as many as may be rated. Raises ToolError: none."""
     rated = context.trail.ratings()
     waiting = [row.id for row in context.trail.round_images() if row.id not in rated]
     if not waiting:
         raise ToolError("Every image of this round is rated already: call give_feedback or learn_taste.")
-    return Outcome({"asked": waiting[: args.images], "question": args.question})
+    return Outcome({"asked": waiting[: min(args.images, context.ratings_left)], "question": args.question})

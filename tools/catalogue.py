@@ -34,7 +34,7 @@ class Tool:
 
 
 TOOLS: dict[str, Tool] = {
-    function.__name__: Tool(function.__name__, arguments, function)  # type: ignore[attr-defined]
+    function.__name__: Tool(function.__name__, arguments, function)
     for arguments, function in (
         (GenerateImages, generate_images),
         (ScoreImages, score_images),

@@ -72,8 +72,10 @@ class Settings:
     images_per_round: int = 8
     pool_prompts: int = 8
     pool_size: int = 6
-    finetune: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "dpo"
+    finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
     device: str = "auto"
+    model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0
 
 
@@ -121,11 +123,17 @@ class Context:
     step: int
     round: int
     images_left: int = 10_000
+    ratings_left: int = 10_000
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner
     recorded_job: Callable[[], AdapterRow | None] = nothing  # replay: the adapter this step made when it was recorded
     on_progress: Callable[[str, int, int], None] = nothing
     on_job: Callable[[JobRow], None] = nothing
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def model_name(self) -> str:
+        """What records call the base model."""
+        return self.settings.model_name or self.settings.model
 
     @property
     def seed(self) -> int:

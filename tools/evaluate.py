@@ -6,7 +6,7 @@ The adapter is promoted when it wins more than half and does not lose the prompt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,9 @@ from prompts.lists import load_list
 from tools.context import Arguments, Context, Outcome
 from tools.painting import paint_rows, promoted
 from tools.records import AdapterRow, ImageRow, ScoreRow
+
+if TYPE_CHECKING:
+    from evaluators.preference import Preference
 
 PROMPTS_KEPT = 0.9  # the least share of CLIP-T that must remain
 
@@ -30,13 +33,13 @@ def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
     """Raises ToolError when there is no adapter to judge or no taste to judge it by."""
     from evaluators.win_rate import win_rate
 
-    adapter = _newest(context)
+    adapter, taste = _newest(context), _taste(context)
     prompts = load_list(context.vocabulary.name, "held_out")[: args.prompts]
     without, _ = paint_rows(prompts, context.seed, context, adapters=promoted(context), round=0, purpose="without")
     with_it, _ = paint_rows(
         prompts, context.seed, context, adapters=[*promoted(context), adapter], round=0, purpose="with"
     )
-    before, after = _liking(without, context), _liking(with_it, context)
+    before, after = (taste.predict(context.features(rows))[0] for rows in (without, with_it))
     found, kept = win_rate(after.tolist(), before.tolist()), _kept(with_it, without, context)
     verdict = found.rate > 0.5 and kept >= PROMPTS_KEPT
     told = {"rate": round(found.rate, 3), "low": round(found.low, 3), "high": round(found.high, 3), "n": found.n}
@@ -57,13 +60,13 @@ def _newest(context: Context) -> AdapterRow:
     return waiting[-1]
 
 
-def _liking(rows: Sequence[ImageRow], context: Context) -> np.ndarray:
+def _taste(context: Context) -> Preference:
     from evaluators import preference
 
     fitted = context.trail.preference()
     if fitted is None:
         raise ToolError("There is no learned taste to judge by: call learn_taste first.")
-    return preference.load(context.folder / fitted.path).predict(context.features(rows))[0]
+    return preference.load(context.folder / fitted.path)
 
 
 def _kept(with_it: Sequence[ImageRow], without: Sequence[ImageRow], context: Context) -> float:
@@ -72,7 +75,7 @@ def _kept(with_it: Sequence[ImageRow], without: Sequence[ImageRow], context: Con
         context.studio.clip.clip_t([context.open_image(row) for row in rows], [row.prompt for row in rows]).values
         for rows in (with_it, without)
     ]
-    return float(np.mean(fits[0]) / max(np.mean(fits[1]), 1e-6))
+    return float(np.mean(fits[0]) / max(float(np.mean(fits[1])), 1e-6))
 
 
 def _scores(*judged: tuple[Sequence[ImageRow], np.ndarray]) -> tuple[ScoreRow, ...]:

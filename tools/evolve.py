@@ -58,7 +58,7 @@ def screened(
     """`count` new genomes: the most promising of `BRED` times as many children."""
     bred = distinct([child(rated, mutation, vocabulary, rng) for _ in range(BRED * count)])
     old = [*known, *(genome for _, genome in rated)]
-    fresh = [genome for genome in bred if genome not in old] or bred
+    fresh = [genome for genome in bred if genome not in old] or [genome for genome in bred if genome not in known]
     belief = gene_belief(rated, vocabulary)
     kept: list[Genome] = []
     for _ in range(count):

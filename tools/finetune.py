@@ -92,7 +92,8 @@ def _train(args: Finetune, dataset: list[dict[str, str]], context: Context) -> t
 
 
 def _job(args: Finetune, dataset: list[dict[str, str]], context: Context) -> dict[str, Any]:
-    config = {"steps": args.steps, "rank": args.rank, "seed": context.seed, **context.settings.finetune}
+    chosen = context.settings.finetune if args.method == context.settings.method else {}  # the other takes other keys
+    config = {"steps": args.steps, "rank": args.rank, "seed": context.seed, **chosen}
     used = [{"path": str(context.folder / adapter.path)} for adapter in promoted(context)]
     return {
         "kind": args.method, "config": config, "base_model": context.settings.model, "adapters": used, "dataset": dataset,
@@ -129,6 +130,6 @@ def _row(state: dict[str, Any], job: dict[str, Any], context: Context) -> Adapte
     metrics = {name: value for name, value in (state.get("losses") or {}).items() if value is not None}
     parents = promoted(context)
     return AdapterRow(
-        sha256=made["sha256"], kind=job["kind"], base=job["base_model"], path=str(Path(made["path"]).resolve().relative_to(context.folder.resolve())),
+        sha256=made["sha256"], kind=job["kind"], base=context.model_name, path=str(Path(made["path"]).resolve().relative_to(context.folder.resolve())),
         config=job["config"], parent=parents[-1].sha256 if parents else None, metrics=metrics,
     )  # fmt: skip

@@ -42,5 +42,5 @@ def _chosen(args: GenerateImages, context: Context) -> list[str]:
 def evolved_prompts(context: Context, without: list[str]) -> list[str]:
     """The children of this round's evolution that are not among `without`."""
     found = [step.result for step in context.trail.results("evolve_prompts") if step.round == context.round]
-    children = found[-1].get("prompts", []) if found and isinstance(found[-1], dict) else []
-    return [str(child) for child in children if isinstance(children, list) and child not in without]
+    children = found[-1].get("prompts") if found and isinstance(found[-1], dict) else None
+    return [str(child) for child in children if child not in without] if isinstance(children, list) else []

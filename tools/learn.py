@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome
+from tools.files import write_atomically
 from tools.records import PreferenceRow
 
 TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
@@ -45,7 +48,9 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
 
 def _saved(fitted: Any, kind: str, metrics: dict[str, Any], context: Context) -> PreferenceRow:
     path = context.folder / "preferences" / f"step-{context.step}.npz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fitted.save(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with tempfile.TemporaryDirectory() as folder:  # written whole or not at all, like every file of a run
+        fitted.save(Path(folder) / path.name)
+        data = (Path(folder) / path.name).read_bytes()
+    write_atomically(path, data)
+    digest = hashlib.sha256(data).hexdigest()
     return PreferenceRow(kind=kind, metrics=metrics, path=str(path.relative_to(context.folder)), sha256=digest)

@@ -60,7 +60,7 @@ def _paint_batch(
     rows = []
     for offset, one in enumerate(painted):
         saved = save_image(
-            one.image, context.folder, prompt=one.prompt, seed=one.seed, model=settings.model, steps=settings.steps,
+            one.image, context.folder, prompt=one.prompt, seed=one.seed, model=context.model_name, steps=settings.steps,
             guidance_scale=settings.guidance_scale, size=one.image.size, adapters=used,
         )  # fmt: skip
         rows.append(
@@ -71,7 +71,7 @@ def _paint_batch(
                 path=saved.relative,
                 prompt=one.prompt,
                 seed=one.seed,
-                model=settings.model,
+                model=context.model_name,
                 adapters=used,
                 sampler=sampler,
             )

@@ -65,7 +65,7 @@ def _preference(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
     if fitted is None:
         return []
     mean, _ = preference.load(context.folder / fitted.path).predict(context.features(rows))
-    return _rows(rows, "preference", fitted.sha256[:12], mean)
+    return _rows(rows, "preference", fitted.sha256[:12], mean.tolist())
 
 
 def _rows(rows: Sequence[ImageRow], name: str, version: str, values: Sequence[float]) -> list[ScoreRow]:

@@ -204,7 +204,7 @@ def _step(training: Training, losses: Losses, optimizer: torch.optim.Optimizer, 
     try:
         loss, shown = losses(training)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(training.weights().values(), config.max_grad_norm).item()
     except torch.cuda.OutOfMemoryError as error:
         raise PalateError(

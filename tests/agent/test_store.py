@@ -16,6 +16,8 @@ import pytest
 from pydantic import ValidationError
 
 from agent.migrations import MIGRATIONS
+from agent.store import Store
+from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
     ImageRow,
@@ -26,8 +28,6 @@ from tools.records import (
     ScoreRow,
     StepRecord,
 )
-from agent.store import Store
-from prompts.errors import InputError, StoreError
 
 ROOT = Path(__file__).parents[2]
 HASH = "0123456789abcdef" * 4
@@ -502,8 +502,7 @@ def test_damage_found_while_reading_is_a_store_error(tmp_path: Path) -> None:
     data[4096 * 3 :] = b"\xa5" * (len(data) - 4096 * 3)
     path.write_bytes(data)
     with pytest.raises(StoreError, match="damaged"), Store(path) as store:
-        store.steps(run_id)
-        store.images(run_id)
+        _ = store.steps(run_id), store.images(run_id)
 
 
 @pytest.mark.parametrize("new", [True, False])

@@ -196,22 +196,23 @@ class Stop(BaseModel):
 @pytest.mark.parametrize("tight", [True, False])
 def test_a_real_server_only_gives_calls_that_fit_their_tool(llm_server: Any, tight: bool) -> None:
     records: list[LlmCallRecord] = []
-    llm = Llm(llm_server.base_url, llm_server.model, tight=tight, temperature=1.0, on_call=records.append)
     tools = [Tool("generate_images", "paint some images", Paint), Tool("stop", "end the run", Stop)]
-    for seed in range(3):
-        call = llm.choose_tool([{"role": "user", "content": "paint"}], tools, seed=seed, max_tokens=1200)
-        assert call.name in ("generate_images", "stop") and not call.repaired
+    address = llm_server.base_url, llm_server.model
+    with Llm(*address, tight=tight, temperature=1.0, on_call=records.append) as llm:
+        for seed in range(3):
+            call = llm.choose_tool([{"role": "user", "content": "paint"}], tools, seed=seed, max_tokens=1200)
+            assert call.name in ("generate_images", "stop") and not call.repaired
     assert all(record["completion_tokens"] > 0 and record["problem"] is None for record in records)
 
 
 @pytest.mark.vllm
 def test_a_real_server_writes_an_answer_of_the_shape_that_was_asked_for(llm_server: Any) -> None:
-    llm = Llm(llm_server.base_url, llm_server.model, tight=True, temperature=1.0, seed=1)
-    assert 1 <= llm.write([{"role": "user", "content": "paint"}], Paint, max_tokens=1200).count <= 8
+    with Llm(llm_server.base_url, llm_server.model, tight=True, temperature=1.0, seed=1) as llm:
+        assert 1 <= llm.write([{"role": "user", "content": "paint"}], Paint, max_tokens=1200).count <= 8
 
 
 @pytest.mark.vllm
 def test_a_real_server_gives_the_same_answer_for_the_same_seed(llm_server: Any) -> None:
-    llm = Llm(llm_server.base_url, llm_server.model, temperature=1.0)
-    first, second = (llm.chat([{"role": "user", "content": "paint"}], seed=5, max_tokens=16) for _ in range(2))
+    with Llm(llm_server.base_url, llm_server.model, temperature=1.0) as llm:
+        first, second = (llm.chat([{"role": "user", "content": "paint"}], seed=5, max_tokens=16) for _ in range(2))
     assert first == second

@@ -88,7 +88,7 @@ def test_settings_out_of_range_are_refused(model: BaseModel, changes: dict[str, 
 
 def test_a_folder_that_is_no_model_is_named_with_what_it_must_hold(tmp_path: Path) -> None:
     for missing in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(InputError, match="model_index.json") as caught:
+        with pytest.raises(InputError, match=r"model_index\.json") as caught:
             load(str(missing))
         assert str(missing) in str(caught.value)
 
