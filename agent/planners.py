@@ -72,4 +72,13 @@ def wished_genome(facts: Facts, vocabulary: Vocabulary, rng: random.Random) -> d
             genome[gene] = rng.choice(favoured)
         elif genome[gene] not in allowed:
             genome[gene] = rng.choice(allowed)
-    return vocabulary.mend(genome, rng)
+    return _mended(genome, unwanted, vocabulary, rng)
+
+
+def _mended(genome: dict[str, str], unwanted: set[str], vocabulary: Vocabulary, rng: random.Random) -> dict[str, str]:
+    """`Vocabulary.mend` draws from every word: draw again while it is an unwanted one that was not there before."""
+    for _ in range(20):
+        mended = vocabulary.mend(genome, rng)
+        if not unwanted & (set(mended.values()) - set(genome.values())):
+            break
+    return mended

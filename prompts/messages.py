@@ -11,7 +11,7 @@ from prompts.facts import Facts
 from prompts.vocabulary import Vocabulary
 
 Message = dict[str, str]
-BEST, WORST = 9, 6  # how many rated prompts are shown from either end
+BEST, WORST = 7, 5  # how many rated prompts are shown from either end
 
 SYSTEM = """You are Palate. You personalise a text-to-image model to one person's taste by calling tools, one at a time.
 A round is: generate_images, score_images, ask_person, give_feedback, learn_taste, and evolve_prompts if another round follows.

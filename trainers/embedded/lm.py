@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from trainers.embedded import recipe
@@ -20,6 +20,7 @@ from trainers.embedded.sessions import Example, lesson
 
 VOCABULARY_SIZE, CONTEXT = 1024, 2048
 PROMPT_WEIGHT = 0.1
+MARKS = r"[0-9\n\",:{}\[\]+.-]"  # a score must not melt into the word after it
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message.role != 'system' %}<|im_start|>{{ message.role }}\n"
@@ -31,9 +32,12 @@ CHAT_TEMPLATE = (
 
 
 def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """A byte-level BPE learned from lessons: the field's words are single tokens, any other text still has some."""
+    """A byte-level BPE learned from lessons. Between marks and digits it may join words ("on a teal background" is one token),
+    which halves a history's length; any other text still has tokens.
+    """
     learned = Tokenizer(models.BPE())
-    learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    marks = pre_tokenizers.Split(Regex(MARKS), behavior="isolated")
+    learned.pre_tokenizer = pre_tokenizers.Sequence([marks, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     learned.decoder = decoders.ByteLevel()
     texts = ("\n".join(m["content"] for m in e.messages[1:]) + e.answer for e in map(lesson, range(6000, 9000)))
     alphabet = pre_tokenizers.ByteLevel.alphabet()

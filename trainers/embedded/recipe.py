@@ -23,9 +23,9 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "clip": {"steps": 400, "batch": 192, "rate": 1e-3},
         "vae": {"steps": 3000, "batch": 16, "rate": 1.5e-3},
         "decoder": {"steps": 1600, "batch": 16, "rate": 1e-3},
-        "unet": {"steps": 2200, "batch": 64, "rate": 8e-4},
+        "unet": {"steps": 3000, "batch": 64, "rate": 8e-4},
         "pickscore": {"steps": 180, "batch": 64, "rate": 2e-4},
-        "lm": {"steps": 560, "batch": 48, "rate": 2e-3},
+        "lm": {"steps": 700, "batch": 32, "rate": 2e-3},
     },
     "gpu": {  # one H100 and 16 cores
         "data": {"count": 200_000},

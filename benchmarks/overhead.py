@@ -1,0 +1,112 @@
+"""What the graph, the log and the checkpoints cost a step: the time of the whole loop less that inside tools and persons.
+
+    python -m benchmarks.overhead --rounds 8
+
+A real run by the rules, with few sampling steps (what is painted takes no part in the figure). Each tool's function and the
+person's answer are timed from outside; everything else between two recorded steps is overhead. Prints milliseconds a step by
+tool, and one JSON line with the median, the 90th percentile and the largest. The target is a median under 20 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from agent.config import make_config
+from agent.crew import Crew
+from agent.people import Answer, Person, simulated_person
+from agent.session import drive, new_run, open_store
+from tools.catalogue import TOOLS, Tool
+from tools.records import StepRecord
+
+TARGET = 20.0  # milliseconds
+
+
+@dataclass
+class Clock:
+    """Adds up the seconds spent elsewhere, and at each recorded step splits the time since the last one."""
+
+    last: float = field(default_factory=time.perf_counter)
+    elsewhere: float = 0.0
+    steps: list[tuple[str, float]] = field(default_factory=list)
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, its time counted as spent elsewhere."""
+
+        def run(*args: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*args, **named)
+            finally:
+                self.elsewhere += time.perf_counter() - began
+
+        return run
+
+    def on_step(self, record: StepRecord) -> None:
+        """One step is on disk."""
+        now = time.perf_counter()
+        self.steps.append((str(record.tool), now - self.last - self.elsewhere))
+        self.last, self.elsewhere = now, 0.0
+
+
+@dataclass
+class Timed:
+    """A person whose thinking is not overhead."""
+
+    person: Person
+    clock: Clock
+
+    def answer(self, asked: Mapping[str, Any]) -> Answer:
+        """As the person."""
+        answer: Answer = self.clock.timed(self.person.answer)(asked)
+        return answer
+
+
+def measure(rounds: int, images: int, home: Path) -> list[tuple[str, float]]:
+    """Tool and overhead in seconds of each step of one run."""
+    values = {"planner": "rules", "rater": 0, "rounds": rounds, "images_per_round": images, "steps": 1}
+    config = make_config(values | {"limits": {"trainings": 0, "images": 10_000, "ratings": 10_000}})
+    with open_store(home) as store:
+        clock, run_id = Clock(), new_run(config, home, store)
+        crew = Crew(config, home, store, on_step=clock.on_step)
+        person = Timed(simulated_person(crew, run_id), clock)
+        timed: dict[str, Tool] = {name: replace(tool, run=clock.timed(tool.run)) for name, tool in TOOLS.items()}
+        clock.last = time.perf_counter()
+        with patch.dict(TOOLS, timed):
+            drive(crew, run_id, person)
+    return clock.steps[1:]  # the first step waits for imports
+
+
+def main() -> None:
+    """Measure and tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--images", type=int, default=8)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="palate-overhead-") as home:
+        steps = [(tool, seconds * 1000) for tool, seconds in measure(chosen.rounds, chosen.images, Path(home))]
+    for tool in dict.fromkeys(tool for tool, _ in steps):
+        found = [value for name, value in steps if name == tool]
+        print(f"{tool:<18} {statistics.median(found):6.1f} ms  ({len(found)} steps)")
+    values = sorted(value for _, value in steps)
+    print(
+        json.dumps(
+            {
+                "steps": len(values), "median_ms": round(statistics.median(values), 2), "p90_ms": round(values[int(0.9 * len(values))], 2),
+                "largest_ms": round(values[-1], 2), "target_ms": TARGET, "machine": platform.machine(), "python": platform.python_version(),
+            }
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

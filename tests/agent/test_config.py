@@ -1,0 +1,100 @@
+"""agent/config.py: every mistake in a config is named, with the nearest thing that would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.config import CONFIGS, Config, bundled, load_config, make_config
+from prompts.errors import InputError
+
+
+def test_the_bundled_configs_are_right_and_say_every_key_of_theirs() -> None:
+    for file in CONFIGS.glob("*.yaml"):
+        assert isinstance(load_config(file), Config), file
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"raunds": 3}, r"unknown key 'raunds', did you mean 'rounds'\?"),
+        ({"image_per_round": 3}, r"did you mean 'images_per_round'\?"),
+        ({"finetune": {"stepps": 3}}, r"unknown key 'finetune.stepps', did you mean 'steps'\?"),
+        ({"limits": {"image": 3}}, r"unknown key 'limits.image', did you mean 'images'\?"),
+        ({"llm": {"uri": "x"}}, r"unknown key 'llm.uri', did you mean 'url'\?"),
+        ({"zzzz": 1}, "unknown key 'zzzz'; known: name, brief"),
+        ({"rounds": "many"}, "rounds = 'many'"),
+        ({"rounds": 0}, "rounds = 0"),
+        ({"images_per_round": 10_000}, "images_per_round = 10000"),
+        ({"images_per_round": 0}, "images_per_round = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"guidance_scale": float("nan")}, "guidance_scale = nan"),
+        ({"planner": "human"}, "planner = 'human'.*'llm' or 'rules'"),
+        ({"rater": "robot"}, "rater"),
+        ({"rater": -1}, "rater"),
+        ({"size": 63}, "size = 63.*multiple of 8"),
+        ({"wishes": ["teal"]}, r"'teal' must be a vocabulary word with \+ or - in front"),
+        ({"finetune": "dpo"}, "finetune = 'dpo'"),
+        ({"finetune": {"method": "magic"}}, "finetune.method = 'magic'"),
+        ({"limits": {"trainings": -1}}, "limits.trainings = -1"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_wrong_key_or_value_is_named(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        make_config(values)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        make_config({"raunds": 1, "rounds": "x", "limits": {"image": 1}})
+    assert all(word in str(caught.value) for word in ("raunds", "rounds = 'x'", "limits.image"))
+
+
+def test_flags_lie_over_the_file_and_an_absent_flag_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("rounds: 3\nrater: 5\n")
+    config = load_config(file, rater=0, rounds=None)
+    assert (config.rounds, config.rater) == (3, 0)
+
+
+def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("")
+    assert load_config(file) == Config()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("- a list", "holds a list"), ("rounds: [", "cannot be read"), (b"\xff\xfe\x00", "cannot be read"), ("text", "holds a str")],
+)
+def test_a_file_that_is_no_config_is_told(tmp_path: Path, content: str | bytes, told: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(InputError, match=told):
+        load_config(file)
+
+
+@pytest.mark.parametrize("path", ["nowhere.yaml", ".", ""])
+def test_a_missing_file_is_told_with_one_that_is_there(path: str) -> None:
+    with pytest.raises(InputError, match=r"There is no config .*configs/demo\.yaml"):
+        load_config(path)
+
+
+def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("name: !!python/object/apply:os.getcwd []")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(file)
+
+
+def test_a_config_comes_back_from_its_own_json() -> None:
+    config = make_config({"wishes": ["+teal"], "rater": 3, "finetune": {"settings": {"beta": 500}}})
+    assert make_config(config.model_dump(mode="json")) == config
+
+
+def test_a_bundled_name_is_a_folder_and_any_other_name_is_left_alone() -> None:
+    assert Path(bundled("bauhaus")).is_dir()
+    assert bundled("someone/model") == "someone/model" and bundled("nowhere") == "nowhere"

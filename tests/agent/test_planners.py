@@ -1,0 +1,103 @@
+"""agent/planners.py: the rules give plans that run, honour wishes, and never try the same failure twice."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent.answers import InvalidPlan, ToolCall
+from agent.planners import plan_by_llm, plan_by_rules, wished_genome
+from agent.scripted_llm import ScriptedLlm
+from prompts.facts import Facts
+from prompts.vocabulary import load_vocabulary
+from tools.catalogue import TOOLS
+
+VOCABULARY = load_vocabulary("bauhaus")
+
+
+def rules(facts: Facts, **options: Any) -> Any:
+    return plan_by_rules(facts, VOCABULARY, **{"seed": 1, **options})
+
+
+def after(plan: Any, facts: Facts) -> Facts:
+    """The facts once a plan has worked."""
+    if plan.tool == "generate_images":
+        wanted = len(plan.args["prompts"]) + plan.args["evolved"]
+        return replace(facts, round=facts.round + 1, done=(), evolved=0, images_left=facts.images_left - wanted)
+    changes: dict[str, Any] = {
+        "evolve_prompts": {"evolved": 8}, "finetune": {"adapter": "trained", "trainings_left": facts.trainings_left - 1},
+        "evaluate_adapter": {"adapter": "promoted"},
+    }.get(plan.tool, {})  # fmt: skip
+    return replace(facts, done=(*facts.done, plan.tool), **changes)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 4])
+@pytest.mark.parametrize("trainings", [0, 1])
+def test_the_rules_lead_from_nothing_to_the_end(rounds: int, trainings: int) -> None:
+    facts, tools = Facts(rounds=rounds, trainings_left=trainings, images_left=100), []
+    while "finish" not in tools and len(tools) < 100:
+        plan = rules(facts)
+        TOOLS[plan.tool].arguments.model_validate(plan.args)
+        tools.append(plan.tool)
+        facts = after(plan, facts)
+    assert tools.count("generate_images") == rounds and tools.count("finetune") == trainings
+    assert tools.count("ask_person") == tools.count("learn_taste") == rounds
+    assert tools[-1] == "finish" and tools.count("evolve_prompts") == rounds - 1
+
+
+def test_prompts_are_distinct_and_of_the_vocabulary() -> None:
+    prompts = rules(Facts(images_per_round=8)).args["prompts"]
+    assert len(set(prompts)) == 8 and all(VOCABULARY.parse(prompt) for prompt in prompts)
+
+
+def test_evolved_prompts_fill_a_round_first() -> None:
+    facts = Facts(round=1, done=("evolve_prompts",), evolved=8)
+    assert rules(facts).args == {"prompts": [], "evolved": 8}
+    plan = rules(replace(facts, evolved=3))
+    assert plan.args["evolved"] == 3 and len(plan.args["prompts"]) == 5
+
+
+def test_no_more_prompts_than_images_are_left() -> None:
+    assert len(rules(Facts(images_left=3)).args["prompts"]) == 3
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_gives_another() -> None:
+    assert rules(Facts()) == rules(Facts())
+    assert rules(Facts()) != rules(Facts(), seed=2)
+
+
+def test_unwanted_words_never_appear_and_loved_ones_often() -> None:
+    facts = Facts(wishes=("+teal", "-striped", "-red", "-one"))
+    genomes = [wished_genome(facts, VOCABULARY, random.Random(seed)) for seed in range(300)]
+    words = [word for genome in genomes for word in genome.values()]
+    assert not {"striped", "red", "one"} & set(words)
+    assert words.count("teal") > 2.5 * words.count("green")
+    assert all(genome[first] != genome[second] for genome in genomes for first, second in VOCABULARY.different)
+
+
+def test_a_gene_whose_every_word_is_unwanted_keeps_its_words() -> None:
+    facts = Facts(wishes=("-small", "-large"))
+    assert wished_genome(facts, VOCABULARY, random.Random(0))["size"] in ("small", "large")
+
+
+def test_what_failed_is_passed_over_and_in_the_end_the_run_is_finished() -> None:
+    facts = Facts(round=4, rounds=4, done=("score_images",))
+    assert rules(facts).tool == "ask_person"
+    assert rules(facts, failed=frozenset({"ask_person"})).tool == "give_feedback"
+    tools = frozenset({"ask_person", "give_feedback", "learn_taste", "finetune"})
+    assert rules(facts, failed=tools).tool == "finish"
+    assert rules(Facts(), failed=frozenset({"generate_images"})).tool == "finish"
+
+
+def test_the_language_models_call_becomes_a_plan() -> None:
+    llm = ScriptedLlm([ToolCall("finish", {"summary": "so"}, repaired=True)])
+    plan = plan_by_llm(llm, [], seed=0)
+    assert (plan.planner, plan.tool, plan.args, plan.repaired) == ("llm", "finish", {"summary": "so"}, True)
+
+
+def test_a_useless_answer_becomes_a_plan_without_a_tool() -> None:
+    plan = plan_by_llm(ScriptedLlm([InvalidPlan("prose", "well")]), [], seed=0)
+    assert plan.tool is None and plan.problem is not None and "prose" in plan.problem
