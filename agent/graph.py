@@ -86,9 +86,10 @@ class Loop:
     def act(self, state: State) -> State:
         """Validate the arguments and run the tool. An error that the planner can mend becomes the step's error."""
         plan, started, began = Plan(**state["plan"]), now(), time.perf_counter()
-        context = self._context(state)
+        facts, rated = self.facts(), len(self.trail.ratings())
+        context = self._context(state, facts, rated)
         self.crew.calls.clear()
-        outcome, error = self._attempt(plan, context)
+        outcome, error = self._attempt(plan, context, facts, rated)
         calls = [*state["calls"], *self.crew.calls]
         record = StepRecord(
             run_id=self.run_id, step=state["step"], round=state["round"] + (plan.tool == "generate_images" and error is None),
@@ -142,12 +143,12 @@ class Loop:
                 failed.add(step.tool)
         return frozenset(failed)
 
-    def _attempt(self, plan: Plan, context: Context) -> tuple[Outcome, str | None]:
+    def _attempt(self, plan: Plan, context: Context, facts: Facts, rated: int) -> tuple[Outcome, str | None]:
         if plan.problem is not None or plan.tool is None:
             return Outcome({}), plan.problem or "no tool was chosen"
         try:
             tool = _tool(plan.tool)
-            self._check_budget(plan.tool)
+            self._check_budget(plan.tool, facts, rated)
             return tool.run(tool.arguments.model_validate(plan.args), context), None
         except ValidationError as error:
             return Outcome({}), f"{plan.tool}: " + "; ".join(
@@ -158,14 +159,14 @@ class Loop:
         except InvalidPlan as error:  # what the language model wrote for a tool is of no use
             return Outcome({}), str(error)
 
-    def _check_budget(self, tool: str) -> None:
+    def _check_budget(self, tool: str, facts: Facts, rated: int) -> None:
         """Budgets hold whatever the planner thinks. Raises ToolError naming the one that is used up."""
-        facts, limits = self.facts(), self.crew.config.limits
+        limits = self.crew.config.limits
         if tool == "generate_images" and facts.round >= facts.rounds:
             raise ToolError(f"All {facts.rounds} rounds are painted: call finetune, evaluate_adapter or finish.")
         if tool == "finetune" and facts.trainings_left < 1:
             raise ToolError(f"The budget of {limits.trainings} trainings is used up: call finish.")
-        if tool == "ask_person" and len(self.trail.ratings()) >= limits.ratings:
+        if tool == "ask_person" and rated >= limits.ratings:
             raise ToolError(f"The budget of {limits.ratings} ratings is used up: call finish.")
 
     def _over(self, record: StepRecord) -> bool:
@@ -183,12 +184,12 @@ class Loop:
             return True
         return record.tool not in AGAIN and record.tool in self.facts().done
 
-    def _context(self, state: State) -> Context:
+    def _context(self, state: State, facts: Facts, rated: int) -> Context:
         crew = self.crew
         return Context(
             settings=crew.settings, studio=crew.studio, vocabulary=crew.vocabulary, trail=self.trail, folder=self.folder,
-            step=state["step"], round=state["round"], images_left=self.facts().images_left,
-            ratings_left=max(0, crew.config.limits.ratings - len(self.trail.ratings())),
+            step=state["step"], round=state["round"], images_left=facts.images_left,
+            ratings_left=max(0, crew.config.limits.ratings - rated),
             write=crew.llm.write if crew.llm is not None else None, recorded_job=lambda: crew.recorded_job(state["step"]),
             on_progress=crew.on_progress, on_job=crew.store.save_job,
         )  # fmt: skip

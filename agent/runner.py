@@ -18,6 +18,8 @@ from agent.store import Store
 from agent.summary import summarise
 from tools.records import StepRecord
 
+PARTS = ("llm", "paint", "score", "train")  # of a run's seconds; a program that reads them finds each, if only as 0
+
 
 class Teller(Protocol):
     """Tells a person how it goes (agent.progress.Narrator), or says nothing."""
@@ -66,7 +68,7 @@ def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
         "plans",
         "rounds_by_rules",
     )
-    seconds = summary["seconds"] | {"store": round(crew.store_seconds, 3)}
+    seconds = dict.fromkeys(PARTS, 0.0) | summary["seconds"] | {"store": round(crew.store_seconds, 3)}
     return {name: summary[name] for name in told} | {
         "rounds": len(summary["rounds"]), "hidden_first": _at(hidden, 0), "hidden_last": _at(hidden, -1), "seconds": seconds,
         "hidden_by_round": hidden,

@@ -10,20 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.types import Command
 
 from agent.config import Config, make_config
 from agent.crew import Crew
-from agent.graph import Loop, build_graph
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
 from agent.store import Store
 from prompts.errors import InputError, PalateError
 from tools.files import sweep, write_atomically
+
+if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not wait for it
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    from agent.graph import Loop
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow")
@@ -72,6 +74,8 @@ def stored_config(store: Store, run_id: str) -> Config:
 @contextmanager
 def checkpoints(path: Path) -> Iterator[SqliteSaver]:
     """LangGraph's own file: it resumes execution, and is emptied when a run is done."""
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
     with _only_sqlite_explained(path):
         connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
         try:
@@ -112,8 +116,11 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
 
     Raises PalateError for what ends a run early; the run is then `stopped` or `failed`, and can be resumed.
     """
+    from agent.graph import Loop, build_graph
+
     loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
-    crew.store.run(run_id)
+    if crew.store.run(run_id).state == "done":
+        return  # a crash after its end: only its report is missing
     crew.tokens = sum(call.prompt_tokens + call.completion_tokens for call in crew.store.llm_calls(run_id))
     with stoppable(), alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
         graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
@@ -141,16 +148,16 @@ def _told(store: Store, run_id: str) -> Iterator[None]:
 
 
 def _run_to_end(loop: Loop, graph: Any, thread: Any, person: Person) -> None:
-    snapshot = graph.get_state(thread)
-    command: Any = None if snapshot.values else {"run_id": loop.run_id}
+    from langgraph.types import Command
+
     while True:
-        waiting = graph.get_state(thread).interrupts
-        if waiting:
-            command = Command(resume=_answer(loop, waiting[0].value, person))
-        elif snapshot.values and not graph.get_state(thread).next:
+        at = graph.get_state(thread)
+        command: Any = None if at.values else {"run_id": loop.run_id}
+        if at.interrupts:
+            command = Command(resume=_answer(loop, at.interrupts[0].value, person))
+        elif at.values and not at.tasks:  # not `next`, which leaves out a node that ended just before a crash
             return
         graph.invoke(command, thread, durability="sync")
-        command, snapshot = None, graph.get_state(thread)
 
 
 def _answer(loop: Loop, asked: dict[str, Any], person: Person) -> Any:
@@ -195,6 +202,7 @@ def stoppable() -> Iterator[None]:
 
 
 def unfinished(store: Store, run_id: str) -> None:
-    """Raises InputError when a run is done already."""
-    if store.run(run_id).state == "done":
+    """Raises InputError when a run is done already, report and all."""
+    report = store.path.parent / "runs" / run_id / "report.md"
+    if store.run(run_id).state == "done" and report.is_file():
         raise InputError(f"The run {run_id!r} is done: look at it with `palate logs show {run_id}`.")

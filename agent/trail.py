@@ -64,7 +64,7 @@ def read_facts(trail: StoreTrail, config: Config) -> Facts:
         trainings_left=max(0, config.limits.trainings - len(trained)), method=config.finetune.method, train_steps=config.finetune.steps,
         rated=tuple((ratings[row.id], row.prompt) for row in shown if row.id in ratings),
         done=tuple(dict.fromkeys(step.tool for step in since if step.tool and step.error is None)) if rounds else (),
-        evolved=_evolved(since), agreement=_agreement(trail), feedback=_feedback(trail), adapter=_adapter(trail, trained),
+        evolved=_evolved(since), agreement=_agreement(trail), feedback=_feedback(steps), adapter=_adapter(trail, trained),
         error=_last_error(steps),
     )  # fmt: skip
 
@@ -91,8 +91,8 @@ def _agreement(trail: StoreTrail) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _feedback(trail: StoreTrail) -> str:
-    told = trail.results("give_feedback")
+def _feedback(steps: Sequence[StepRow]) -> str:
+    told = [step for step in steps if step.tool == "give_feedback" and step.error is None]
     return str(_result(told[-1]).get("feedback", "")) if told else ""
 
 

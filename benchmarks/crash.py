@@ -48,27 +48,38 @@ def main() -> int:
     changes = yaml.safe_load(chosen.config.read_text()) if chosen.config else {}
     found = kill_many(chosen.victim, chosen.kills, chosen.seed, changes, tell=print)
     good = sum(not one["problems"] for one in found)
-    print(json.dumps({"victim": chosen.victim, "kills": sum(one["kills"] for one in found), "runs": len(found), "good": good}))
+    print(
+        json.dumps(
+            {"victim": chosen.victim, "kills": sum(one["kills"] for one in found), "runs": len(found), "good": good}
+        )
+    )
     return 0 if good == len(found) else 1
 
 
-def kill_many(victim: str, kills: int, seed: int, changes: Found, tell: Callable[[str], None]) -> list[Found]:
-    """Runs until `kills` kills have struck; what was found in each, `problems` empty where all is well."""
+def kill_many(
+    victim: str, kills: int, seed: int, changes: Found, tell: Callable[[str], None], folder: Path | None = None
+) -> list[Found]:
+    """Runs until `kills` kills have struck; what was found in each, `problems` empty where all is well.
+
+    Runs get a folder each below `folder` (None: where temporary files go), which is removed where all was well.
+    """
     rng, found = random.Random(seed), []
     tell(f"{'run':>3} {'kills':>5} {'at':<30} {'steps':>5} {'images':>6}  problems")
     while sum(one["kills"] for one in found) < kills:
-        folder = Path(tempfile.mkdtemp(prefix="palate-crash-"))
-        one = VICTIMS[victim](folder, rng, kills - sum(one["kills"] for one in found), changes)
-        one["problems"] += problems(folder / "home", victim)
+        place = Path(tempfile.mkdtemp(prefix="palate-crash-", dir=folder))
+        one = VICTIMS[victim](place, rng, kills - sum(one["kills"] for one in found), changes)
+        one["problems"] += problems(place / "home", victim)
         found.append(one)
         places = " ".join(one["at"])
-        tell(f"{len(found):>3} {one['kills']:>5} {places:<30} {one['steps']:>5} {one['images']:>6}  {'; '.join(one['problems'])}")
+        tell(
+            f"{len(found):>3} {one['kills']:>5} {places:<30} {one['steps']:>5} {one['images']:>6}  {'; '.join(one['problems'])}"
+        )
         if one["problems"]:
-            tell(f"    kept for a look: {folder}")
+            tell(f"    kept for a look: {place}")
             if not one["kills"]:
                 break  # it cannot even start: there is nothing to be learnt from more of it
         else:
-            shutil.rmtree(folder)
+            shutil.rmtree(place)
     return found
 
 
@@ -161,7 +172,9 @@ def wait_for_a_moment(folder: Path, process: subprocess.Popen[str], rng: random.
     until = time.monotonic() + PATIENCE
     while process.poll() is None and last_step(folder)[0] < seen + wanted and time.monotonic() < until:
         time.sleep(0.005)
-    time.sleep(rng.uniform(0.0, 12.0) if wanted == 0 else rng.choice([0.0, rng.uniform(0.0, 0.1), rng.uniform(0.0, 2.0)]))
+    time.sleep(
+        rng.uniform(0.0, 12.0) if wanted == 0 else rng.choice([0.0, rng.uniform(0.0, 0.1), rng.uniform(0.0, 2.0)])
+    )
 
 
 def asked(folder: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -68,7 +68,12 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [("- a list", "holds a list"), ("rounds: [", "cannot be read"), (b"\xff\xfe\x00", "cannot be read"), ("text", "holds a str")],
+    [
+        ("- a list", "holds a list"),
+        ("rounds: [", "cannot be read"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        ("text", "holds a str"),
+    ],
 )
 def test_a_file_that_is_no_config_is_told(tmp_path: Path, content: str | bytes, told: str) -> None:
     file = tmp_path / "run.yaml"

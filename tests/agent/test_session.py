@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 import agent.graph
 import agent.session
@@ -151,6 +152,37 @@ def test_an_exception_in_every_step_still_leads_to_the_end(begin: Begin, uninter
     assert told(resumed(run)) == uninterrupted
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_every_checkpoint_still_leads_to_the_end(
+    begin: Begin, uninterrupted: list[Any], monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """Before: the node's writes are kept, and the checkpoint that follows from them is not."""
+    run, original = begin(), SqliteSaver.put
+    left, strikes = [0], 0
+
+    def struck(self: Any, *args: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0 and not after:
+            raise Struck("before")
+        found = original(self, *args)
+        if left[0] == 0:
+            raise Struck("after")
+        return found
+
+    monkeypatch.setattr(SqliteSaver, "put", struck)
+    for number in range(200):
+        left[0] = 1 + number % 4  # with 1 alone there would be no progress
+        try:
+            run.drive()
+            break
+        except Struck:
+            strikes += 1
+            run = crew_of(run.crew.config, run.home, run.store, run.run_id, run.crew.studio)
+    assert strikes > 10 and run.store.run(run.run_id).state == "done"
+    assert told(run) == uninterrupted and run.files() == run.rows()
+    assert len(run.store.ratings(run.run_id, superseded=True)) == 2
+
+
 def test_an_answer_of_the_language_model_is_not_asked_for_again_once_it_led_to_a_step(begin: Begin) -> None:
     run = begin([PAINT, ASK, FINISH])
     run.crew.on_step = once(run.crew.on_step, Struck("record"), after=False)
@@ -207,6 +239,9 @@ def test_a_done_run_leaves_no_checkpoints(begin: Begin) -> None:
     counts = [connection.execute(f"select count(*) from {table}").fetchone()[0] for table in ("checkpoints", "writes")]
     connection.close()
     assert counts == [0, 0]
+    unfinished(run.store, run.run_id)  # its report is still to be written, which a crash may have prevented
+    assert run.drive().tools == ["finish"]
+    (run.folder / "report.md").write_text("")
     with pytest.raises(InputError, match="is done"):
         unfinished(run.store, run.run_id)
 

@@ -24,7 +24,7 @@ def test_the_score_is_scaled_cosine_of_each_image_with_its_own_prompt(pickscore)
     from transformers import CLIPModel
 
     values = pickscore(images(), PROMPTS, []).values
-    inputs = pickscore.processor(text=PROMPTS, images=images(), return_tensors="pt", padding=True)
+    inputs = pickscore.processor(text=PROMPTS, images=images(), return_tensors="pt", padding=True, truncation=True)
     model: CLIPModel = pickscore.model
     with torch.inference_mode():
         expected = model(**inputs).logits_per_image.diagonal()

@@ -37,7 +37,9 @@ def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """
     learned = Tokenizer(models.BPE())
     marks = pre_tokenizers.Split(Regex(MARKS), behavior="isolated")
-    learned.pre_tokenizer = pre_tokenizers.Sequence([marks, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    learned.pre_tokenizer = pre_tokenizers.Sequence(
+        [marks, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     learned.decoder = decoders.ByteLevel()
     texts = ("\n".join(m["content"] for m in e.messages[1:]) + e.answer for e in map(lesson, range(6000, 9000)))
     alphabet = pre_tokenizers.ByteLevel.alphabet()

@@ -25,7 +25,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "decoder": {"steps": 1600, "batch": 16, "rate": 1e-3},
         "unet": {"steps": 3000, "batch": 64, "rate": 8e-4},
         "pickscore": {"steps": 180, "batch": 64, "rate": 2e-4},
-        "lm": {"steps": 700, "batch": 32, "rate": 2e-3},
+        "lm": {"steps": 1250, "batch": 32, "rate": 2e-3},
     },
     "gpu": {  # one H100 and 16 cores
         "data": {"count": 200_000},

@@ -184,8 +184,8 @@ def wish_lesson(rng: random.Random) -> Example:
 
 
 def lesson(number: int) -> Example:
-    """Lesson `number`: two in three propose, the rest plan, describe or listen."""
+    """Lesson `number`: one in three proposes, the rest plan, describe or listen."""
     rng = random.Random(f"lesson {number}")
-    if number % 3 != 2:
+    if number % 3 == 0:
         return proposal_lesson(rng)
-    return rng.choices([plan_lesson, feedback_lesson, wish_lesson], [0.5, 0.2, 0.3])[0](rng)
+    return rng.choices([plan_lesson, feedback_lesson, wish_lesson], [0.5, 0.15, 0.35])[0](rng)

@@ -1,0 +1,29 @@
+"""kill -9 of a real run at random moments, and its resumption: the small version of benchmarks/crash.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.crash import kill_many
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+def test_a_run_that_is_killed_three_times_ends_whole(bundle: dict[str, str], told: list[str], tmp_path: Path) -> None:
+    changes: dict[str, Any] = {**bundle, "rounds": 1, "limits": {"trainings": 0}}
+    found = kill_many("agent", 3, seed=3, changes=changes, tell=told.append, folder=tmp_path)
+    assert sum(one["kills"] for one in found) == 3
+    assert not any(one["problems"] for one in found), "\n".join(told)
+
+
+def test_a_training_that_is_killed_has_failed_and_the_run_goes_on(
+    bundle: dict[str, str], told: list[str], tmp_path: Path
+) -> None:
+    (found,) = kill_many("training", 1, seed=0, changes=dict(bundle), tell=told.append, folder=tmp_path)
+    assert found["kills"] == 1 and not found["problems"], "\n".join(told)

@@ -1,0 +1,89 @@
+"""prompts/vocabulary.py and prompts/lists.py: words to genes and back, and lists that the vocabulary's model can paint."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from prompts.errors import InputError
+from prompts.lists import load_list
+from prompts.vocabulary import load_vocabulary, with_articles
+
+VOCABULARY = load_vocabulary("bauhaus")
+
+
+def test_every_genome_comes_back_from_its_phrase() -> None:
+    rng = random.Random(0)
+    for _ in range(2000):
+        genome = VOCABULARY.random(rng)
+        assert VOCABULARY.parse(VOCABULARY.phrase(genome)) == genome
+
+
+def test_case_space_and_a_full_stop_do_not_matter() -> None:
+    genome = VOCABULARY.random(random.Random(1))
+    phrase = VOCABULARY.phrase(genome)
+    assert VOCABULARY.parse(f"  {phrase.upper()} . ".replace(" .", ".")) == genome
+    assert VOCABULARY.parse(phrase.replace(" ", "\n ")) == genome
+
+
+@pytest.mark.parametrize("text", ["", "a cat", "квадрат", "two large red squares", "x" * 10_000, "(" * 50])
+def test_another_sentence_is_no_genome(text: str) -> None:
+    assert VOCABULARY.parse(text) is None
+
+
+def test_random_genomes_hide_nothing_and_use_every_word() -> None:
+    rng = random.Random(0)
+    genomes = [VOCABULARY.random(rng) for _ in range(1000)]
+    assert all(genome[first] != genome[second] for genome in genomes for first, second in VOCABULARY.different)
+    for gene, values in VOCABULARY.genes.items():
+        assert {genome[gene] for genome in genomes} == set(values)
+
+
+def test_mending_changes_the_second_gene_only_and_only_where_it_must() -> None:
+    genome = VOCABULARY.random(random.Random(2))
+    assert VOCABULARY.mend(genome, random.Random(0)) == genome
+    hidden = genome | {"colour": genome["background"]}
+    mended = VOCABULARY.mend(hidden, random.Random(0))
+    assert mended["colour"] != genome["background"] and mended == hidden | {"colour": mended["colour"]}
+
+
+def test_nouns_agree_with_their_number_and_articles_with_the_sound() -> None:
+    genome = VOCABULARY.random(random.Random(3)) | {"count": "three", "shape": "cross", "accent_colour": "orange"}
+    assert "three" in VOCABULARY.phrase(genome) and "crosses and an orange" in VOCABULARY.phrase(genome)
+    assert "cross and" in VOCABULARY.phrase(genome | {"count": "one"})
+    assert with_articles("a orange ring on a blue ground") == "an orange ring on a blue ground"
+
+
+def test_a_missing_or_broken_vocabulary_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Use one of: bauhaus"):
+        load_vocabulary("nowhere")
+    for number, content in enumerate(("name: x", "[", "name: x\ntemplate: t\ngenes: {a: [b]}\nmood: happy")):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(content)
+        with pytest.raises(InputError, match="cannot be read"):
+            load_vocabulary(str(file))
+
+
+def test_a_vocabulary_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\ntemplate: 'a {mood} {thing}'\ngenes: {mood: [calm, angry], thing: [sea, owl]}\n")
+    mine = load_vocabulary(str(file))
+    assert mine.phrase({"mood": "angry", "thing": "owl"}) == "an angry owl"
+    assert mine.parse("an angry owl") == {"mood": "angry", "thing": "owl"}
+
+
+@pytest.mark.parametrize(("kind", "least"), [("pool", 24), ("held_out", 32), ("anchors", 8)])
+def test_lists_are_long_enough_and_distinct(kind: str, least: int) -> None:
+    lines = load_list("bauhaus", kind)
+    assert len(lines) >= least and len(set(lines)) == len(lines) and all(len(line) <= 300 for line in lines)
+
+
+def test_no_prompt_is_both_trained_on_and_held_out() -> None:
+    assert not set(load_list("bauhaus", "pool")) & set(load_list("bauhaus", "held_out"))
+
+
+def test_a_missing_list_is_told() -> None:
+    with pytest.raises(InputError, match=r"write prompts/lists/bauhaus\.songs\.txt"):
+        load_list("bauhaus", "songs")

@@ -1,0 +1,88 @@
+"""tools/generate.py and tools/catalogue.py: which prompts are painted, and what the planner is told of tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.schema import as_tool
+from prompts.errors import ToolError
+from tests.tools.given import PROMPTS, Trail, context
+from tools.catalogue import TOOLS
+from tools.context import Context
+from tools.files import read_parameters
+from tools.generate import GenerateImages, _chosen, generate_images
+from tools.records import StepRow
+
+
+def evolved(tmp_path: Path, children: list[str], round: int = 1, **changes: Any) -> Context:
+    step = StepRow(step=4, round=round, node="act", tool="evolve_prompts", result={"prompts": children})
+    return context(Trail(steps=[step]), tmp_path, **changes)
+
+
+def chosen(given: Context, prompts: list[str], evolved: int = 0) -> list[str]:
+    return _chosen(GenerateImages(prompts=prompts, evolved=evolved), given)
+
+
+def test_own_prompts_come_first_then_evolved_ones_then_the_same_again(tmp_path: Path) -> None:
+    given = evolved(tmp_path, ["c", "d", "e"])
+    assert chosen(given, ["a", "b"], 2) == ["a", "b", "c", "d", "a", "b", "c", "d"]
+    assert chosen(given, ["c", "c"], 2) == ["c", "d", "e", "c", "d", "e", "c", "d"]
+
+
+def test_no_more_than_a_round_and_than_are_left(tmp_path: Path) -> None:
+    assert len(chosen(evolved(tmp_path, ["c"] * 8), list("abcdefgh"), 8)) == 8
+    assert chosen(evolved(tmp_path, [], images_left=3), ["a"]) == ["a"] * 3
+    with pytest.raises(ToolError, match="No images are left"):
+        chosen(evolved(tmp_path, [], images_left=0), ["a"])
+
+
+def test_children_of_an_earlier_round_are_not_painted_again(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="no evolved ones wait"):
+        chosen(evolved(tmp_path, ["c"], round=0), [], 8)
+
+
+def test_a_painted_file_tells_how_it_was_made_and_names_no_folder(at_hand: Callable[..., Context]) -> None:
+    import dataclasses
+
+    given = at_hand()
+    given = dataclasses.replace(given, settings=dataclasses.replace(given.settings, model_name="bauhaus"))
+    found = generate_images(GenerateImages(prompts=PROMPTS[:1], evolved=0), given)
+    row = found.images[0]
+    told = read_parameters(given.folder / row.path)
+    assert (told["prompt"], told["seed"], told["model"]) == (PROMPTS[0], row.seed, "bauhaus")
+    assert row.model == "bauhaus" and row.round == 2 and [r.idx for r in found.images] == [0, 1, 2, 3]
+
+
+def test_the_same_step_paints_the_same_files(at_hand: Callable[..., Context]) -> None:
+    given = at_hand()
+    call = GenerateImages(prompts=PROMPTS, evolved=0)
+    assert generate_images(call, given).images == generate_images(call, given).images
+
+
+def test_there_are_ten_tools_each_told_in_a_sentence_and_bounded() -> None:
+    assert len(TOOLS) == 10
+    for name, tool in TOOLS.items():
+        assert tool.name == name and tool.description.endswith(".")
+        bounded(as_tool(tool)["function"]["parameters"])
+
+
+def bounded(schema: dict[str, Any]) -> None:
+    """Every string, number and list of a schema has an end, and every object is closed."""
+    if "enum" in schema or "const" in schema:
+        return
+    kind = schema.get("type")
+    if kind == "object":
+        assert schema["additionalProperties"] is False and set(schema["required"]) == set(schema["properties"])
+        for part in schema["properties"].values():
+            bounded(part)
+    elif kind == "array":
+        assert "maxItems" in schema
+        bounded(schema["items"])
+    elif kind == "string":
+        assert "maxLength" in schema or "pattern" in schema, schema
+    else:
+        assert kind in ("integer", "number") and ("maximum" in schema or "exclusiveMaximum" in schema), schema

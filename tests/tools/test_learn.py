@@ -1,0 +1,50 @@
+"""tools/learn.py: a taste is fitted to the ratings, saved whole, and trusted only when it could be tested."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluators import preference
+from prompts.errors import ToolError
+from tests.tools.given import Trail, context, rated_trail
+from tools.context import Context
+from tools.learn import LearnTaste, learn_taste
+
+AtHand = Callable[..., Context]
+
+
+@pytest.mark.parametrize("kind", ["blend", "head", "knn", "finetune"])
+def test_every_kind_is_saved_and_predicts_again(at_hand: AtHand, kind: Any) -> None:
+    given = at_hand()
+    (row,) = learn_taste(LearnTaste(kind=kind), given).preferences
+    file = given.folder / row.path
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == row.sha256 and row.kind == kind
+    mean, std = preference.load(file).predict(given.features(given.trail.images()))
+    assert mean.shape == std.shape == (4,)
+
+
+def test_the_same_ratings_give_the_same_file(at_hand: AtHand) -> None:
+    given = at_hand()
+    first, second = (learn_taste(LearnTaste(kind="blend"), given).preferences[0].sha256 for _ in range(2))
+    assert first == second
+
+
+def test_few_ratings_claim_no_agreement(at_hand: AtHand) -> None:
+    assert learn_taste(LearnTaste(kind="head"), at_hand()).result == {"kind": "head", "ratings": 4}
+
+
+def test_nothing_unfinished_is_left_beside_the_file(at_hand: AtHand) -> None:
+    given = at_hand()
+    learn_taste(LearnTaste(kind="head"), given)
+    assert [path.name for path in (given.folder / "preferences").iterdir()] == ["step-5.npz"]
+
+
+@pytest.mark.parametrize("trail", [Trail(), rated_trail([(5.0, "a red square")])], ids=["none", "one"])
+def test_too_few_ratings_are_told(trail: Trail, tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="too few to learn from"):
+        learn_taste(LearnTaste(kind="head"), context(trail, tmp_path))

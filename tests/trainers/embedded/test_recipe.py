@@ -1,0 +1,106 @@
+"""trainers/embedded/recipe.py: a training that was killed goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainers.embedded import recipe
+from trainers.embedded.recipe import RECIPES, Average, learning_rate, train
+
+
+class Killed(Exception):
+    pass
+
+
+def tiny() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+
+
+def run(module: torch.nn.Module, work: Path, steps: int, die_at: int | None = None) -> dict[str, torch.Tensor]:
+    def loss_at(step: int) -> torch.Tensor:
+        if step == die_at:
+            raise Killed
+        data = torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
+        return ((module(data + 0.1 * torch.randn_like(data)) - data.sum(1, keepdim=True)) ** 2).mean()
+
+    return train("tiny", module, loss_at, work, steps=steps, rate=1e-2)
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("die_at", [0, 1, 7, 29])
+def test_a_training_that_was_killed_and_resumed_gives_the_same_weights(
+    tmp_path: Path, die_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10**6, 35))  # a checkpoint about every other step
+    monkeypatch.setattr(recipe.time, "monotonic", lambda: float(next(clock)))
+    whole, resumed = tiny(), tiny()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "resumed").mkdir()
+    wanted = run(whole, tmp_path / "whole", 30)
+    with pytest.raises(Killed):
+        run(resumed, tmp_path / "resumed", 30, die_at=die_at)
+    fresh: Any = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+    if die_at < 2:  # nothing was saved yet: the same beginning is the script's business
+        fresh.load_state_dict(tiny().state_dict())
+    found = run(fresh, tmp_path / "resumed", 30)
+    assert same(wanted, found) and same(whole.state_dict(), fresh.state_dict())
+
+
+def test_a_finished_training_is_not_begun_again(tmp_path: Path) -> None:
+    first = run(tiny(), tmp_path, 5)
+    again = run(tiny(), tmp_path, 5, die_at=0)
+    assert same(first, again)
+
+
+def test_a_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "tiny.checkpoint.part").write_bytes(b"half")
+    assert run(tiny(), tmp_path, 3) and (tmp_path / "tiny.checkpoint.pt").is_file()
+
+
+def test_the_log_has_a_line_every_twenty_steps(tmp_path: Path) -> None:
+    run(tiny(), tmp_path, 41)
+    rows = [line.split(",") for line in (tmp_path / "tiny.log.csv").read_text().splitlines()]
+    assert [int(row[0]) for row in rows] == [0, 20, 40] and all(float(row[1]) >= 0 for row in rows)
+
+
+def test_the_rate_warms_up_and_comes_down() -> None:
+    rates = [learning_rate(step, 1000, 1.0) for step in range(1000)]
+    assert (
+        rates[0] == pytest.approx(1 / 50)
+        and max(rates) == pytest.approx(1.0)
+        and rates[-1] == pytest.approx(0.05, abs=1e-3)
+    )
+    assert all(b <= a for a, b in pairwise(rates[50:]))
+
+
+def test_the_average_follows_with_a_window_of_a_tenth_of_the_steps() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    average = Average(module)
+    for step in range(1000):
+        with torch.no_grad():
+            module.weight.fill_(step)
+        average.update(module, step)
+    lag = 999 - float(average.weights["weight"])
+    assert 50 < lag < 150
+
+
+def test_both_recipes_name_the_same_parts() -> None:
+    assert RECIPES["cpu"].keys() == RECIPES["gpu"].keys() >= {"data", "clip", "vae", "unet", "pickscore", "lm"}
+    for part in RECIPES["cpu"]:
+        assert RECIPES["cpu"][part].keys() == RECIPES["gpu"][part].keys()
+    assert all(
+        math.isfinite(value) and value > 0
+        for how in RECIPES.values()
+        for part in how.values()
+        for value in part.values()
+    )
