@@ -32,13 +32,32 @@ class Plan:
     problem: str | None = None
 
 
-def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int) -> Plan:
+def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int, only: frozenset[str]) -> Plan:
     """Ask for exactly one tool call. Raises LlmError when the server does not answer."""
     try:
-        call = llm.choose_tool(messages, list(TOOLS.values()), max_tokens=700, seed=seed)
+        call = llm.choose_tool(messages, list(TOOLS.values()), max_tokens=700, seed=seed, only=only)
     except InvalidPlan as error:
         return Plan("llm", problem=str(error))
     return Plan("llm", call.name, call.args, call.repaired)
+
+
+def useful_tools(facts: Facts) -> frozenset[str]:
+    """The tools that can get a run any further now: what the language model may choose from. Never empty."""
+    rated, learned = "ask_person" in facts.done, "learn_taste" in facts.done
+    open_now = {
+        "generate_images": facts.another_round and (facts.round == 0 or rated),
+        "score_images": facts.round > 0,
+        "ask_person": facts.round > 0,
+        "give_feedback": rated,
+        "learn_taste": rated,
+        "evolve_prompts": rated and facts.another_round,
+        "finetune": learned and not facts.another_round and facts.trainings_left > 0 and not facts.adapter,
+        "evaluate_adapter": facts.adapter == "trained",
+        "select_anchors": facts.adapter in ("trained", "promoted", "rejected"),
+        "finish": learned and not facts.another_round and facts.adapter != "trained",
+    }
+    useful = frozenset(tool for tool, is_open in open_now.items() if is_open and tool not in facts.done)
+    return useful or frozenset({"finish"})
 
 
 def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int, failed: frozenset[str] = frozenset()) -> Plan:

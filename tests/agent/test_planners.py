@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from agent.answers import InvalidPlan, ToolCall
-from agent.planners import plan_by_llm, plan_by_rules, wished_genome
+from agent.planners import plan_by_llm, plan_by_rules, useful_tools, wished_genome
 from agent.scripted_llm import ScriptedLlm
 from prompts.facts import Facts
+from prompts.routine import next_call
 from prompts.vocabulary import load_vocabulary
 from tools.catalogue import TOOLS
 
@@ -94,10 +95,31 @@ def test_what_failed_is_passed_over_and_in_the_end_the_run_is_finished() -> None
 
 def test_the_language_models_call_becomes_a_plan() -> None:
     llm = ScriptedLlm([ToolCall("finish", {"summary": "so"}, repaired=True)])
-    plan = plan_by_llm(llm, [], seed=0)
+    plan = plan_by_llm(llm, [], seed=0, only=frozenset(TOOLS))
     assert (plan.planner, plan.tool, plan.args, plan.repaired) == ("llm", "finish", {"summary": "so"}, True)
 
 
 def test_a_useless_answer_becomes_a_plan_without_a_tool() -> None:
-    plan = plan_by_llm(ScriptedLlm([InvalidPlan("prose", "well")]), [], seed=0)
+    plan = plan_by_llm(ScriptedLlm([InvalidPlan("prose", "well")]), [], seed=0, only=frozenset(TOOLS))
     assert plan.tool is None and plan.problem is not None and "prose" in plan.problem
+
+
+def test_the_language_model_may_only_choose_what_gets_a_run_further() -> None:
+    start = Facts(rounds=2, images_per_round=4)
+    assert useful_tools(start) == {"generate_images"}
+    painted = replace(start, round=1)
+    assert useful_tools(painted) == {"score_images", "ask_person"}
+    rated = replace(painted, done=("score_images", "ask_person", "give_feedback"))
+    assert useful_tools(rated) == {"generate_images", "learn_taste", "evolve_prompts"}
+    last = replace(rated, round=2, done=(*rated.done, "learn_taste"))
+    assert useful_tools(last) == {"finetune", "finish"}
+    assert useful_tools(replace(last, adapter="trained")) == {"evaluate_adapter", "select_anchors"}
+    assert "finish" in useful_tools(replace(last, adapter="promoted", trainings_left=0))
+
+
+@pytest.mark.parametrize("round", [0, 1, 2])
+def test_what_the_routine_proposes_is_always_useful(round: int) -> None:
+    order = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")
+    for count in range(6 if round == 1 else 5):
+        facts = Facts(round=round, rounds=2, done=order[:count] if round else ())
+        assert next_call(facts)[0] in useful_tools(facts)
