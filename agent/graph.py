@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from agent.answers import InvalidPlan
 from agent.crew import Crew
-from agent.planners import Plan, plan_by_llm, plan_by_rules, useful_tools
+from agent.planners import Plan, plan_by_llm, plan_by_rules
 from agent.trail import StoreTrail, read_facts
 from prompts.errors import ToolError
 from prompts.facts import Facts
@@ -80,7 +80,7 @@ class Loop:
             return {"plan": asdict(plan), "calls": []}
         assert self.crew.llm is not None and config.planner == "llm"
         self.crew.calls.clear()
-        plan = plan_by_llm(self.crew.llm, state["messages"], seed=seed, only=useful_tools(self.facts()))
+        plan = plan_by_llm(self.crew.llm, state["messages"], seed=seed, facts=self.facts())
         return {"plan": asdict(plan), "calls": list(self.crew.calls)}
 
     def act(self, state: State) -> State:
