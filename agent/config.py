@@ -39,7 +39,7 @@ class FinetuneSection(Section):
     """How adapters are trained."""
 
     method: Literal["dpo", "dreambooth"] = Field("dpo", description="what the routine proposes")
-    steps: int = Field(60, ge=1, le=2000, description="training steps")
+    steps: int = Field(60, ge=1, le=2000, description="training steps, at most")
     pool_prompts: int = Field(12, ge=1, le=24, description="loose prompts that get a pool of images each")
     pool_size: int = Field(6, ge=2, le=20, description="images a pool (N of HG-DPO)")
     settings: dict[str, Any] = Field({}, description="anything of DpoConfig or DreamBoothConfig, over the defaults")

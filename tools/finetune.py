@@ -40,7 +40,13 @@ def finetune(args: Finetune, context: Context) -> Outcome:
         rows, pairs = [], []
         dataset = [{"prompt": row.prompt, "image": str(context.folder / row.path)} for row in _liked(context)]
     adapter, result = _train(args, dataset, context)
-    told = {"adapter": adapter.sha256, "method": args.method, "pairs" if pairs else "images": len(dataset), **result}
+    told = {
+        "adapter": adapter.sha256,
+        "method": args.method,
+        "pairs" if pairs else "images": len(dataset),
+        "steps": adapter.config.get("steps"),
+        **result,
+    }
     return Outcome(told, images=tuple(rows), pairs=tuple(pairs), adapters=(adapter,))
 
 
@@ -93,7 +99,7 @@ def _train(args: Finetune, dataset: list[dict[str, str]], context: Context) -> t
 
 def _job(args: Finetune, dataset: list[dict[str, str]], context: Context) -> dict[str, Any]:
     chosen = context.settings.finetune if args.method == context.settings.method else {}  # the other takes other keys
-    config = {"steps": args.steps, "rank": args.rank, "seed": context.seed, **chosen}
+    config = {"steps": min(args.steps, context.settings.train_steps), "rank": args.rank, "seed": context.seed, **chosen}
     used = [{"path": str(context.folder / adapter.path)} for adapter in promoted(context)]
     return {
         "kind": args.method, "config": config, "base_model": context.settings.model, "adapters": used, "dataset": dataset,

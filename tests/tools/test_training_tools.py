@@ -41,7 +41,8 @@ def test_an_adapter_is_trained_judged_and_examined(at_hand: AtHand) -> None:
     (adapter,), (pair,) = trained.adapters, trained.pairs
     assert (given.folder / adapter.path / "pytorch_lora_weights.safetensors").is_file() and adapter.promoted is None
     assert {pair.win, pair.lose} == {row.id for row in trained.images} and pair.margin > 0
-    assert trained.result | {"loss": 0} == {"adapter": adapter.sha256, "method": "dpo", "pairs": 1, "loss": 0}
+    told = {"adapter": adapter.sha256, "method": "dpo", "pairs": 1, "steps": adapter.config["steps"], "loss": 0}
+    assert trained.result | {"loss": 0} == told
     assert (
         jobs[-1].state == "done" and {job.id for job in jobs} == {jobs[0].id} and not Path(adapter.path).is_absolute()
     )
