@@ -219,7 +219,7 @@ def _farewell(found: dict[str, Any], teller: Any) -> None:
     )
     if adapter:
         teller.say(
-            f"the adapter wins {adapter.get('rate')} of held-out prompts and was {'promoted' if adapter.get('promoted') else 'rejected'}"
+            f"the adapter wins {(adapter.get('win_rate') or {}).get('rate')} of held-out prompts and was {'promoted' if adapter.get('promoted') else 'rejected'}"
         )
     parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in found["seconds"].items())
     teller.say(f"{parts}; at most {found['peak_memory_mib']} MiB of memory")
