@@ -51,6 +51,7 @@ def offered(facts: Facts) -> list[Tool]:
 def useful_tools(facts: Facts) -> frozenset[str]:
     """The tools that can get a run any further now: what the language model may choose from. Never empty."""
     rated, learned = "ask_person" in facts.done, "learn_taste" in facts.done
+    trains = learned and not facts.another_round and facts.trainings_left > 0 and not facts.adapter
     open_now = {
         "generate_images": facts.another_round and (facts.round == 0 or rated),
         "score_images": facts.round > 0,
@@ -58,10 +59,10 @@ def useful_tools(facts: Facts) -> frozenset[str]:
         "give_feedback": rated,
         "learn_taste": rated,
         "evolve_prompts": rated and facts.another_round,
-        "finetune": learned and not facts.another_round and facts.trainings_left > 0 and not facts.adapter,
+        "finetune": trains,
         "evaluate_adapter": facts.adapter == "trained",
         "select_anchors": facts.adapter in ("trained", "promoted", "rejected"),
-        "finish": learned and not facts.another_round and facts.adapter != "trained",
+        "finish": learned and not facts.another_round and not trains and facts.adapter != "trained",
     }
     useful = frozenset(tool for tool, is_open in open_now.items() if is_open and tool not in facts.done)
     return useful or frozenset({"finish"})

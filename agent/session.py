@@ -188,7 +188,8 @@ def stoppable() -> Iterator[None]:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        # SIGINT too: a shell starts background commands with it ignored, and then Python raises nothing
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not the main thread: whoever runs us there handles signals
         yield
         return
@@ -198,7 +199,8 @@ def stoppable() -> Iterator[None]:
         name = str(error) or "SIGINT"
         raise Stopped(f"Stopped by {name}. Everything so far is stored; `palate resume` goes on.") from error
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def unfinished(store: Store, run_id: str) -> None:

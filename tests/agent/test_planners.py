@@ -113,7 +113,7 @@ def test_the_language_model_may_only_choose_what_gets_a_run_further() -> None:
     rated = replace(painted, done=("score_images", "ask_person", "give_feedback"))
     assert useful_tools(rated) == {"generate_images", "learn_taste", "evolve_prompts"}
     last = replace(rated, round=2, done=(*rated.done, "learn_taste"))
-    assert useful_tools(last) == {"finetune", "finish"}
+    assert useful_tools(last) == {"finetune"}
     assert useful_tools(replace(last, adapter="trained")) == {"evaluate_adapter", "select_anchors"}
     assert "finish" in useful_tools(replace(last, adapter="promoted", trainings_left=0))
 
