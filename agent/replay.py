@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
-from agent.answers import InvalidPlan, read_call, read_object
+from agent.answers import InvalidPlan, Problem, read_call, read_object
 from agent.config import Config
 from agent.crew import Crew
 from agent.people import RecordedPerson
@@ -108,17 +108,20 @@ def _was_used(call: LlmCall) -> bool:
 
 
 def recorded_answers(calls: Sequence[LlmCall]) -> list[Any]:
-    """Each answer that was used, as the client gave it then, useless ones too: read again from the raw response."""
-    answers: list[Any] = []
-    for call in filter(_was_used, calls):
-        try:
-            if call.purpose == "plan":
-                answers.append(read_call(call.response, list(TOOLS.values())))
-            else:
-                answers.append(read_object(call.response, WRITTEN[call.purpose]))
-        except InvalidPlan as error:
-            answers.append(error)
-    return answers
+    """Each answer that was used, as the client gave it then: read again from the raw response, unless it was useless."""
+    return [_answer(call) for call in calls if _was_used(call)]
+
+
+def _answer(call: LlmCall) -> Any:
+    kind, _, text = (call.problem or "").partition(": ")
+    if kind in get_args(Problem):  # as it was judged then: the tools on offer were those of that moment
+        return InvalidPlan(cast(Problem, kind), text)
+    try:
+        if call.purpose == "plan":
+            return read_call(call.response, list(TOOLS.values()))
+        return read_object(call.response, WRITTEN[call.purpose])
+    except InvalidPlan as error:
+        return error
 
 
 def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRow | ToolError]:

@@ -135,10 +135,13 @@ def test_an_unknown_run_is_told(short: Started) -> None:
 def test_useless_answers_and_words_are_reproduced_too(
     configured: Callable[..., Config], models: Studio, tmp_path: Path
 ) -> None:
-    replies = ["I would rather not.", PAINT, SCORE, ASK, FEEDBACK, "no JSON", FEEDBACK, '{"feedback": "Red."}', FINISH]
+    early = FINISH  # which is not on offer before anything was learnt
+    replies = [
+        "I would rather not.", PAINT, SCORE, early, ASK, FEEDBACK, "no JSON", FEEDBACK, '{"feedback": "Red."}', LEARN, FINISH,
+    ]  # fmt: skip
     run = llm_run(configured(**{**SHORT, "planner": "llm"}), tmp_path / "home", models, replies)
     errors = [step.error is not None for step in run.steps]
-    assert errors == [True, False, False, False, True, False, False]
+    assert errors == [True, False, False, True, False, True, False, False, False]
     verdict = checked(run)
     assert verdict.same, verdict.differences
 
