@@ -39,6 +39,7 @@ class Scripted:
         self.replies: list[tuple[int, Any] | float] = []
         self.seen: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.clients: list[Llm] = []  # closed with the server: a connection left to the garbage collector warns anywhere
         self.done = threading.Event()
         outer = self
 
@@ -73,6 +74,8 @@ def server() -> Iterator[Scripted]:
     thread = threading.Thread(target=scripted.http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield scripted
+    for client in scripted.clients:
+        client.close()
     scripted.done.set()
     scripted.http.shutdown()
     scripted.http.server_close()
@@ -97,7 +100,8 @@ def called(arguments: str, name: str = "paint", **rest: Any) -> tuple[int, dict[
 def ask(server: Scripted, *replies: Any, **options: Any) -> tuple[Llm, list[LlmCallRecord]]:
     server.replies = list(replies)
     records: list[LlmCallRecord] = []
-    return Llm(server.base_url, "tiny", on_call=records.append, **{"backoff": 0.001} | options), records
+    server.clients.append(Llm(server.base_url, "tiny", on_call=records.append, **{"backoff": 0.001} | options))
+    return server.clients[-1], records
 
 
 def test_a_good_call_comes_back_as_name_and_arguments(server: Scripted) -> None:

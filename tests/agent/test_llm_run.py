@@ -28,11 +28,11 @@ def run(tmp_path_factory: pytest.TempPathFactory, studio: Path, llm_server):
     with open_store(home) as store:
         run_id = new_run(config, home, store)
         crew = Crew(config, home, store)
-        crew.llm = make_client(
+        with make_client(
             config, llm_server.base_url, llm_server.model, lambda call: crew.calls.append(dict(call)), tight=True
-        )
-        drive(crew, run_id, simulated_person(crew, run_id))
-        yield crew, run_id
+        ) as crew.llm:
+            drive(crew, run_id, simulated_person(crew, run_id))
+            yield crew, run_id
 
 
 def test_the_language_model_plans_a_run_to_its_end(run) -> None:
