@@ -55,6 +55,7 @@ class Loop:
         self.crew, self.run_id = crew, run_id
         self.trail = StoreTrail(crew.store, run_id)
         self.folder = crew.home / "runs" / run_id
+        self.told_to_stop: list[str] = []  # names of signals that came
 
     def facts(self) -> Facts:
         """What is known now."""
@@ -62,6 +63,8 @@ class Loop:
 
     def recall(self, state: State) -> State:
         """Build the planner's view. The step's number is fixed here: it is one more than the store's last."""
+        if self.told_to_stop:
+            raise KeyboardInterrupt(self.told_to_stop[0])
         facts, steps = self.facts(), self.trail.steps()
         number = steps[-1].step + 1 if steps else 1
         return {

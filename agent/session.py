@@ -122,7 +122,7 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
     if crew.store.run(run_id).state == "done":
         return  # a crash after its end: only its report is missing
     crew.tokens = sum(call.prompt_tokens + call.completion_tokens for call in crew.store.llm_calls(run_id))
-    with stoppable(), alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
+    with stoppable() as loop.told_to_stop, alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
         graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
         _tidy(loop, graph, thread)
         _run_to_end(loop, graph, thread, person)
@@ -178,23 +178,27 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[list[str]]:
     """Turn SIGTERM and Ctrl-C into `Stopped`: both leave the same way, stored and resumable.
 
     Inside, both are a KeyboardInterrupt: an Exception would be caught, and asked again, by the language model's client.
+    Yields the names of the signals that came: Python drops what is raised while an object is being deleted, so that
+    the graph looks here, too, before each step.
     """
+    came: list[str] = []
 
     def stop(number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
+        came.append(signal.Signals(number).name)
+        raise KeyboardInterrupt(came[-1])
 
     try:
         # SIGINT too: a shell starts background commands with it ignored, and then Python raises nothing
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield
+        yield came
         return
     try:
-        yield
+        yield came
     except KeyboardInterrupt as error:
         name = str(error) or "SIGINT"
         raise Stopped(f"Stopped by {name}. Everything so far is stored; `palate resume` goes on.") from error
