@@ -8,18 +8,23 @@ from prompts.vocabulary import Vocabulary
 
 
 def effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[tuple[str, float]]:
-    """Each gene value's mean rating less the overall mean, shrunk by its count, strongest first: the evidence of a feedback."""
+    """`gene_effects` with gene and value in one word group, "accent colour teal": the evidence of a feedback."""
+    return [(f"{gene.replace('_', ' ')} {value}", effect) for gene, value, effect in gene_effects(rated, vocabulary)]
+
+
+def gene_effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[tuple[str, str, float]]:
+    """(gene, value, effect), strongest first: the value's mean rating less the overall mean, shrunk by its count."""
     genomes = [(score, genome) for score, prompt in rated if (genome := vocabulary.parse(prompt))]
     if not genomes:
         return []
     mean = sum(score for score, _ in genomes) / len(genomes)
-    found = {}
+    found = []
     for gene, values in vocabulary.genes.items():
         for value in values:
             scores = [score - mean for score, genome in genomes if genome[gene] == value]
             if scores:
-                found[f"{gene.replace('_', ' ')} {value}"] = sum(scores) / (len(scores) + 1)
-    return sorted(found.items(), key=lambda pair: -abs(pair[1]))
+                found.append((gene, value, sum(scores) / (len(scores) + 1)))
+    return sorted(found, key=lambda row: -abs(row[2]))
 
 
 def feedback_sentence(evidence: Sequence[tuple[str, float]]) -> str:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prompts.evidence import gene_effects
 from prompts.facts import Facts
 from prompts.vocabulary import Vocabulary
 
 Message = dict[str, str]
-BEST, WORST = 7, 5  # how many rated prompts are shown from either end
+BEST, WORST = 5, 3  # how many rated prompts are shown from either end
+VALUES = 2  # how many values of a gene the evidence names
 
 SYSTEM = """You are Palate. You personalise a text-to-image model to one person's taste by calling tools, one at a time.
 A round is: generate_images, score_images, ask_person, give_feedback, learn_taste, and evolve_prompts if another round follows.
-Rated prompts are listed with scores from 9 (loved) to 0 (disliked). Propose prompts that this person would love: keep what the
-high scores share, drop what the low scores share, keep some variety, and write them in the form of the examples.
+Rated prompts are listed with scores from 9 (loved) to 0 (disliked); before them, what went with high ratings, gene by gene.
+Propose prompts that this person would love: keep what the high scores share, drop what the low scores share, keep some
+variety, and write them in the form of the examples.
 After the last round call finetune once, then evaluate_adapter, then finish. If a call failed, read the error and mend it."""
 
 
@@ -24,7 +27,7 @@ def plan_messages(facts: Facts, vocabulary: Vocabulary) -> list[Message]:
     """What `plan` sends: the standing instructions and the vocabulary, then the state of the run."""
     return [
         {"role": "system", "content": f"{SYSTEM}\n{describe(vocabulary)}"},
-        {"role": "user", "content": state_text(facts)},
+        {"role": "user", "content": "\n".join([state_text(facts), *evidence_lines(facts.rated, vocabulary), *history_lines(facts.rated)])},
     ]
 
 
@@ -38,7 +41,7 @@ def state_text(facts: Facts) -> str:
     """The changing part: one short line a fact, absent facts left out."""
     lines = [
         f"round {facts.round} of {facts.rounds}",
-        f"images {min(facts.images_per_round, facts.images_left)}, trainings {facts.trainings_left}, method {facts.method} {facts.train_steps}",
+        f"images {facts.images_per_round}, left {facts.images_left}, trainings {facts.trainings_left}, method {facts.method} {facts.train_steps}",
         f"done: {' '.join(facts.done) or 'nothing'}",
     ]
     optional = {
@@ -46,7 +49,17 @@ def state_text(facts: Facts) -> str:
         "feedback": facts.feedback, "error": facts.error,
     }  # fmt: skip
     lines += [f"{name}: {text}" for name, text in optional.items() if text]
-    return "\n".join(lines + history_lines(facts.rated))
+    return "\n".join(lines)
+
+
+def evidence_lines(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
+    """Each gene with the values that raised the ratings, the strongest first; genes without such a value are left out."""
+    found: dict[str, list[str]] = {gene: [] for gene in vocabulary.genes}
+    for gene, value, effect in gene_effects(rated, vocabulary):
+        if effect > 0 and len(found[gene]) < VALUES:
+            found[gene].append(value)
+    lines = [f"{gene.replace('_', ' ')} {', '.join(values)}" for gene, values in found.items() if values]
+    return ["liked:", *lines] if lines else []
 
 
 def history_lines(rated: Sequence[tuple[float, str]]) -> list[str]:

@@ -39,7 +39,7 @@ class Scripted:
         self.replies: list[tuple[int, Any] | float] = []
         self.seen: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
-        self.clients: list[Llm] = []  # closed with the server: a connection left to the garbage collector warns anywhere
+        self.clients: list[Llm] = []  # closed with the server: a connection left open warns in some later test
         self.done = threading.Event()
         outer = self
 

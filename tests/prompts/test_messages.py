@@ -28,7 +28,11 @@ def test_the_first_message_is_the_same_whatever_the_facts() -> None:
 
 
 def test_absent_facts_are_left_out() -> None:
-    assert state_text(Facts()).splitlines() == ["round 0 of 4", "images 8, trainings 1, method dpo 60", "done: nothing"]
+    assert state_text(Facts()).splitlines() == [
+        "round 0 of 4",
+        "images 8, left 10000, trainings 1, method dpo 60",
+        "done: nothing",
+    ]
 
 
 def test_present_facts_are_lines_of_their_own() -> None:

@@ -16,11 +16,18 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from trainers.embedded import recipe
-from trainers.embedded.sessions import Example, lesson
+from trainers.embedded.sessions import FEEDBACK, KINDS, Example, lesson
 
 VOCABULARY_SIZE, CONTEXT = 1024, 2048
-PROMPT_WEIGHT = 0.1
-MARKS = r"[0-9\n\",:{}\[\]+.-]"  # a score must not melt into the word after it
+PROMPT_WEIGHT = 0.3
+# Every prompt of the vocabulary has the same number of pieces, one a gene and one for the words between them: what a gene was in
+# the line above is then always as far back, which is what a small model needs to see what good lines share.
+PIECES = "|".join([
+    r'[\]}:,{\[ ]*"[" \]}:,{\[]*',  # JSON's marks, as they stand together
+    r"[0-9]|[\n,:{}\[\]+.-]",
+    r" and an?(?= )| on an?(?= )| background,?| in a row",
+    r' ?[^\s0-9\n",:{}\[\]+.-]+',
+])  # fmt: skip
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message.role != 'system' %}<|im_start|>{{ message.role }}\n"
@@ -32,16 +39,17 @@ CHAT_TEMPLATE = (
 
 
 def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """A byte-level BPE learned from lessons. Between marks and digits it may join words ("on a teal background" is one token),
-    which halves a history's length; any other text still has tokens.
-    """
+    """A byte-level BPE learned from lessons, within pieces; text that no lesson has still finds tokens."""
     learned = Tokenizer(models.BPE())
-    marks = pre_tokenizers.Split(Regex(MARKS), behavior="isolated")
+    pieces = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
     learned.pre_tokenizer = pre_tokenizers.Sequence(
-        [marks, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [pieces, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     learned.decoder = decoders.ByteLevel()
-    texts = ("\n".join(m["content"] for m in e.messages[1:]) + e.answer for e in map(lesson, range(6000, 9000)))
+    texts = (
+        "\n".join(["user", *(m["content"] for m in e.messages[1:]), "assistant", e.answer])
+        for e in map(lesson, range(6000, 9000))
+    )
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY_SIZE, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
@@ -59,7 +67,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     """The untrained model: 1.5 M parameters."""
     return Qwen3ForCausalLM(
         Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=160, intermediate_size=480, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=2,
+            vocab_size=len(tokenizer), hidden_size=160, intermediate_size=480, num_hidden_layers=4, num_attention_heads=5, num_key_value_heads=5,
             head_dim=32, max_position_embeddings=CONTEXT, tie_word_embeddings=True, rope_theta=10_000.0, eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None, pad_token_id=tokenizer.pad_token_id,
         )
@@ -97,11 +105,13 @@ def main() -> None:
     model, batch = make_model(tokenizer).to(chosen.device), int(how["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
-        kind = (
-            step % 3
-        )  # lessons of one kind share a batch, so that short ones are not padded to the length of long ones
-        examples = [encode(lesson((10_000 + step * batch + i) * 3 + kind), tokenizer) for i in range(batch)]
-        return answer_loss(model, examples, chosen.device)
+        # Lessons of one kind share a batch, so that short ones are not padded to the length of long ones. At first all are of
+        # the shortest kind, which teaches to copy: without that, long histories teach nothing for a long time.
+        kind = FEEDBACK if step < how["short"] else step % len(KINDS)
+        first = (15_000 + step * batch) * len(KINDS) + kind
+        examples = [encode(lesson(first + i * len(KINDS)), tokenizer) for i in range(batch)]
+        with recipe.half_precision(chosen.device):
+            return answer_loss(model, examples, chosen.device)
 
     weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
     model.load_state_dict(weights)

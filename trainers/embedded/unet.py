@@ -124,9 +124,9 @@ def main() -> None:
         generator = torch.Generator().manual_seed(step)
         rows = torch.randint(0, len(latents), (batch,), generator=generator)
         told = context[caption_rows(rows, len(captions), torch.rand(batch, generator=generator))]
-        return velocity_loss(
-            model, scheduler, latents[rows].float().to(chosen.device), told.float().to(chosen.device), generator
-        )
+        shown = latents[rows].float().to(chosen.device)
+        with recipe.half_precision(chosen.device):
+            return velocity_loss(model, scheduler, shown, told.float().to(chosen.device), generator)
 
     weights = recipe.train(
         "unet", model, loss_at, chosen.work, steps=int(how["unet"]["steps"]), rate=how["unet"]["rate"]

@@ -21,7 +21,8 @@ from trainers.embedded import recipe
 from trainers.embedded.dataset import held_out, load_dataset, to_tensor
 
 CHANNELS, LATENTS, CROP = (12, 32, 48, 64), 8, 32
-KL_WEIGHT = 1e-6
+KL_WEIGHT = 1e-5
+BLUR = 0.3  # the decoder is polished on latents with noise of up to this deviation: a sampler's are never exact
 
 
 def make_model() -> AutoencoderKL:
@@ -99,7 +100,8 @@ def polish(model: AutoencoderKL, pictures: np.ndarray, work: Path, how: dict[str
         shown = to_tensor(pictures[rows]).to(device)
         with torch.no_grad():
             latents = model.encode(shown).latent_dist.mode()
-        return object_loss(half(latents), shown)
+        spread = BLUR * torch.rand(len(latents), 1, 1, 1, device=latents.device)
+        return object_loss(half(latents + spread * torch.randn_like(latents)), shown)
 
     half.load_state_dict(
         recipe.train("decoder", half, loss_at, work, steps=int(how["steps"]), rate=how["rate"], decay=0.0)

@@ -21,8 +21,8 @@ PALETTE = {
     "blue": (29, 78, 216), "purple": (124, 58, 237), "pink": (244, 143, 177), "black": (26, 26, 26), "white": (245, 245, 240),
 }  # fmt: skip
 VOCABULARY = load_vocabulary("bauhaus")
-RADIUS = {"small": 7.5, "large": 12.0}  # pixels, before crowding
-ACCENT_RADIUS = 9.0
+RADIUS = {"small": 9.0, "large": 13.0}  # pixels, before crowding: bold shapes survive an autoencoder of 8x8 latents
+ACCENT_RADIUS = 10.5
 COUNTS = {"one": 1, "two": 2, "three": 3}
 UNSAID = 0.25  # how often an optional part is left out of a caption
 
@@ -64,7 +64,7 @@ def render(genome: Genome, rng: random.Random, size: int = SIZE) -> Image.Image:
     draw = ImageDraw.Draw(image)
     unit = big / SIZE
     for (x, y, radius), colour, shape in _objects(genome, rng):
-        _draw(draw, shape, x * unit, y * unit, radius * unit, rng.uniform(-0.15, 0.15), PALETTE[colour])
+        _draw(draw, shape, x * unit, y * unit, radius * unit, rng.uniform(-0.1, 0.1), PALETTE[colour])
     return image.reduce(OVERSAMPLE)
 
 
@@ -94,26 +94,22 @@ def _objects(genome: Genome, rng: random.Random) -> list[tuple[tuple[float, floa
 
 
 def _scattered(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
-    shrink = 1.0
-    while True:
-        places: list[tuple[float, float, float]] = []
-        for radius in (r * shrink for r in radii):
-            for _ in range(40):
-                x, y = rng.uniform(radius + 2, 62 - radius), rng.uniform(radius + 2, 62 - radius)
-                if all(math.dist((x, y), p[:2]) > radius + p[2] + 2 for p in places):
-                    places.append((x, y, radius))
-                    break
-        if len(places) == len(radii):
-            return places
-        shrink *= 0.94
+    """Objects anywhere in quarters of the canvas, one to a quarter: never touching, never in a line."""
+    quarters = rng.sample([(17.0, 17.0), (47.0, 17.0), (17.0, 47.0), (47.0, 47.0)], len(radii))
+    rooms = [max(0.0, 14.0 - radius) for radius in radii]
+    return [
+        (x + rng.uniform(-room, room), y + rng.uniform(-room, room), radius)
+        for (x, y), room, radius in zip(quarters, rooms, radii, strict=True)
+    ]
 
 
 def _centred(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
+    """One object in the middle, or a close ring of them around it, the first on top, below or beside."""
     if len(radii) == 1:
         return [(32.0, 32.0, radii[0] * 1.25)]
-    radii = [min(r, 10.0) for r in radii]
-    reach = (max(radii) + 1.2) / math.sin(math.pi / len(radii))
-    turn = rng.choice([0, math.pi / 2]) + math.pi / len(radii)
+    radii = [min(r, 11.5) for r in radii]
+    reach = (max(radii) + 1.0) / math.sin(math.pi / len(radii))
+    turn = rng.choice([0, math.pi / 2])
     around = [turn + 2 * math.pi * i / len(radii) for i in range(len(radii))]
     return [(32 + reach * math.cos(a), 32 + reach * math.sin(a), r) for a, r in zip(around, radii, strict=True)]
 
@@ -131,8 +127,12 @@ def _along(
 
 
 def _row(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
-    y = 32 + rng.uniform(-6, 6)
-    return _along(radii, (2, y), (62, y))
+    """Up to three objects side by side; a fourth sits above or below, so that none has to be small."""
+    if len(radii) < 4:
+        y = 32 + rng.uniform(-4, 4)
+        return _along(radii, (1, y), (63, y))
+    y = rng.choice([22.0, 42.0])
+    return [*_along(radii[:3], (1, y), (63, y)), (32.0, 64 - y + math.copysign(3, 32 - y), min(radii[3], 10.0))]
 
 
 def _diagonal(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
