@@ -100,11 +100,12 @@ order by rating desc nulls last, pickscore desc nulls last, images.run_id, image
 
 RUN_SUMMARY = """create view run_summary as select
   runs.id as run_id, runs.created, runs.state, runs.brief,
-  (select count(distinct round) from steps where run_id = runs.id) as rounds,
+  (select count(distinct round) from steps where run_id = runs.id and round > 0) as rounds,
   (select count(*) from steps where run_id = runs.id) as steps,
   (select count(*) from steps where run_id = runs.id and error is not null) as errors,
   (select round(sum(seconds), 3) from steps where run_id = runs.id) as seconds,
-  (select count(*) from images where run_id = runs.id) as images,
+  (select count(*) from images where run_id = runs.id
+   and coalesce(json_extract(sampler, '$.purpose'), 'paint') = 'paint') as images,
   (select count(*) from current_ratings where run_id = runs.id) as ratings,
   (select round(avg(value), 2) from current_ratings where run_id = runs.id) as mean_rating,
   (select max(value) from current_ratings where run_id = runs.id) as best_rating,
@@ -141,6 +142,7 @@ INDEXES = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*TABLES, f"pragma application_id = {APPLICATION_ID}"),
     (*INDEXES, CURRENT_RATINGS, BEST_IMAGES, RUN_SUMMARY, LINEAGE),
+    ("drop view run_summary", RUN_SUMMARY),  # rounds and images are now those that a person was shown
 )
 
 

@@ -1,21 +1,22 @@
-"""Lists of prompts beside a vocabulary: `pool` (training pairs), `held_out` (judging adapters), `anchors` (GAL directions)."""
+"""Lists of prompts of a vocabulary: `pool` (training pairs), `held_out` (judging adapters), `anchors` (GAL directions)."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
+from random import Random
 
-from prompts.errors import InputError
+from prompts.vocabulary import Vocabulary
 
 FOLDER = Path(__file__).parent / "lists"
 
 
-@lru_cache
-def load_list(vocabulary: str, kind: str) -> list[str]:
-    """The lines of `prompts/lists/VOCABULARY.KIND.txt`. Raises InputError when there is no such list."""
-    path = FOLDER / f"{vocabulary}.{kind}.txt"
-    if not path.is_file():
-        raise InputError(
-            f"There is no list {kind!r} for the vocabulary {vocabulary!r}: write prompts/lists/{path.name}, a prompt a line."
-        )
-    return [line for line in path.read_text().splitlines() if line.strip()]
+DRAWN = 32  # prompts of a list that nobody wrote
+
+
+def load_list(vocabulary: Vocabulary, kind: str) -> list[str]:
+    """The lines of `prompts/lists/NAME.KIND.txt`; for a vocabulary without one, prompts drawn from it, always the same."""
+    path = FOLDER / f"{vocabulary.name}.{kind}.txt"
+    if path.is_file():
+        return [line for line in path.read_text().splitlines() if line.strip()]
+    rng = Random(f"{vocabulary.name} {kind}")
+    return [vocabulary.phrase(vocabulary.random(rng)) for _ in range(DRAWN)]

@@ -27,7 +27,12 @@ def plan_messages(facts: Facts, vocabulary: Vocabulary) -> list[Message]:
     """What `plan` sends: the standing instructions and the vocabulary, then the state of the run."""
     return [
         {"role": "system", "content": f"{SYSTEM}\n{describe(vocabulary)}"},
-        {"role": "user", "content": "\n".join([state_text(facts), *evidence_lines(facts.rated, vocabulary), *history_lines(facts.rated)])},
+        {
+            "role": "user",
+            "content": "\n".join(
+                [state_text(facts), *evidence_lines(facts.rated, vocabulary), *history_lines(facts.rated)]
+            ),
+        },
     ]
 
 

@@ -34,9 +34,9 @@ def select_anchors(args: SelectAnchors, context: Context) -> Outcome:
     adapters = context.trail.adapters()
     if not adapters:
         raise ToolError("There is no adapter to examine: call finetune first.")
-    anchors, away = load_list(context.vocabulary.name, "anchors"), _non_subject(context)
+    anchors, away = load_list(context.vocabulary, "anchors"), _non_subject(context)
     said = [anchor for anchor in anchors for _ in range(args.samples)]
-    rows, _ = paint_rows(said, context.seed, context, adapters=[adapters[-1]], round=0, purpose="anchors")
+    rows, _ = paint_rows(said, context.seed, context, adapters=[adapters[-1]], purpose="anchors")
     features = context.features(rows).reshape(len(anchors), args.samples, -1)
     texts = context.studio.clip.text_features(anchors)
     shares = [overfit.overfit_share(overfit.oracle(f, a, away)) for f, a in zip(features, texts, strict=True)]

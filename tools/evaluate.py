@@ -34,11 +34,10 @@ def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
     from evaluators.win_rate import win_rate
 
     adapter, taste = _newest(context), _taste(context)
-    prompts = load_list(context.vocabulary.name, "held_out")[: args.prompts]
-    without, _ = paint_rows(prompts, context.seed, context, adapters=promoted(context), round=0, purpose="without")
-    with_it, _ = paint_rows(
-        prompts, context.seed, context, adapters=[*promoted(context), adapter], round=0, purpose="with"
-    )
+    prompts = load_list(context.vocabulary, "held_out")[: min(args.prompts, context.settings.evaluate_prompts)]
+    without, _ = paint_rows(prompts, context.seed, context, adapters=promoted(context), purpose="without")
+    with_it, _ = paint_rows(prompts, context.seed, context, adapters=[*promoted(context), adapter], purpose="with")
+    with_it = [row.model_copy(update={"idx": len(without) + row.idx}) for row in with_it]
     before, after = (taste.predict(context.features(rows))[0] for rows in (without, with_it))
     found, kept = win_rate(after.tolist(), before.tolist()), _kept(with_it, without, context)
     verdict = found.rate > 0.5 and kept >= PROMPTS_KEPT

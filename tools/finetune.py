@@ -58,12 +58,16 @@ def _pool_pairs(context: Context) -> tuple[list[ImageRow], list[PairRow]]:
     if fitted is None:
         raise ToolError("There is no learned taste to choose pairs with: call learn_taste first.")
     settings = context.settings
-    prompts = load_list(context.vocabulary.name, "pool")[: settings.pool_prompts]
+    prompts = load_list(context.vocabulary, "pool")[: settings.pool_prompts]
     said = [prompt for prompt in prompts for _ in range(settings.pool_size)]
-    rows, _ = paint_rows(said, context.seed, context, adapters=promoted(context), round=0, purpose="pool")
+    rows, _ = paint_rows(said, context.seed, context, adapters=promoted(context), purpose="pool")
     scores, _ = preference.load(context.folder / fitted.path).predict(context.features(rows))
     pools = [range(i, i + settings.pool_size) for i in range(0, len(rows), settings.pool_size)]
-    return rows, [_pair(rows, [float(s) for s in scores], pool) for pool in pools]
+    pairs = [_pair(rows, [float(s) for s in scores], pool) for pool in pools]
+    telling = [pair for pair in pairs if pair.margin > 0]
+    if not telling:
+        raise ToolError("The learned taste likes every image of the pools alike: gather ratings that differ first.")
+    return rows, telling
 
 
 def _pair(rows: Sequence[ImageRow], scores: Sequence[float], pool: range) -> PairRow:

@@ -28,9 +28,7 @@ class MostlyEvolved(GenerateImages):
 def generate_images(args: GenerateImages, context: Context) -> Outcome:
     """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
     prompts = _chosen(args, context)
-    rows, cut = paint_rows(
-        prompts, context.seed, context, adapters=promoted(context), round=context.round + 1, purpose="paint"
-    )
+    rows, cut = paint_rows(prompts, context.seed, context, adapters=promoted(context), purpose="paint")
     result = {"images": [row.id for row in rows], "prompts": prompts}
     return Outcome(result | ({"cut": cut} if cut else {}), images=tuple(rows))
 

@@ -18,16 +18,16 @@ def promoted(context: Context) -> list[AdapterRow]:
 
 
 def paint_rows(
-    prompts: Sequence[str], seed: int, context: Context, *, adapters: Sequence[AdapterRow], round: int, purpose: str
+    prompts: Sequence[str], seed: int, context: Context, *, adapters: Sequence[AdapterRow], purpose: str
 ) -> tuple[list[ImageRow], dict[str, str]]:
     """Paint prompt i with seed `seed` + i, save each picture, and return the rows and what was cut off of too long prompts.
 
-    `round` 0 keeps pictures out of the rounds that a person rates (pools, evaluations). Raises InputError, ToolError.
+    `purpose` is "paint" for what a person is shown; pools and evaluations have others. Raises InputError, ToolError.
     """
     rows: list[ImageRow] = []
     cut: dict[str, str] = {}
     for start in range(0, len(prompts), AT_ONCE):
-        batch, found = _paint_batch(prompts[start : start + AT_ONCE], seed, start, context, adapters, round, purpose)
+        batch, found = _paint_batch(prompts[start : start + AT_ONCE], seed, start, context, adapters, purpose)
         rows += batch
         cut |= found
         context.on_progress(purpose, len(rows), len(prompts))
@@ -40,7 +40,6 @@ def _paint_batch(
     start: int,
     context: Context,
     adapters: Sequence[AdapterRow],
-    round: int,
     purpose: str,
 ) -> tuple[list[ImageRow], dict[str, str]]:
     from trainers.adapter_file import AdapterRef
@@ -66,7 +65,6 @@ def _paint_batch(
         rows.append(
             ImageRow(
                 sha256=saved.sha256,
-                round=round,
                 idx=start + offset,
                 path=saved.relative,
                 prompt=one.prompt,

@@ -96,7 +96,8 @@ class Kept(Record):
 
 
 class ImageRow(Kept):
-    """One painted image. `path` is relative to the run's folder; `idx` is its position in the step, from 0.
+    """One painted image. `path` is relative to the run's folder; `idx` is its position in the step, from 0;
+    `round` is the step's, which the store fills in.
 
     `adapters` holds one object an adapter in use, with at least `sha256` and `weight`.
     """

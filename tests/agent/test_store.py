@@ -377,6 +377,25 @@ def test_lineage_of_an_image_in_two_runs_is_the_first_unless_asked(store: Store)
         store.lineage("nothing")
 
 
+def test_a_copy_holds_what_was_written_a_moment_ago(store: Store, tmp_path: Path) -> None:
+    run_id = start(store)
+    store.add_step(run_id, full_step())
+    store.copy_to(tmp_path / "copy.sqlite")
+    with Store(tmp_path / "copy.sqlite") as copy:
+        assert copy.steps(run_id) == store.steps(run_id) and copy.images(run_id)
+    with pytest.raises(StoreError):
+        store.copy_to(tmp_path / "copy.sqlite")  # never over something
+
+
+def test_pools_and_useless_plans_are_no_rounds_and_no_images_that_a_person_saw(store: Store) -> None:
+    run_id = start(store)
+    store.add_step(run_id, StepRecord(run_id=run_id, step=1, round=0, node="act", error="no such tool"))
+    pool = image(7).model_copy(update={"sampler": {"purpose": "pool"}})
+    store.add_step(run_id, StepRecord(run_id=run_id, step=2, round=1, node="act", images=(image(1), pool)))
+    (summary,) = store.query("select rounds, images from run_summary")
+    assert (summary["rounds"], summary["images"]) == (1, 1)
+
+
 def test_the_views_for_people_answer(store: Store) -> None:
     run_id = start(store)
     store.add_step(run_id, full_step())
@@ -386,7 +405,7 @@ def test_the_views_for_people_answer(store: Store) -> None:
     assert (best[1]["pickscore"], best[1]["scores"]) == (21.5, '{"pickscore":21.5}')
     (summary,) = store.query("select * from run_summary")
     assert (summary["run_id"], summary["images"], summary["errors"], summary["llm_tokens"]) == (run_id, 2, 1, 13)
-    assert (summary["mean_rating"], summary["rounds"], summary["adapters"]) == (5.5, 1, 1)
+    assert (summary["mean_rating"], summary["rounds"], summary["adapters"]) == (5.5, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import pytest
 
 from prompts.evidence import effects, feedback_sentence
 from prompts.facts import Facts
-from prompts.messages import BEST, WORST, feedback_messages, history_lines, plan_messages, state_text, wish_messages
+from prompts.messages import (
+    BEST,
+    WORST,
+    evidence_lines,
+    feedback_messages,
+    history_lines,
+    plan_messages,
+    state_text,
+    wish_messages,
+)
 from prompts.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary("bauhaus")
@@ -43,9 +52,17 @@ def test_present_facts_are_lines_of_their_own() -> None:
     lines = state_text(facts).splitlines()
     for line in (
         "brief: calm", "wishes: +teal -red", "evolved: 8", "adapter: trained", "feedback: You like red.", "error: too few",
-        "done: score_images ask_person", "images 3, trainings 1, method dpo 60",
+        "done: score_images ask_person", "images 8, left 3, trainings 1, method dpo 60",
     ):  # fmt: skip
         assert line in lines
+
+
+def test_what_went_with_high_ratings_is_told_gene_by_gene() -> None:
+    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "plain"}
+    seen = [(9.0, base), (5.0, base | {"texture": "gradient"}), (2.0, base | {"texture": "striped", "size": "large"})]
+    lines = evidence_lines([(score, VOCABULARY.phrase(genome)) for score, genome in seen], VOCABULARY)
+    assert lines[0] == "liked:" and {"size small", "texture plain"} <= set(lines)
+    assert evidence_lines([], VOCABULARY) == []
 
 
 def test_history_shows_the_best_and_the_worst_as_digits_best_first() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from prompts.errors import InputError
-from prompts.lists import load_list
 from prompts.vocabulary import load_vocabulary, with_articles
 
 VOCABULARY = load_vocabulary("bauhaus")
@@ -72,18 +71,3 @@ def test_a_vocabulary_of_ones_own_is_a_file(tmp_path: Path) -> None:
     mine = load_vocabulary(str(file))
     assert mine.phrase({"mood": "angry", "thing": "owl"}) == "an angry owl"
     assert mine.parse("an angry owl") == {"mood": "angry", "thing": "owl"}
-
-
-@pytest.mark.parametrize(("kind", "least"), [("pool", 24), ("held_out", 32), ("anchors", 8)])
-def test_lists_are_long_enough_and_distinct(kind: str, least: int) -> None:
-    lines = load_list("bauhaus", kind)
-    assert len(lines) >= least and len(set(lines)) == len(lines) and all(len(line) <= 300 for line in lines)
-
-
-def test_no_prompt_is_both_trained_on_and_held_out() -> None:
-    assert not set(load_list("bauhaus", "pool")) & set(load_list("bauhaus", "held_out"))
-
-
-def test_a_missing_list_is_told() -> None:
-    with pytest.raises(InputError, match=r"write prompts/lists/bauhaus\.songs\.txt"):
-        load_list("bauhaus", "songs")

@@ -50,7 +50,8 @@ class Trail:
         return self.trained
 
     def record(self, tool: str, outcome: Outcome, round: int = 1) -> Outcome:
-        self.rows += [row for row in outcome.images if row.id not in {old.id for old in self.rows}]
+        known = {old.id for old in self.rows}
+        self.rows += [row.model_copy(update={"round": round}) for row in outcome.images if row.id not in known]
         self.tastes += outcome.preferences
         for adapter in outcome.adapters:
             self.trained = [old for old in self.trained if old.sha256 != adapter.sha256] + [adapter]

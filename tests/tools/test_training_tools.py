@@ -17,7 +17,7 @@ from tools.context import Context
 from tools.evaluate import EvaluateAdapter, evaluate_adapter
 from tools.finetune import Finetune, _job, finetune
 from tools.learn import LearnTaste, learn_taste
-from tools.records import JobRow
+from tools.records import JobRow, PairRow
 
 AtHand = Callable[..., Context]
 DPO = Finetune(method="dpo", steps=1, rank=2)
@@ -31,6 +31,17 @@ def with_taste(given: Context) -> Context:
 
 def changed(given: Context, **settings: Any) -> Context:
     return dataclasses.replace(given, settings=dataclasses.replace(given.settings, **settings))
+
+
+def test_a_taste_that_likes_all_alike_has_no_pairs_to_train_on(
+    at_hand: AtHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = with_taste(at_hand())
+    monkeypatch.setattr(
+        "tools.finetune._pair", lambda rows, scores, pool: PairRow(prompt="a", win="0" * 16, lose="1" * 16, margin=0.0)
+    )
+    with pytest.raises(ToolError, match="gather ratings that differ"):
+        finetune(DPO, given)
 
 
 def test_an_adapter_is_trained_judged_and_examined(at_hand: AtHand) -> None:
@@ -57,7 +68,7 @@ def test_an_adapter_is_trained_judged_and_examined(at_hand: AtHand) -> None:
     seeds = {
         purpose: [r.seed for r in judged.images if r.sampler["purpose"] == purpose] for purpose in ("with", "without")
     }
-    assert set(seeds["with"]) <= set(seeds["without"]) and all(row.round == 0 for row in judged.images)
+    assert set(seeds["with"]) <= set(seeds["without"]) and [row.idx for row in judged.images] == list(range(8))
     with pytest.raises(ToolError, match="call finetune first"):
         evaluate_adapter(EvaluateAdapter(prompts=4), given)  # judged once
 

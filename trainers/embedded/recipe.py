@@ -25,7 +25,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "clip": {"steps": 450, "batch": 192, "rate": 1e-3},
         "vae": {"steps": 3000, "batch": 16, "rate": 1.5e-3},
         "decoder": {"steps": 1600, "batch": 16, "rate": 1e-3},
-        "unet": {"steps": 7000, "batch": 64, "rate": 8e-4},
+        "unet": {"steps": 6500, "batch": 64, "rate": 8e-4},
         "pickscore": {"steps": 180, "batch": 64, "rate": 2e-4},
         "lm": {"steps": 1800, "batch": 32, "rate": 2e-3, "short": 400},
     },

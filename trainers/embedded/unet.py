@@ -5,8 +5,8 @@
 One caption in five is a loose one ("a composition of rings"), so that some prompts leave room for taste.
 
 v-prediction (Salimans & Ho 2022, section 4) with a cosine schedule; one caption in ten is replaced by the empty one for
-classifier-free guidance (Ho & Salimans 2022). The frozen CLIP text tower conditions the cross-attention, and, through
-`addition_embed_type="text"`, the time embedding as well: colours bind early.
+classifier-free guidance (Ho & Salimans 2022). The text tower starts as CLIP's and learns on with the UNet; it conditions the
+cross-attention, and, through `addition_embed_type="text"`, the time embedding as well.
 """
 
 from __future__ import annotations
@@ -61,38 +61,36 @@ def encode_pictures(vae: AutoencoderKL, pictures: np.ndarray, path: Path, device
     return torch.from_numpy(np.load(path))
 
 
-@torch.no_grad()
-def encode_captions(
-    tower: CLIPTextModel, tokenizer: CLIPTokenizer, captions: list[str], path: Path, device: str
-) -> torch.Tensor:
-    """Text states (N, tokens, width), float16; computed once and kept in `path`."""
-    if not path.exists():
-        ids = encode(tokenizer, captions)
-        parts = [tower(ids[i : i + 500].to(device)).last_hidden_state.cpu().half() for i in range(0, len(ids), 500)]
-        np.save(path, torch.cat(parts).numpy())
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+class Painter(torch.nn.Module):
+    """The UNet and the text tower that it listens to, trained together.
+
+    CLIP's loss reads one token of a caption, so that its frozen states say little of which colour goes with which shape;
+    a tower that learns on with the UNet binds them (as GLIDE's did, Nichol et al. 2021).
+    """
+
+    def __init__(self, unet: UNet2DConditionModel, tower: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet, self.tower = unet, tower
+
+    def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Predicted velocity (N, 8, 8, 8) of noisy latents at times (N,), told captions as token ids (N, tokens)."""
+        return self.unet(noisy, times, encoder_hidden_states=self.tower(ids).last_hidden_state).sample
 
 
 def caption_rows(rows: torch.Tensor, count: int, chance: torch.Tensor) -> torch.Tensor:
-    """Rows of the context: the exact caption, the loose one (`count` further on) or the empty one (the last)."""
+    """Rows of the captions: the exact caption, the loose one (`count` further on) or the empty one (the last)."""
     loosened = torch.where(chance < UNCONDITIONAL + LOOSE, rows + count, rows)
     return torch.where(chance < UNCONDITIONAL, 2 * count, loosened)
 
 
 def velocity_loss(
-    model: UNet2DConditionModel,
-    scheduler: DDIMScheduler,
-    latents: torch.Tensor,
-    context: torch.Tensor,
-    generator: torch.Generator,
+    model: Painter, scheduler: DDIMScheduler, latents: torch.Tensor, ids: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
-    """Mean squared error of the predicted velocity at uniformly drawn timesteps."""
+    """Mean squared error of the predicted velocity, at late timesteps more often: there a picture's content is decided."""
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
-    times = torch.randint(0, scheduler.config.num_train_timesteps, (len(latents),), generator=generator).to(
-        latents.device
-    )
-    noisy = scheduler.add_noise(latents, noise, times)
-    predicted = model(noisy, times, encoder_hidden_states=context).sample
+    along = torch.rand(len(latents), generator=generator).sqrt()
+    times = (along * scheduler.config.num_train_timesteps).long().to(latents.device)
+    predicted = model(scheduler.add_noise(latents, noise, times), times, ids)
     return torch.nn.functional.mse_loss(predicted, scheduler.get_velocity(latents, noise, times))
 
 
@@ -113,26 +111,30 @@ def main() -> None:
     how = recipe.RECIPES[chosen.recipe]
     pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]))
     tower, tokenizer = text_tower(chosen.work)
+    tower.requires_grad_(True)
     vae = AutoencoderKL.from_pretrained(chosen.work / "vae").eval().requires_grad_(False)
     latents = encode_pictures(vae.to(chosen.device), pictures, chosen.work / "latents.npy", chosen.device)
-    said = [*captions, *map(loosely, range(len(captions))), ""]
-    context = encode_captions(tower.to(chosen.device), tokenizer, said, chosen.work / "context.npy", chosen.device)
+    ids = encode(tokenizer, [*captions, *map(loosely, range(len(captions))), ""])
     torch.manual_seed(0)
-    model, scheduler, batch = make_model().to(chosen.device), make_scheduler(), int(how["unet"]["batch"])
+    model, scheduler, batch = (
+        Painter(make_model(), tower).to(chosen.device),
+        make_scheduler(),
+        int(how["unet"]["batch"]),
+    )
 
     def loss_at(step: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(step)
         rows = torch.randint(0, len(latents), (batch,), generator=generator)
-        told = context[caption_rows(rows, len(captions), torch.rand(batch, generator=generator))]
-        shown = latents[rows].float().to(chosen.device)
+        told = ids[caption_rows(rows, len(captions), torch.rand(batch, generator=generator))].to(chosen.device)
         with recipe.half_precision(chosen.device):
-            return velocity_loss(model, scheduler, shown, told.float().to(chosen.device), generator)
+            return velocity_loss(model, scheduler, latents[rows].float().to(chosen.device), told, generator)
 
     weights = recipe.train(
         "unet", model, loss_at, chosen.work, steps=int(how["unet"]["steps"]), rate=how["unet"]["rate"]
     )
     model.load_state_dict(weights)
-    save_pipeline(model.eval().cpu(), vae.cpu(), tower.cpu(), tokenizer, chosen.out / "bauhaus")
+    model.eval().cpu()
+    save_pipeline(model.unet, vae.cpu(), model.tower, tokenizer, chosen.out / "bauhaus")
 
 
 if __name__ == "__main__":
