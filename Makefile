@@ -41,6 +41,8 @@ format: $(READY) ## let ruff mend what it can
 
 models: $(READY) ## train the bundled models again (cpu: about 3 hours; goes on where it stopped)
 	for script in clip vae unet pickscore lm; do .venv/bin/python -m trainers.embedded.$$script --recipe $(EXTRA) || exit 1; done
+	.venv/bin/python -m tools.reference models/bauhaus --count 256
+	.venv/bin/python -m benchmarks.studio --sheet models/bauhaus/samples.png
 
 pins: ## solve requirements/cpu.txt and gpu.txt anew from pyproject.toml
 	@$(MAKE) uv

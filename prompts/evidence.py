@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 from prompts.vocabulary import Vocabulary
 
@@ -25,6 +26,20 @@ def gene_effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> 
             if scores:
                 found.append((gene, value, sum(scores) / (len(scores) + 1)))
     return sorted(found, key=lambda row: -abs(row[2]))
+
+
+def guesses(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
+    """Two prompts that nobody may have painted yet: every gene at its best value so far, and at its second best if it helped."""
+    ranked: dict[str, list[tuple[float, str]]] = {gene: [] for gene in vocabulary.genes}
+    for gene, value, effect in gene_effects(rated, vocabulary):
+        ranked[gene].append((-effect, value))
+    if not all(ranked.values()):
+        return []
+    tops = {gene: sorted(pairs, key=lambda pair: pair[0]) for gene, pairs in ranked.items()}
+    seconds = {gene: top[1] if len(top) > 1 and top[1][0] < 0 else top[0] for gene, top in tops.items()}
+    firsts = {gene: top[0] for gene, top in tops.items()}
+    genomes = [{gene: value for gene, (_, value) in chosen.items()} for chosen in (firsts, seconds)]
+    return list(dict.fromkeys(vocabulary.phrase(vocabulary.mend(genome, Random(0))) for genome in genomes))
 
 
 def feedback_sentence(evidence: Sequence[tuple[str, float]]) -> str:

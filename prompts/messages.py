@@ -7,32 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prompts.evidence import gene_effects
+from prompts.evidence import guesses
 from prompts.facts import Facts
 from prompts.vocabulary import Vocabulary
 
 Message = dict[str, str]
-BEST, WORST = 5, 3  # how many rated prompts are shown from either end
-VALUES = 2  # how many values of a gene the evidence names
+BEST, WORST = 3, 2  # how many rated prompts are shown from either end
 
 SYSTEM = """You are Palate. You personalise a text-to-image model to one person's taste by calling tools, one at a time.
 A round is: generate_images, score_images, ask_person, give_feedback, learn_taste, and evolve_prompts if another round follows.
-Rated prompts are listed with scores from 9 (loved) to 0 (disliked); before them, what went with high ratings, gene by gene.
-Propose prompts that this person would love: keep what the high scores share, drop what the low scores share, keep some
-variety, and write them in the form of the examples.
+Rated prompts are listed with scores from 9 (loved) to 0 (disliked); after them, two guesses, put together from what went with
+high ratings, the better one last. Propose prompts that this person would love: near the guesses, keeping what the high scores
+share and dropping what the low scores share, with some variety, and in the form of the examples.
 After the last round call finetune once, then evaluate_adapter, then finish. If a call failed, read the error and mend it."""
 
 
 def plan_messages(facts: Facts, vocabulary: Vocabulary) -> list[Message]:
     """What `plan` sends: the standing instructions and the vocabulary, then the state of the run."""
+    lines = [state_text(facts), *history_lines(facts.rated), *guess_lines(facts.rated, vocabulary)]
     return [
         {"role": "system", "content": f"{SYSTEM}\n{describe(vocabulary)}"},
-        {
-            "role": "user",
-            "content": "\n".join(
-                [state_text(facts), *evidence_lines(facts.rated, vocabulary), *history_lines(facts.rated)]
-            ),
-        },
+        {"role": "user", "content": "\n".join(lines)},
     ]
 
 
@@ -57,14 +52,10 @@ def state_text(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def evidence_lines(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
-    """Each gene with the values that raised the ratings, the strongest first; genes without such a value are left out."""
-    found: dict[str, list[str]] = {gene: [] for gene in vocabulary.genes}
-    for gene, value, effect in gene_effects(rated, vocabulary):
-        if effect > 0 and len(found[gene]) < VALUES:
-            found[gene].append(value)
-    lines = [f"{gene.replace('_', ' ')} {', '.join(values)}" for gene, values in found.items() if values]
-    return ["liked:", *lines] if lines else []
+def guess_lines(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
+    """Two prompts put together from what went with high ratings, the better one last: the place where a small model looks."""
+    found = guesses(rated, vocabulary)
+    return ["guesses:", *reversed(found)] if found else []
 
 
 def history_lines(rated: Sequence[tuple[float, str]]) -> list[str]:
@@ -81,12 +72,14 @@ def _bucket(score: float, low: float, high: float) -> int:
     return 5 if high == low else round(9 * (score - low) / (high - low))
 
 
-FEEDBACK_SYSTEM = "Say in one or two sentences why this person rated the images as they did. Use the evidence: words and how much they raise the score."
+FEEDBACK_SYSTEM = "Say in one or two sentences why this person rated the images as they did. Use the evidence: what raised and what lowered the ratings, strongest first."
 
 
 def feedback_messages(evidence: Sequence[tuple[str, float]]) -> list[Message]:
-    """What `give_feedback` sends: words with their effect on the score, in rating points, strongest first."""
-    lines = "\n".join(f"{effect:+.1f} {word}" for word, effect in evidence)
+    """What `give_feedback` sends: the words that raised and lowered the ratings, strongest first."""
+    raised = [word for word, effect in evidence if effect > 0]
+    lowered = [word for word, effect in evidence if effect <= 0]
+    lines = f"raised: {', '.join(raised) or 'nothing'}\nlowered: {', '.join(lowered) or 'nothing'}"
     return [{"role": "system", "content": FEEDBACK_SYSTEM}, {"role": "user", "content": f"evidence:\n{lines}"}]
 
 

@@ -11,8 +11,8 @@ from prompts.facts import Facts
 from prompts.messages import (
     BEST,
     WORST,
-    evidence_lines,
     feedback_messages,
+    guess_lines,
     history_lines,
     plan_messages,
     state_text,
@@ -57,12 +57,15 @@ def test_present_facts_are_lines_of_their_own() -> None:
         assert line in lines
 
 
-def test_what_went_with_high_ratings_is_told_gene_by_gene() -> None:
-    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "plain"}
-    seen = [(9.0, base), (5.0, base | {"texture": "gradient"}), (2.0, base | {"texture": "striped", "size": "large"})]
-    lines = evidence_lines([(score, VOCABULARY.phrase(genome)) for score, genome in seen], VOCABULARY)
-    assert lines[0] == "liked:" and {"size small", "texture plain"} <= set(lines)
-    assert evidence_lines([], VOCABULARY) == []
+def test_guesses_hold_the_best_values_of_every_gene_the_better_one_last() -> None:
+    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "plain", "layout": "centred"}
+    seen = [(9.0, base), (7.0, base | {"texture": "gradient"}), (1.0, base | {"texture": "striped", "size": "large"})]
+    rows = [(score, VOCABULARY.phrase(genome)) for score, genome in seen]
+    head, second, best = guess_lines(rows, VOCABULARY)
+    assert head == "guesses:" and best == VOCABULARY.phrase(base)
+    assert VOCABULARY.parse(second) == base | {"texture": "gradient"}
+    assert plan_messages(Facts(rated=tuple(rows)), VOCABULARY)[1]["content"].endswith(best)
+    assert guess_lines([], VOCABULARY) == guess_lines([(5.0, "a cat")], VOCABULARY) == []
 
 
 def test_history_shows_the_best_and_the_worst_as_digits_best_first() -> None:
@@ -110,5 +113,5 @@ def test_the_plain_sentence_says_both_sides(evidence: list[tuple[str, float]], s
 def test_feedback_and_wishes_are_asked_for_in_two_messages() -> None:
     asked = feedback_messages([("size large", 1.25), ("colour red", -0.5)])
     assert [message["role"] for message in asked] == ["system", "user"]
-    assert asked[1]["content"] == "evidence:\n+1.2 size large\n-0.5 colour red"
+    assert asked[1]["content"] == "evidence:\nraised: size large\nlowered: colour red"
     assert wish_messages("calmer", VOCABULARY)[1]["content"] == "wish: calmer"

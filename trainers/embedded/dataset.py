@@ -23,7 +23,9 @@ def load_dataset(work: Path, count: int) -> tuple[np.ndarray, list[str]]:
     pictures, captions = work / f"pictures-{count}.npy", work / f"captions-{count}.json"
     if not captions.exists():
         work.mkdir(parents=True, exist_ok=True)
-        captions.write_text(json.dumps(_draw_all(pictures, count)))
+        part = captions.with_suffix(".part")
+        part.write_text(json.dumps(_draw_all(pictures, count)))
+        part.replace(captions)  # the captions come last and at once: where they are, the pictures are whole
     return np.load(pictures, mmap_mode="r"), json.loads(captions.read_text())
 
 

@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from trainers.embedded import recipe
-from trainers.embedded.sessions import FEEDBACK, KINDS, Example, lesson
+from trainers.embedded.sessions import KINDS, Example, lesson
 
 VOCABULARY_SIZE, CONTEXT = 1024, 2048
 PROMPT_WEIGHT = 0.3
@@ -100,14 +100,13 @@ def main() -> None:
     chosen = recipe.arguments(__doc__ or "")
     how = recipe.RECIPES[chosen.recipe]["lm"]
     folder = chosen.out / "bauhaus-lm"
-    tokenizer = make_tokenizer(folder)
+    tokenizer = make_tokenizer(chosen.work / "lm")  # not beside the old weights, which it does not fit
     torch.manual_seed(0)
     model, batch = make_model(tokenizer).to(chosen.device), int(how["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
-        # Lessons of one kind share a batch, so that short ones are not padded to the length of long ones. At first all are of
-        # the shortest kind, which teaches to copy: without that, long histories teach nothing for a long time.
-        kind = FEEDBACK if step < how["short"] else step % len(KINDS)
+        # Lessons of one kind share a batch, so that short ones are not padded to the length of long ones.
+        kind = step % len(KINDS)
         first = (15_000 + step * batch) * len(KINDS) + kind
         examples = [encode(lesson(first + i * len(KINDS)), tokenizer) for i in range(batch)]
         with recipe.half_precision(chosen.device):
@@ -115,6 +114,7 @@ def main() -> None:
 
     weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
     model.load_state_dict(weights)
+    tokenizer.save_pretrained(folder)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.eval().cpu().half().save_pretrained(folder)
     print(json.dumps({"parameters": model.num_parameters()}))

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prompts.evidence import effects, feedback_sentence
+from prompts.evidence import effects, feedback_sentence, guesses
 from prompts.facts import Facts
 from prompts.messages import Message, feedback_messages, plan_messages, wish_messages
 from prompts.routine import next_call, shared_out
@@ -163,11 +163,18 @@ def proposal_lesson(rng: random.Random) -> Example:
 
 
 def proposal(taste: Taste, facts: Facts, rng: random.Random) -> dict[str, Any]:
-    """The teacher's arguments for `generate_images`: what this taste would love, with some variety."""
+    """The teacher's arguments for `generate_images`: the guesses, each with a few genes put right, as only it can know."""
     own, evolved = shared_out(facts)
-    heat = 0.12 if facts.round else 0.6
-    prompts = [VOCABULARY.phrase(liked_genome(taste, rng, heat)) for _ in range(own)]
+    bases = [VOCABULARY.parse(guess) for guess in guesses(facts.rated, VOCABULARY)]
+    prompts = [VOCABULARY.phrase(_put_right(rng.choice(bases) if bases else None, taste, rng)) for _ in range(own)]
     return {"prompts": prompts, "evolved": evolved}
+
+
+def _put_right(base: Genome | None, taste: Taste, rng: random.Random) -> Genome:
+    if base is None:
+        return liked_genome(taste, rng, 0.6)
+    better = liked_genome(taste, rng, 0.12)
+    return VOCABULARY.mend(base | {gene: better[gene] for gene in rng.sample(sorted(base), rng.randint(1, 3))}, rng)
 
 
 def feedback_lesson(rng: random.Random) -> Example:
@@ -184,7 +191,6 @@ def wish_lesson(rng: random.Random) -> Example:
 
 
 KINDS = (proposal_lesson, plan_lesson, proposal_lesson, wish_lesson, proposal_lesson, plan_lesson, feedback_lesson)
-FEEDBACK = KINDS.index(feedback_lesson)
 
 
 def lesson(number: int) -> Example:

@@ -57,7 +57,8 @@ def encode_pictures(vae: AutoencoderKL, pictures: np.ndarray, path: Path, device
             vae.encode(to_tensor(pictures[i : i + 250]).to(device)).latent_dist.mode().cpu()
             for i in range(0, len(pictures), 250)
         ]
-        np.save(path, torch.cat(parts).half().numpy())
+        np.save(path.with_suffix(".part.npy"), torch.cat(parts).half().numpy())
+        path.with_suffix(".part.npy").replace(path)
     return torch.from_numpy(np.load(path))
 
 
