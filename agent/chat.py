@@ -6,7 +6,8 @@ Images are files; a contact sheet is made for each round and its path printed. W
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,25 @@ from typing import Any
 from agent.config import Config
 from agent.crew import Crew
 from agent.listening import look_up, looks_like_ratings, read_ratings, understand
-from agent.people import Answer, simulated_person
+from agent.people import Answer, Person, simulated_person
 from agent.progress import Narrator
 from agent.report import write_report
 from agent.runner import hired
 from agent.session import Stopped, drive
 from agent.sheets import round_sheet
 from agent.store import Store
-from agent.summary import ratings_by_image
+from agent.summary import ratings_by_image, round_images
+from agent.telling import clean, facts, resume_command
 from prompts.errors import InputError
-from tools.records import StepRecord
+from tools.records import LlmCall, StepRecord, StepRow
 
 HELP = "Rate with image number and 0 to 10: 3:8 5:2. Or say what you wish for: calmer, more teal. Empty: go on. quit: stop, all is kept."
+LEAVING = ("quit", "exit", "q")
+LONGEST = 500  # characters that are read of a wish: a small language model has little room for it
+
+
+class Left(Stopped):
+    """The person left on purpose. Everything so far is stored."""
 
 
 @dataclass
@@ -37,29 +45,32 @@ class TerminalPerson:
     teller: Narrator
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
-        """Every line is stored at once; wrong ones are explained and asked again."""
-        sheet = round_sheet(self.crew.store, self.run_id, int(asked["round"]), self.crew.home)
-        self.teller.close()
-        self.teller.say(f"The images of round {asked['round']}: {sheet}")
-        self.teller.say(f"{asked['question']} {HELP}")
-        given: dict[str, float] = {}
+        """Every line is stored at once; wrong ones are explained and asked again. Raises Left.
+
+        What was rated before the person left or a crash counts: only the rest is asked for.
+        """
+        given = {row.image: row.value for row in self.crew.store.ratings(self.run_id) if row.image in asked["asked"]}
+        self._show(asked, given)
         while len(given) < len(asked["asked"]):
-            line = read_line("> ")
-            if line.lower() in ("quit", "exit", "q"):
-                raise Stopped(f"Stopped. Go on with `palate chat --resume {self.run_id}`.")
+            line = read_line(self.run_id, self.crew.config.rater)
             if not line and given:
                 break
             self._take(line, asked, given)
         return {"rater": "person", "ratings": [list(pair) for pair in given.items()]}
 
+    def _show(self, asked: Mapping[str, Any], given: Mapping[str, float]) -> None:
+        sheet = round_sheet(self.crew.store, self.run_id, int(asked["round"]), self.crew.home)
+        self.teller.close()
+        self.teller.say(f"The images of round {asked['round']}: {sheet}")
+        waiting = [image for image in asked["asked"] if image not in given]
+        shown = self._shown(asked)
+        which = f"To rate: {numbers(waiting, shown)}. " if len(waiting) < len(shown) else ""
+        self.teller.say(f"{asked['question']} {which}{HELP}")
+
     def _take(self, line: str, asked: Mapping[str, Any], given: dict[str, float]) -> None:
         try:
             if looks_like_ratings(line):
-                ratings = read_ratings(line, asked["asked"])
-                self.crew.store.add_ratings(self.run_id, asked["step"], ratings, "person")
-                given |= dict(ratings)
-                left = len(asked["asked"]) - len(given)
-                self.teller.say(f"Kept. {left} to go, or an empty line to go on." if left else "Kept.")
+                self._keep(line, asked, given)
             elif line:
                 self.teller.say(hear(self.crew, self.run_id, line, int(asked["round"])))
             else:
@@ -67,69 +78,124 @@ class TerminalPerson:
         except InputError as error:
             self.teller.say(str(error))
 
+    def _keep(self, line: str, asked: Mapping[str, Any], given: dict[str, float]) -> None:
+        shown = self._shown(asked)
+        ratings = read_ratings(line, shown)
+        others = [image for image, _ in ratings if image not in asked["asked"]]
+        if others:
+            wanted = numbers(asked["asked"], shown)
+            raise InputError(f"Image {numbers(others, shown)} is not asked about now: rate {wanted}.")
+        self.crew.store.add_ratings(self.run_id, asked["step"], ratings, "person")
+        given |= dict(ratings)
+        waiting = [image for image in asked["asked"] if image not in given]
+        to_go = f" To go: {numbers(waiting, shown)}; or an empty line to go on."
+        self.teller.say("Kept." + (to_go if waiting else ""))
 
-def read_line(prompt: str) -> str:
-    """One line from the person; the end of input stops the chat. Raises Stopped."""
+    def _shown(self, asked: Mapping[str, Any]) -> list[str]:
+        """The round's images as the sheet numbers them, from 1: all of them, also when only some are asked about."""
+        return [row.id for row in round_images(self.crew.store, self.run_id, int(asked["round"]))]
+
+
+def numbers(images: Sequence[str], shown: Sequence[str]) -> str:
+    """Images by their numbers on the sheet: "3, 5"."""
+    return ", ".join(str(shown.index(image) + 1) for image in images)
+
+
+def read_line(run_id: str, rater: object) -> str:
+    """One line from the person. Raises Left when they leave, with a word or by ending the input."""
     try:
-        return input(prompt).strip()
-    except EOFError as error:
-        raise Stopped("The input ended. Everything so far is stored; `palate chat --resume last` goes on.") from error
+        line = input("> ").strip()
+    except EOFError:
+        line = LEAVING[0]
+    if line.lower() in LEAVING:
+        raise Left(f"Everything so far is stored; `{resume_command(run_id, rater)}` goes on.")
+    return line
 
 
 def hear(crew: Crew, run_id: str, wish: str, round: int) -> str:
-    """Store a wish as a step of its own, first as it was said, then as it was understood; returns the reply."""
-    number = crew.store.steps(run_id)[-1].step + 1
-    said = look_up(wish[:500], crew.vocabulary)
-    kept = StepRecord(
-        node="listen", step=number, round=round, planner="person", args={"wish": wish}, result=said.model_dump()
-    )
-    crew.store.add_step(run_id, kept)
-    if crew.llm is None:
-        return said.reply
+    """Store a wish as it was said, then read it; returns the reply."""
+    return reply_to(crew, run_id, keep_wish(crew, run_id, wish, round))
+
+
+def keep_wish(crew: Crew, run_id: str, wish: str, round: int) -> StepRecord:
+    """A wish as a step of its own, durable on return. Its words looked up count until a language model has read it."""
+    steps = crew.store.steps(run_id)
+    said = StepRecord(
+        node="listen", step=steps[-1].step + 1 if steps else 1, round=round, planner="person", args={"wish": wish},
+        result=look_up(parted(wish)[0], crew.vocabulary).model_dump(),
+    )  # fmt: skip
+    crew.store.add_step(run_id, said)
+    return said
+
+
+def reply_to(crew: Crew, run_id: str, said: StepRow) -> str:
+    """The reply to a stored wish, the run's last step. Read by the language model where there is one."""
+    wish, rest = parted(str(said.args["wish"]))
+    reply = str(facts(said)["reply"]) if crew.llm is None else _read(crew, run_id, said, wish)
+    left_out = f' (I read {LONGEST} characters of a wish and left out: "{clean(rest, 160)}". Say that again alone.)'
+    return reply + (left_out if rest else "")
+
+
+def parted(wish: str) -> tuple[str, str]:
+    """What is read of a wish, and the rest; no word is cut in two."""
+    first, *rest = textwrap.wrap(wish, LONGEST)
+    return first, " ".join(rest)
+
+
+def _read(crew: Crew, run_id: str, said: StepRow, wish: str) -> str:
+    """Store the language model's reading, which takes the place of the look-up's: a misread word must not stay."""
     crew.calls.clear()
-    heard = understand(crew.llm, wish[:500], crew.vocabulary)
-    calls = [{**call, "attempt": i} for i, call in enumerate(crew.calls)]
-    crew.store.add_step(
-        run_id,
-        StepRecord(
-            node="listen",
-            step=number + 1,
-            round=round,
-            planner="llm",
-            args={"wish": wish},
-            result=heard.model_dump(),
-            llm_calls=calls,
-        ),
-    )
+    heard = understand(crew.llm, wish, crew.vocabulary)
+    calls = tuple(LlmCall.model_validate({**call, "attempt": i}) for i, call in enumerate(crew.calls))
+    reading = StepRecord(
+        node="listen", step=said.step + 1, round=said.round, planner="llm",
+        args={"wish": said.args["wish"], "instead_of": said.step}, result=heard.model_dump(),
+        seconds=sum(call.seconds for call in calls), llm_calls=calls,
+    )  # fmt: skip
+    crew.store.add_step(run_id, reading)
+    crew.spend(calls)
     return heard.reply
 
 
 def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
-    """Run a chat to its end or until the person stops."""
+    """Run a chat to its end or until the person leaves; 0 for both. Raises what `drive` raises."""
     with Narrator(ratings=lambda: ratings_by_image(store, run_id), earlier=store.steps(run_id)) as teller:
         crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
-        teller.say(
-            f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {home / 'runs' / run_id}."
-        )
-        if not store.steps(run_id) and not config.brief and sys.stdin.isatty():
-            teller.say("What would you like to see? A wish in words, or an empty line to be surprised.")
-            _first_wish(crew, run_id, read_line("> "))
-        with hired(crew, teller):
-            drive(
-                crew,
-                run_id,
-                simulated_person(crew, run_id) if config.rater != "person" else TerminalPerson(crew, run_id, teller),
-            )
-        teller.say(f"Done. The report is {write_report(store, run_id, home / 'runs' / run_id)}")
+        folder = home / "runs" / run_id
+        teller.say(f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {folder}.")
+        try:
+            talk(crew, run_id, teller)
+        except Left as left:
+            store.finish_run(run_id, "stopped")  # they may have left before the run was driven
+            teller.say(str(left))
     return 0
 
 
-def _first_wish(crew: Crew, run_id: str, wish: str) -> None:
+def talk(crew: Crew, run_id: str, teller: Narrator) -> None:
+    """A chat from the first wish, asked for before the minute that the language model takes to start, to its report."""
+    _ask_first_wish(crew, run_id, teller)
+    with hired(crew, teller):
+        _reply_to_last(crew, run_id, teller)
+        drive(crew, run_id, _person(crew, run_id, teller))
+    teller.say(f"Done. The report is {write_report(crew.store, run_id, crew.home / 'runs' / run_id)}")
+
+
+def _person(crew: Crew, run_id: str, teller: Narrator) -> Person:
+    simulated = crew.config.rater != "person"
+    return simulated_person(crew, run_id) if simulated else TerminalPerson(crew, run_id, teller)
+
+
+def _ask_first_wish(crew: Crew, run_id: str, teller: Narrator) -> None:
+    if crew.store.steps(run_id) or crew.config.brief or not sys.stdin.isatty():
+        return
+    teller.say("What would you like to see? A wish in words, or an empty line to be surprised.")
+    wish = read_line(run_id, crew.config.rater)
     if wish:
-        heard = look_up(wish[:500], crew.vocabulary)
-        crew.store.add_step(
-            run_id,
-            StepRecord(
-                node="listen", step=1, round=0, planner="person", args={"wish": wish}, result=heard.model_dump()
-            ),
-        )
+        keep_wish(crew, run_id, wish, 0)
+
+
+def _reply_to_last(crew: Crew, run_id: str, teller: Narrator) -> None:
+    """Reply to the wish at which the run stands: the first one, or one that a crash left unread."""
+    for last in crew.store.steps(run_id)[-1:]:
+        if last.node == "listen" and last.planner == "person":
+            teller.say(reply_to(crew, run_id, last))

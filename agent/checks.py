@@ -1,6 +1,7 @@
 """What `palate doctor` measures: model files, memory, torch's devices, a server's answer, a database's soundness.
 
-Every function looks and reports, and raises nothing for what it was made to find. Standard library and psutil only.
+Every function looks and reports, and raises nothing for what it was made to find. torch is only asked
+from a process of its own; beside the standard library, psutil and sqlite-utils (for agent.migrations) are needed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ import json, torch, torchvision
 print(json.dumps({"cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]}))
 """
 LONGEST_HEADER = 100 * 2**20  # bytes: safetensors' own limit
+UNFINISHED = """select id, json_extract(config, '$.rater') from runs
+where state in ('running', 'waiting', 'stopped', 'failed') order by created desc"""
 SECONDS = 3.0  # for a server's answer
 
 
@@ -159,20 +162,19 @@ def _key() -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def examine_database(path: Path) -> tuple[str | None, int, list[str]]:
-    """(what is wrong, version, ids of unfinished runs, newest first) of a trajectory, opened for reading only."""
+def examine_database(path: Path) -> tuple[str | None, int, dict[str, object]]:
+    """(what is wrong, version, unfinished runs' ids and raters, newest first) of a trajectory, opened for reading only."""
     try:
         with _reading(path) as database:
             version = check_ours(database, path)
             problem = _integrity(database)
             if problem or version < 1:
-                return problem, version, []
-            sql = "select id from runs where state in ('running', 'waiting', 'stopped', 'failed') order by created desc"
-            waiting = [str(row[0]) for row in database.execute(sql)]
+                return problem, version, {}
+            waiting = {str(run): rater for run, rater in database.execute(UNFINISHED)}
     except StoreError as error:
-        return str(error), 0, []
+        return str(error), 0, {}
     except sqlite3.Error as error:
-        return f"cannot be read: {error}", 0, []
+        return f"cannot be read: {error}", 0, {}
     return None, version, waiting
 
 

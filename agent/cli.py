@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from agent.config import Config
 
 DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
+CHAT = DEMO.with_name("chat.yaml")
+OF_A_NEW_RUN = ("config", "rater", "planner", "rounds", "limit_images", "seed", "llm_url", "llm_model")  # flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it did what was asked, 1 for an error that has been explained, 130 when stopped."""
+    """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
     try:
         return int(chosen.command(chosen) or 0)
@@ -34,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"palate: {error}", file=sys.stderr)
         return 130 if isinstance(error, Stopped) else 1
     except KeyboardInterrupt:
-        print("palate: stopped. Everything so far is stored; `palate resume` goes on.", file=sys.stderr)
+        again = (
+            "`palate resume RUN`, or `palate chat --resume RUN` for a chat, goes on with a run (`last` is the newest)"
+        )
+        print(f"palate: stopped. Everything so far is stored; {again}.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `palate logs | head`
@@ -92,8 +97,10 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, default=DEMO.with_name("chat.yaml"), help="a YAML file")
-    parser.add_argument("--resume", metavar="RUN", help="go on with an earlier chat")
+    parser.add_argument("--config", type=Path, help=f"a YAML file; without it, configs/{CHAT.name}")
+    parser.add_argument(
+        "--resume", metavar="RUN", help="go on with an earlier chat (`last` is the newest run), without other flags"
+    )
     _common(parser)
     parser.set_defaults(command=chat)
 
@@ -239,16 +246,28 @@ def named(store: Any, run: str) -> str:
 def chat(chosen: argparse.Namespace) -> int:
     """palate chat."""
     from agent.chat import converse
-    from agent.session import new_run, open_store, stored_config
+    from agent.session import new_run, open_store, stored_config, unfinished
 
-    with open_store(chosen.home) as store:
-        if chosen.resume:
+    if chosen.resume is not None:
+        _as_it_was_started(chosen)
+        with open_store(chosen.home) as store:
             run_id = named(store, chosen.resume)
-            config = stored_config(store, run_id)
-        else:
-            config = configured(chosen)
-            run_id = new_run(config, chosen.home, store)
-        return converse(config, chosen.home, store, run_id)
+            unfinished(store, run_id)
+            return converse(stored_config(store, run_id), chosen.home, store, run_id)
+    chosen.config = chosen.config or CHAT
+    config = configured(chosen)
+    with open_store(chosen.home) as store:
+        return converse(config, chosen.home, store, new_run(config, chosen.home, store))
+
+
+def _as_it_was_started(chosen: argparse.Namespace) -> None:
+    """Raises InputError naming the flags that a chat taken up again cannot heed."""
+    given = [f"--{name.replace('_', '-')}" for name in OF_A_NEW_RUN if getattr(chosen, name) is not None]
+    if given:
+        raise InputError(
+            f"{', '.join(given)} cannot be changed in a run that has begun: give --resume {chosen.resume!r} alone, "
+            "or start a new chat without --resume."
+        )
 
 
 def logs_list(chosen: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from agent.store import Store
 from prompts.errors import ReplayError, ToolError
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio, nothing
-from tools.records import AdapterRow, StepRecord
+from tools.records import AdapterRow, LlmCall, StepRecord
 
 
 @dataclass
@@ -34,6 +34,10 @@ class Crew:
         self.settings = make_settings(self.config)
         self.studio = Studio(self.settings)
         self.vocabulary: Vocabulary = load_vocabulary(self.config.vocabulary)
+
+    def spend(self, calls: Iterable[LlmCall]) -> None:
+        """Count the tokens of these calls against the run's budget."""
+        self.tokens += sum(call.prompt_tokens + call.completion_tokens for call in calls)
 
     def recorded_job(self, step: int) -> AdapterRow | None:
         """The adapter that a recorded step trained; None where nothing is replayed.

@@ -25,7 +25,7 @@ from agent.config import MODELS
 from agent.drawing import font_file
 from agent.logs import print_json
 from agent.migrations import MIGRATIONS
-from agent.telling import clean
+from agent.telling import clean, resume_command
 
 GIB = 2**30
 # Distribution and the versions it may have, as the start of a version; pyproject.toml says the same in its own words.
@@ -197,8 +197,9 @@ def _database(home: Path) -> list[Check]:
     problem, version, waiting = checks.examine_database(path)
     if problem:
         return [Check("database", False, problem, "restore a copy, or give another folder with --home")]
-    hint = f"`palate resume {waiting[0]}` goes on" if waiting else ""
-    told = f"{len(waiting)} unfinished: {', '.join(waiting[:3])}" if waiting else "none left unfinished"
+    newest = next(iter(waiting.items()), None)
+    hint = f"`{resume_command(*newest)}` goes on" if newest else ""
+    told = f"{len(waiting)} unfinished: {', '.join([*waiting][:3])}" if waiting else "none left unfinished"
     old = "" if version == len(MIGRATIONS) else f", brought up to {len(MIGRATIONS)} when next opened"
     return [Check("database", True, f"sound, version {version}{old}"), Check("runs", True, told, hint)]
 

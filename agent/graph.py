@@ -112,7 +112,7 @@ class Loop:
         fresh = self.crew.store.add_step(self.run_id, record)
         self.crew.store_seconds += time.perf_counter() - began
         if fresh:
-            self.crew.tokens += sum(call.prompt_tokens + call.completion_tokens for call in record.llm_calls)
+            self.crew.spend(record.llm_calls)
             self.crew.on_step(record)
         else:
             repeats = False  # written before a crash: it only seems to repeat itself

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from agent.telling import clean
 from prompts.errors import InputError, LlmError
 from prompts.messages import wish_messages
 from prompts.vocabulary import Vocabulary
 
 RATING = re.compile(r"^\s*(\d+)\s*[:=]\s*(\S+?)\s*$")
+LONGEST_REPLY = 240
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
@@ -24,7 +26,7 @@ class Wish(BaseModel):
 
     like: Annotated[list[Word], Field(max_length=6)]
     avoid: Annotated[list[Word], Field(max_length=6)]
-    reply: Annotated[str, StringConstraints(min_length=1, max_length=240)]
+    reply: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REPLY)]
 
 
 def looks_like_ratings(text: str) -> bool:
@@ -74,9 +76,8 @@ def understand(llm: Any, wish: str, vocabulary: Vocabulary) -> Wish:
         try:
             heard = llm.write(wish_messages(wish, vocabulary), Wish, purpose="wish", temperature=0.0)
         except LlmError:
-            heard = heard.model_copy(
-                update={"reply": f"{heard.reply} (The language model did not answer; I looked the words up.)"}
-            )
+            told = f"(The language model did not answer; I looked the words up.) {heard.reply}"
+            heard = heard.model_copy(update={"reply": clean(told, LONGEST_REPLY)})
     like = [word for word in dict.fromkeys(heard.like) if word in known]
     return Wish(
         like=like,
@@ -93,9 +94,7 @@ def look_up(wish: str, vocabulary: Vocabulary) -> Wish:
         against = re.search(r"\b(no|not|don't|without|less|fewer|avoid|hate|drop)\b", clause) is not None
         words = [word for word in vocabulary.words if re.search(rf"\b{re.escape(word)}(s|es)?\b", clause)]
         (avoid if against else like).extend(words)
+    like, avoid = list(dict.fromkeys(like))[:6], list(dict.fromkeys(avoid))[:6]
     told = ", ".join([f"more {word}" for word in like] + [f"less {word}" for word in avoid])
-    return Wish(
-        like=like[:6],
-        avoid=avoid[:6],
-        reply=f"I will try {told}." if told else "I know no word of that wish; name a colour, a shape or a layout.",
-    )
+    reply = f"I will try {told}." if told else "I know no word of that wish; name a colour, a shape or a layout."
+    return Wish(like=like, avoid=avoid, reply=clean(reply, LONGEST_REPLY))

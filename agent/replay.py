@@ -59,7 +59,7 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
             crew = _crew(store, home, run_id, config, copy, again, on_step)
             new_id = copy.new_run(config.brief, config.model_dump(mode="json"), {}, config.seed)
             _lend_adapters(store, home, run_id, again / "runs" / new_id)
-            hear = _listener(store, run_id, copy, new_id)
+            hear = _listener(store, run_id, crew, new_id)
             hear(0)
             people = RecordedPerson(
                 {(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id, superseded=True)}, hear
@@ -90,14 +90,19 @@ def _crew(
     return crew
 
 
-def _listener(store: Store, run_id: str, copy: Store, new_id: str) -> Callable[[int], None]:
-    """What a person said in words, written again where it was said: after a step, before the next tool."""
+def _listener(store: Store, run_id: str, crew: Crew, new_id: str) -> Callable[[int], None]:
+    """What a person said in words, written again where it was said: after a step, before the next tool.
+
+    Its readings come from the record too, and cost what they cost then.
+    """
     steps = store.steps(run_id)
 
     def hear(after: int) -> None:
         following = [step for step in steps if step.step > after]
         for step in takewhile(lambda step: step.node == "listen", following):
-            copy.add_step(new_id, store.step(run_id, step.step).model_copy(update={"llm_calls": ()}))
+            record = store.step(run_id, step.step)
+            crew.store.add_step(new_id, record)
+            crew.spend(record.llm_calls)
 
     return hear
 

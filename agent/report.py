@@ -15,7 +15,7 @@ from agent.plots import score_plot
 from agent.sheets import draw_before_after, draw_round
 from agent.store import Store
 from agent.summary import latest, ratings_by_image, summarise
-from agent.telling import clean, decision, interval, outcome, planner, reason, share, short, won
+from agent.telling import clean, decision, interval, outcome, planner, reason, resume_command, share, short, won
 from tools.files import write_atomically
 from tools.records import RunRow, StepRow
 
@@ -51,7 +51,8 @@ def _title(run: RunRow, numbers: Facts) -> str:
     lines = [
         f"# {marked(name)}: {run.id}",
         f"**Brief:** {marked(run.brief) if run.brief.strip() else '(none given)'}",
-        f"- state: {run.state}" + ("" if run.state == "done" else f" (`palate resume {run.id}` goes on)"),
+        f"- state: {run.state}"
+        + ("" if run.state == "done" else f" (`{resume_command(run.id, run.config.get('rater'))}` goes on)"),
         f"- model: {code(numbers['model'])}, planner: {code(numbers['planner'])}, rater: {code(numbers['rater'])}, "
         f"seed: {run.seed}",
         f"- {len(numbers['rounds'])} rounds, {numbers['images']} images, {numbers['ratings']} ratings, "

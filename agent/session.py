@@ -19,6 +19,7 @@ from agent.crew import Crew
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
 from agent.store import Store
+from agent.telling import resume_command
 from prompts.errors import InputError, PalateError
 from tools.files import sweep, write_atomically
 
@@ -133,13 +134,16 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
 
 @contextmanager
 def _told(store: Store, run_id: str) -> Iterator[None]:
-    """Keep the run's state in the store true, whatever ends it."""
+    """Keep the run's state in the store true, whatever ends it. A signal becomes `Stopped`, which says how to go on."""
     store.finish_run(run_id, "running")
     try:
         yield
     except BaseException as error:
         if store.run(run_id).state != "done":
             store.finish_run(run_id, "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed")
+        if isinstance(error, KeyboardInterrupt):
+            again = resume_command(run_id, store.run(run_id).config.get("rater"))
+            raise Stopped(f"Stopped by {error or 'SIGINT'}. Everything so far is stored; `{again}` goes on.") from error
         if isinstance(error, OSError):
             raise PalateError(
                 f"A file of the run {run_id!r} cannot be used: {error}. Put it right, then resume."
@@ -201,7 +205,7 @@ def stoppable() -> Iterator[list[str]]:
         yield came
     except KeyboardInterrupt as error:
         name = str(error) or "SIGINT"
-        raise Stopped(f"Stopped by {name}. Everything so far is stored; `palate resume` goes on.") from error
+        raise Stopped(f"Stopped by {name}. Everything so far is stored.") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -37,6 +37,11 @@ def short(value: object) -> str:
     return f"{value:.3g}" if _number(value) else clean(value, 60)
 
 
+def resume_command(run: str, rater: object) -> str:
+    """The command that goes on with a run: a chat needs its person."""
+    return f"palate chat --resume {run}" if rater == "person" else f"palate resume {run}"
+
+
 def planner(step: StepRow) -> str:
     """Who planned a step, in words."""
     return PLANNERS.get(step.planner or "", clean(step.planner or "no planner"))
@@ -46,6 +51,8 @@ def decision(step: StepRow) -> str:
     """What is to be done."""
     if step.tool is None and step.error is not None:
         return "no plan that can be run"
+    if step.node == "listen":
+        return _wished(step.args)
     return DECISIONS[step.tool](step.args) if step.tool in DECISIONS else clean(step.tool or step.node)
 
 
@@ -59,6 +66,8 @@ def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:
     if step.error is not None:
         return f"failed: {clean(step.error, 300)}"
     result = facts(step)
+    if step.node == "listen":
+        return _understood(result)
     if step.tool == "ask_person":
         return _answered(_list(result, "asked"), ratings or {})
     told = OUTCOMES[step.tool](result) if step.tool in OUTCOMES and result else clean(step.result or "", 160)
@@ -77,6 +86,18 @@ def _number(value: object) -> bool:
 def _list(values: Mapping[str, Any], name: str) -> list[Any]:
     found = values.get(name)
     return list(found) if isinstance(found, list | tuple) else []
+
+
+def _wished(args: Mapping[str, Any]) -> str:
+    if "instead_of" in args:
+        return f"read the wish of step {short(args['instead_of'])} in place of the look-up"
+    return f'wish: "{clean(args.get("wish", ""), 160)}"'
+
+
+def _understood(result: Mapping[str, Any]) -> str:
+    """The words a wish was read as, then the reply."""
+    words = [f"+{word}" for word in _list(result, "like")] + [f"-{word}" for word in _list(result, "avoid")]
+    return f'{clean(" ".join(words), 160) or "no words"}; "{clean(result.get("reply", ""), 240)}"'
 
 
 def _paint(args: Mapping[str, Any]) -> str:

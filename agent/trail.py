@@ -70,10 +70,15 @@ def read_facts(trail: StoreTrail, config: Config) -> Facts:
 
 
 def _wishes(steps: Sequence[StepRow]) -> list[str]:
-    """What was wished for in words, as vocabulary; the newest word on a thing counts."""
+    """What was wished for in words, as vocabulary; the newest word on a thing counts.
+
+    A reading that another took the place of does not count: nobody wished for what was misread.
+    """
     signs: dict[str, str] = {}
-    for step in steps:
-        if step.node == "listen":
+    heard = [step for step in steps if step.node == "listen"]
+    replaced = {step.args.get("instead_of") for step in heard}
+    for step in heard:
+        if step.step not in replaced:
             signs |= dict.fromkeys(_result(step).get("like", []), "+") | dict.fromkeys(
                 _result(step).get("avoid", []), "-"
             )

@@ -153,6 +153,12 @@ def test_a_sound_database_is_told_with_its_unfinished_runs(tmp_path: Path, model
     assert check.ok and run in check.detail and f"palate resume {run}" in check.next_step
 
 
+def test_an_unfinished_chat_is_to_be_resumed_as_a_chat(tmp_path: Path, models: Path) -> None:
+    with Store(tmp_path / "palate.sqlite") as store:
+        run = store.new_run("", {"rater": "person"}, {}, 0)
+    assert f"`palate chat --resume {run}`" in found(tmp_path, models, "runs").next_step
+
+
 def test_a_damaged_foreign_or_newer_database_is_broken(tmp_path: Path, models: Path) -> None:
     path = tmp_path / "palate.sqlite"
     path.write_bytes(b"not a database at all" * 100)

@@ -57,3 +57,16 @@ def test_a_model_that_fails_costs_no_wish() -> None:
     heard = understand(llm, "more teal", WORDS)
     assert heard.like == ["teal"]
     assert "did not answer" in heard.reply
+
+
+def test_a_wish_of_many_words_is_read_up_to_six_and_told_so() -> None:
+    heard = look_up(" ".join([*WORDS.words, *WORDS.words]), WORDS)
+    assert len(heard.like) == len(set(heard.like)) == 6
+    assert heard.reply == f"I will try {', '.join(f'more {word}' for word in heard.like)}."
+
+
+def test_a_long_wish_survives_a_model_that_fails() -> None:
+    words = [word for word in sorted(WORDS.words, key=len) if " " not in word][-12:]
+    wish = f"{' '.join(words[:6])}, no {' '.join(words[6:])}"
+    heard = understand(ScriptedLlm([InvalidPlan("prose", "well")]), wish, WORDS)
+    assert len(heard.like) == len(heard.avoid) == 6 and "did not answer" in heard.reply

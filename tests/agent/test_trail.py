@@ -128,6 +128,13 @@ def test_the_newest_wish_on_a_word_counts_beside_those_of_the_config(book: Book)
     assert set(book.facts(wishes=["+blue"]).wishes) == {"+blue", "-teal", "+ring", "+red"}
 
 
+def test_a_reading_that_another_took_the_place_of_does_not_count(book: Book) -> None:
+    for number, args, like in ((1, {"wish": "teal"}, "teal"), (2, {"wish": "teal", "instead_of": 1}, "blue")):
+        result = {"like": [like], "avoid": [], "reply": "ok"}
+        book.store.add_step(book.run_id, StepRecord(step=number, round=0, node="listen", args=args, result=result))
+    assert book.facts().wishes == ("+blue",)
+
+
 def test_two_runs_do_not_see_each_other(book: Book) -> None:
     book.paint(2)
     other = StoreTrail(book.store, book.store.new_run("", {}, {}, 0))
