@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.stopping import Stopped, stoppable
 from prompts.errors import InputError, PalateError
 
 if TYPE_CHECKING:
@@ -29,18 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
     try:
-        return int(chosen.command(chosen) or 0)
+        with stoppable():
+            return int(chosen.command(chosen) or 0)
     except PalateError as error:
-        from agent.session import Stopped
-
         print(f"palate: {error}", file=sys.stderr)
         return 130 if isinstance(error, Stopped) else 1
-    except KeyboardInterrupt:
-        again = (
-            "`palate resume RUN`, or `palate chat --resume RUN` for a chat, goes on with a run (`last` is the newest)"
-        )
-        print(f"palate: stopped. Everything so far is stored; {again}.", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `palate logs | head`
         return 0
@@ -162,7 +156,7 @@ def configured(chosen: argparse.Namespace) -> Config:
 
 def run_config(chosen: argparse.Namespace) -> int:
     """palate demo, palate run."""
-    from agent.session import new_run, open_store
+    from agent.session import answered_for, new_run, open_store
 
     config = configured(chosen)
     if config.rater == "person":
@@ -171,12 +165,13 @@ def run_config(chosen: argparse.Namespace) -> int:
         )
     with open_store(chosen.home) as store:
         run_id = new_run(config, chosen.home, store)
-        return _carry_out(config, chosen, store, run_id)
+        with answered_for(store, run_id):
+            return _carry_out(config, chosen, store, run_id)
 
 
 def resume(chosen: argparse.Namespace) -> int:
     """palate resume."""
-    from agent.session import open_store, stored_config, unfinished
+    from agent.session import answered_for, open_store, stored_config, unfinished
 
     with open_store(chosen.home) as store:
         run_id = named(store, chosen.run)
@@ -184,7 +179,8 @@ def resume(chosen: argparse.Namespace) -> int:
         config = stored_config(store, run_id)
         if config.rater == "person":
             raise InputError(f"The run {run_id!r} is a chat: go on with `palate chat --resume {run_id}`.")
-        return _carry_out(config, chosen, store, run_id)
+        with answered_for(store, run_id):
+            return _carry_out(config, chosen, store, run_id)
 
 
 def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: str) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import platform
-import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,13 @@ from agent.config import Config, make_config
 from agent.crew import Crew
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
+from agent.stopping import Stopped as Stopped
+from agent.stopping import stoppable, stopped_by
 from agent.store import Store
 from agent.telling import resume_command
 from prompts.errors import InputError, PalateError
 from tools.files import sweep, write_atomically
+from tools.records import RunState
 
 if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not wait for it
     from langgraph.checkpoint.sqlite import SqliteSaver
@@ -30,10 +32,6 @@ if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow")
-
-
-class Stopped(PalateError):
-    """SIGINT or SIGTERM: everything so far is stored."""
 
 
 def open_store(home: Path) -> Store:
@@ -140,15 +138,41 @@ def _told(store: Store, run_id: str) -> Iterator[None]:
         yield
     except BaseException as error:
         if store.run(run_id).state != "done":
-            store.finish_run(run_id, "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed")
+            store.finish_run(run_id, _end(error))
         if isinstance(error, KeyboardInterrupt):
-            again = resume_command(run_id, store.run(run_id).config.get("rater"))
-            raise Stopped(f"Stopped by {error or 'SIGINT'}. Everything so far is stored; `{again}` goes on.") from error
+            raise _stopped(store, run_id, error) from error
         if isinstance(error, OSError):
             raise PalateError(
                 f"A file of the run {run_id!r} cannot be used: {error}. Put it right, then resume."
             ) from error
         raise
+
+
+@contextmanager
+def answered_for(store: Store, run_id: str) -> Iterator[None]:
+    """Around all that a command does for a run: as `_told`, for what ends it before or after `drive`.
+
+    A run that another process drives is left for that one to tell.
+    """
+    try:
+        yield
+    except BaseException as error:
+        with suppress(InputError), alone(store.path.parent / "runs" / run_id):
+            if store.run(run_id).state == "running":
+                store.finish_run(run_id, _end(error))
+        if isinstance(error, KeyboardInterrupt):
+            raise _stopped(store, run_id, error) from error
+        raise
+
+
+def _end(error: BaseException) -> RunState:
+    return "stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed"
+
+
+def _stopped(store: Store, run_id: str, error: KeyboardInterrupt) -> Stopped:
+    if _is_done(store, run_id):  # only a copy of it was still to be made
+        return stopped_by(error, f"the run is done: look at it with `palate logs show {run_id}`")
+    return stopped_by(error, f"`{resume_command(run_id, store.run(run_id).config.get('rater'))}` goes on")
 
 
 def _run_to_end(loop: Loop, graph: Any, thread: Any, person: Person) -> None:
@@ -181,38 +205,11 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
     sweep(loop.folder, kept | {row.id for row in loop.crew.store.images(loop.run_id)})
 
 
-@contextmanager
-def stoppable() -> Iterator[list[str]]:
-    """Turn SIGTERM and Ctrl-C into `Stopped`: both leave the same way, stored and resumable.
-
-    Inside, both are a KeyboardInterrupt: an Exception would be caught, and asked again, by the language model's client.
-    Yields the names of the signals that came: Python drops what is raised while an object is being deleted, so that
-    the graph looks here, too, before each step.
-    """
-    came: list[str] = []
-
-    def stop(number: int, _frame: Any) -> None:
-        came.append(signal.Signals(number).name)
-        raise KeyboardInterrupt(came[-1])
-
-    try:
-        # SIGINT too: a shell starts background commands with it ignored, and then Python raises nothing
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: whoever runs us there handles signals
-        yield came
-        return
-    try:
-        yield came
-    except KeyboardInterrupt as error:
-        name = str(error) or "SIGINT"
-        raise Stopped(f"Stopped by {name}. Everything so far is stored.") from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def unfinished(store: Store, run_id: str) -> None:
     """Raises InputError when a run is done already, report and all."""
-    report = store.path.parent / "runs" / run_id / "report.md"
-    if store.run(run_id).state == "done" and report.is_file():
+    if _is_done(store, run_id):
         raise InputError(f"The run {run_id!r} is done: look at it with `palate logs show {run_id}`.")
+
+
+def _is_done(store: Store, run_id: str) -> bool:
+    return store.run(run_id).state == "done" and (store.path.parent / "runs" / run_id / "report.md").is_file()

@@ -25,6 +25,15 @@ def bundle(studio: Path, studio_clip: Path, studio_pickscore: Path) -> dict[str,
     return {"model": str(studio), "clip": str(studio_clip), "pickscore": str(studio_pickscore)}
 
 
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The folder of a language model that only a stand-in can serve."""
+    (tmp_path / "config.json").write_text(
+        '{"num_hidden_layers": 4, "num_key_value_heads": 2, "num_attention_heads": 4, "hidden_size": 128, "head_dim": 32}'
+    )
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def configured(bundle: dict[str, str]) -> Callable[..., Config]:
     """A fast config with changes."""

@@ -280,7 +280,6 @@ def test_a_signal_is_not_taken_for_a_language_model_that_does_not_answer(begin: 
         run.drive()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_signal_that_python_drops_still_stops_the_run(begin: Begin, uninterrupted: list[Any]) -> None:
     class Struck:
         def __del__(self) -> None:
