@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,11 @@ from typing import Any
 from agent.answers import InvalidPlan, ToolCall
 from agent.config import Config, bundled
 from agent.llm import Llm
+from agent.stopping import Stopped, stoppable
 from agent.vllm_server import VllmServer
 from prompts.errors import LlmError
+
+CARD_SECONDS = 30.0  # nvidia-smi may wake a driver first
 
 
 @dataclass
@@ -69,11 +73,31 @@ def open_llm(
         with make_client(config, config.llm.url, config.llm.model, on_call, tight=False) as llm:
             yield llm
     else:
-        device = "cuda" if shutil.which("nvidia-smi") else "cpu"
-        folder, model = home / "vllm", bundled(config.llm.model)
+        folder, model, device = home / "vllm", bundled(config.llm.model), server_device(config.device)
         server = VllmServer(model, folder=folder, device=device, max_model_len=config.llm.context, on_wait=on_wait)
         with server, make_client(config, server.base_url, server.model, on_call, tight=True) as llm:
             yield OwnLlm(llm, server, on_restart)
+
+
+def server_device(device: str) -> str:
+    """Where vLLM runs when a run's `device` is this one: a card that was named, or with "auto" one that works.
+
+    Asks as the Makefile does, so that the vLLM that was installed is the one that is started.
+    """
+    if device == "auto":
+        return "cuda" if _card_works() else "cpu"
+    return device if device.startswith("cuda") else "cpu"
+
+
+def _card_works() -> bool:
+    """Whether `nvidia-smi -L` ends well; the program alone may be there without a card."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return False
+    try:
+        return subprocess.run([program, "-L"], capture_output=True, timeout=CARD_SECONDS, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], None], *, tight: bool) -> Llm:
@@ -93,10 +117,7 @@ def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], N
 
 def serve_until_stopped(model: str, port: int, home: Path) -> None:
     """Serve a model in the foreground until Ctrl-C or SIGTERM. Raises InputError, LlmError."""
-    from agent.session import Stopped, stoppable
-
-    device = "cuda" if shutil.which("nvidia-smi") else "cpu"
-    waited = VllmServer(bundled(model), folder=home / "vllm", device=device, port=port, on_wait=_count)
+    waited = VllmServer(bundled(model), folder=home / "vllm", device=server_device("auto"), port=port, on_wait=_count)
     with stoppable(), waited as server:
         how = f"--llm-url {server.base_url} --llm-model {server.model}"
         sys.stdout.write(f"\n{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}\n")

