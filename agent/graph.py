@@ -1,7 +1,9 @@
 """One round, one direction:  recall -> plan -> act -> record -> (ask | recall | END).
 
-recall  reads the facts from the store; plan chooses one tool; act runs it; record writes the step, and alone writes;
-ask     is LangGraph's interrupt: chat and simulated raters answer it alike.
+recall  reads the facts from the store; plan chooses one tool; act runs it; record writes the step with all that came of it;
+ask     is LangGraph's interrupt: chat and simulated raters answer it alike, and ratings are stored as they are given.
+
+What must not wait for its step is written beside `record`: ratings, a person's words (agent.chat), a training's progress.
 
 State holds ids, numbers and short texts, never pixels. LangGraph's checkpoints resume execution; the trajectory is the record.
 Every node may run twice after a crash, and none may count twice: tools are seeded by step, and `add_step` keeps the first.

@@ -54,7 +54,10 @@ def hired(crew: Crew, teller: Teller) -> Iterator[None]:
 
 
 def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
-    """One flat object: what `--json` prints. `hidden_*` are the simulated rater's noise-free utility, in its SDs over random prompts."""
+    """What the run came to, by name; `adapter`, `plans`, `seconds` and `hidden_by_round` hold several values.
+
+    `hidden_*` are the simulated rater's noise-free utility, in its SDs over random prompts.
+    """
     summary, hidden = summarise(crew.store, run_id), hidden_by_round(crew, run_id)
     told = (
         "run",

@@ -69,7 +69,8 @@ class ScriptedLlm:
         if not self.left:
             raise ReplayError(
                 f"missing record: the model was asked for answer {len(self.asked) + 1} ({purpose}), and the record "
-                f"holds {len(self._replies)}; replay with --mode fork to go on live from here"
+                f"holds {len(self._replies)}: what is run is not what was recorded; read the record with `palate replay "
+                "RUN --mode view`"
             )
         reply = self._replies[len(self.asked)]
         self.asked.append(list(messages))

@@ -2,7 +2,7 @@
 
 It writes a step and everything that came with it in one transaction, and hands plain records back. It does not know
 what a tool does, where a run's folder is, or what LangGraph remembers. Threads may share one Store; processes open
-their own. The schema is in agent/migrations.py, the records in agent/records.py, all reading in agent/views.py.
+their own. The schema is in agent/migrations.py, the records in tools/records.py, all reading in agent/views.py.
 """
 
 from __future__ import annotations

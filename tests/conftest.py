@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -41,24 +41,33 @@ def stays_here(address: Any) -> bool:
         return False
 
 
-def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
-    """`connect` (or `connect_ex`) of a socket, for addresses of this machine only."""
+def address_of(method: str, given: Sequence[Any]) -> Any:
+    """The address among the arguments of a socket's method; None where there is none: then the socket is connected."""
+    if method == "sendmsg":  # buffers, ancillary data, flags, address
+        return given[3] if len(given) > 3 else None
+    return given[-1]
 
-    def checked(self: socket.socket, address: Any) -> Any:
-        if not stays_here(address):
+
+def guarded(method: str) -> Callable[..., Any]:
+    """A method of a socket, for addresses of this machine only."""
+    call = getattr(socket.socket, method)
+
+    def checked(self: socket.socket, *given: Any) -> Any:
+        address = address_of(method, given)
+        if address is not None and not stays_here(address):
             # Not an Exception: code under test may catch those, and the test would go on.
-            pytest.fail(f"a test may not open a socket beyond loopback, but this one asked for {address!r}")
-        return connect(self, address)
+            pytest.fail(f"a test may not speak to anyone beyond loopback, but this one asked for {address!r}")
+        return call(self, *given)
 
     return checked
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> Iterator[None]:
-    """Fails whatever connects to another machine, session fixtures included. Child processes are told to stay offline."""
+    """Fails whatever connects or sends to another machine, session fixtures included. Child processes are told to stay offline."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "connect_ex"):
-            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
+        for method in ("connect", "connect_ex", "sendto", "sendmsg"):
+            patch.setattr(socket.socket, method, guarded(method))
         yield
 
 
