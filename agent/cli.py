@@ -193,14 +193,14 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
     if chosen.json:
         print(json.dumps(found))
     if getattr(chosen, "out", None):
-        _keep_copy(chosen.home, run_id, chosen.out / run_id)
+        _keep_copy(store, chosen.home, run_id, chosen.out / run_id)
     return 0
 
 
-def _keep_copy(home: Path, run_id: str, folder: Path) -> None:
+def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
     """Everything of one run in one folder: report, sheets, images, adapter and the database."""
     shutil.copytree(home / "runs" / run_id, folder)
-    shutil.copy(home / "palate.sqlite", folder)
+    store.copy_to(folder / "palate.sqlite")
     print(f"everything of this run: {folder}")
 
 

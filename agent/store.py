@@ -83,6 +83,11 @@ class Store(Views):
         with self._writing():
             self._db.execute("update runs set state = ? where id = ?", [state, run_id])
 
+    def copy_to(self, path: Path) -> None:
+        """Write the whole database to a new file, also what still waits in its log. Raises StoreError."""
+        with explained(path, self._busy_seconds), self._lock:
+            self._db.conn.execute("vacuum into ?", [str(path)])
+
     def add_step(self, run_id: str, step: StepRecord) -> bool:
         """Write a step and all that came with it in one transaction.
 

@@ -20,7 +20,7 @@ class StoreTrail:
     run_id: str
 
     def images(self) -> Sequence[ImageRow]:
-        """Every image of the run, pools and evaluations (round 0 in their sampler's purpose) included."""
+        """Every image of the run, pools and evaluations (told apart by their sampler's purpose) included."""
         return self.store.images(self.run_id)
 
     def round_images(self) -> Sequence[ImageRow]:

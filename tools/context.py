@@ -74,6 +74,7 @@ class Settings:
     pool_size: int = 6
     method: str = "dpo"
     train_steps: int = 2000  # at most, whatever the planner asks for
+    evaluate_prompts: int = 32  # likewise
     finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine

@@ -18,6 +18,7 @@ import yaml
 from agent.cli import main
 from agent.config import Config
 from agent.migrations import MIGRATIONS
+from agent.store import Store
 from tests.agent.fast import SHORT, Started
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,18 @@ def test_a_run_prints_exactly_one_json_object(palate: Callable[..., Told], file:
     code, out, _ = palate("replay", found["run"])
     assert code == 0 and found["run"] in out and "mean rating" in out
     one_sentence(palate("resume", "last"), found["run"], "is done")
+
+
+def test_the_demo_leaves_a_folder_with_all_of_it(
+    palate: Callable[..., Told], file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.cli.DEMO", file())
+    code, out, _ = palate("demo", "--out", tmp_path / "kept")
+    (folder,) = (tmp_path / "kept").iterdir()
+    assert code == 0 and str(folder) in out
+    assert (folder / "report.md").is_file() and list(folder.glob("images/*.png"))
+    with Store(folder / "palate.sqlite") as store:
+        assert store.run(folder.name).state == "done" and store.steps(folder.name)
 
 
 def test_flags_lie_over_the_config(palate: Callable[..., Told], file: Callable[..., Path]) -> None:
