@@ -19,8 +19,9 @@ from agent.people import Answer, Person, simulated_person
 from agent.progress import Narrator
 from agent.report import write_report
 from agent.runner import hired
-from agent.session import Stopped, drive
+from agent.session import answered_for, drive
 from agent.sheets import round_sheet
+from agent.stopping import Stopped
 from agent.store import Store
 from agent.summary import ratings_by_image, round_images
 from agent.telling import clean, facts, resume_command
@@ -164,9 +165,9 @@ def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
         folder = home / "runs" / run_id
         teller.say(f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {folder}.")
         try:
-            talk(crew, run_id, teller)
+            with answered_for(store, run_id):
+                talk(crew, run_id, teller)
         except Left as left:
-            store.finish_run(run_id, "stopped")  # they may have left before the run was driven
             teller.say(str(left))
     return 0
 

@@ -17,8 +17,7 @@ from agent.config import Config, make_config
 from agent.crew import Crew
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
-from agent.stopping import Stopped as Stopped
-from agent.stopping import stoppable, stopped_by
+from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store import Store
 from agent.telling import resume_command
 from prompts.errors import InputError, PalateError

@@ -20,7 +20,8 @@ import agent.graph
 import agent.session
 from agent.config import Config
 from agent.people import keep
-from agent.session import Stopped, alone, checkpoints, new_run, open_store, stored_config, unfinished
+from agent.session import alone, checkpoints, new_run, open_store, stored_config, unfinished
+from agent.stopping import Stopped
 from agent.store import Store
 from prompts.errors import InputError, PalateError, StoreError
 from tests.agent.fast import ASK, FINISH, PAINT, SCORE, SHORT, Started, Steady, crew_of
