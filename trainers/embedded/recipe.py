@@ -27,7 +27,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "decoder": {"steps": 1600, "batch": 16, "rate": 1e-3},
         "unet": {"steps": 6500, "batch": 64, "rate": 8e-4},
         "pickscore": {"steps": 180, "batch": 64, "rate": 2e-4},
-        "lm": {"steps": 1400, "batch": 32, "rate": 2e-3},
+        "lm": {"steps": 1000, "batch": 32, "rate": 3e-3},
     },
     "gpu": {  # one H100 and 16 cores
         "data": {"count": 200_000},
@@ -36,7 +36,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "decoder": {"steps": 8000, "batch": 64, "rate": 1e-3},
         "unet": {"steps": 20_000, "batch": 256, "rate": 8e-4},
         "pickscore": {"steps": 1000, "batch": 256, "rate": 2e-4},
-        "lm": {"steps": 5000, "batch": 128, "rate": 2e-3},
+        "lm": {"steps": 5000, "batch": 128, "rate": 3e-3},
     },
 }
 

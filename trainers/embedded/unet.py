@@ -15,7 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from trainers.embedded import recipe
@@ -47,6 +53,11 @@ def make_scheduler() -> DDIMScheduler:
         timestep_spacing="trailing",
         set_alpha_to_one=True,
     )
+
+
+def make_sampler() -> DPMSolverMultistepScheduler:
+    """The scheduler that paints: at 20 steps it keeps a few more colours than DDIM does (benchmarks/LOG.md)."""
+    return DPMSolverMultistepScheduler.from_config(make_scheduler().config, algorithm_type="dpmsolver++")
 
 
 @torch.no_grad()
@@ -100,7 +111,7 @@ def save_pipeline(
 ) -> None:
     """Half-precision weights in the folder that `StableDiffusionPipeline.from_pretrained` loads."""
     pipeline = StableDiffusionPipeline(
-        vae=vae, text_encoder=tower, tokenizer=tokenizer, unet=model, scheduler=make_scheduler(),
+        vae=vae, text_encoder=tower, tokenizer=tokenizer, unet=model, scheduler=make_sampler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
