@@ -26,7 +26,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "vae": {"steps": 3000, "batch": 16, "rate": 1.5e-3},
         "decoder": {"steps": 1600, "batch": 16, "rate": 1e-3},
         "unet": {"steps": 6500, "batch": 64, "rate": 8e-4},
-        "pickscore": {"steps": 180, "batch": 64, "rate": 2e-4},
+        "pickscore": {"steps": 240, "batch": 64, "rate": 4e-5},
         "lm": {"steps": 1000, "batch": 32, "rate": 3e-3},
     },
     "gpu": {  # one H100 and 16 cores
