@@ -12,8 +12,7 @@ from prompts.facts import Facts
 from prompts.messages import Message
 from prompts.routine import closing, next_call, shared_out
 from prompts.vocabulary import Vocabulary
-from tools.catalogue import TOOLS, Tool
-from tools.generate import MostlyEvolved
+from tools.catalogue import TOOLS
 
 
 class Chooser(Protocol):
@@ -36,16 +35,10 @@ class Plan:
 def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int, facts: Facts) -> Plan:
     """Ask for exactly one tool call. Raises LlmError when the server does not answer."""
     try:
-        call = llm.choose_tool(messages, offered(facts), max_tokens=700, seed=seed, only=useful_tools(facts))
+        call = llm.choose_tool(messages, list(TOOLS.values()), max_tokens=700, seed=seed, only=useful_tools(facts))
     except InvalidPlan as error:
         return Plan("llm", problem=str(error))
     return Plan("llm", call.name, call.args, call.repaired)
-
-
-def offered(facts: Facts) -> list[Tool]:
-    """All tools; while an evolution waits, a round is mostly its children: they are screened, a planner's own prompts are not."""
-    mostly = replace(TOOLS["generate_images"], arguments=MostlyEvolved)
-    return [mostly if tool.name == "generate_images" and facts.evolved >= 6 else tool for tool in TOOLS.values()]
 
 
 def useful_tools(facts: Facts) -> frozenset[str]:

@@ -18,13 +18,6 @@ class GenerateImages(Arguments):
     evolved: Annotated[int, Field(ge=0, le=8, description="how many prompts to take from the last evolve_prompts")]
 
 
-class MostlyEvolved(GenerateImages):
-    """Paint images, one for each prompt; this starts a new round. An evolution waits: add at most two prompts of your own."""
-
-    prompts: Annotated[list[Prompt], Field(max_length=2, description="your own prompts, one image each")]
-    evolved: Annotated[int, Field(ge=6, le=8, description="how many prompts to take from the last evolve_prompts")]
-
-
 def generate_images(args: GenerateImages, context: Context) -> Outcome:
     """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
     prompts = _chosen(args, context)

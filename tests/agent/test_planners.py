@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from agent.answers import InvalidPlan, ToolCall
-from agent.planners import offered, plan_by_llm, plan_by_rules, useful_tools, wished_genome
+from agent.planners import plan_by_llm, plan_by_rules, useful_tools, wished_genome
 from agent.scripted_llm import ScriptedLlm
 from prompts.facts import Facts
 from prompts.routine import next_call
@@ -124,11 +124,3 @@ def test_what_the_routine_proposes_is_always_useful(round: int) -> None:
     for count in range(6 if round == 1 else 5):
         facts = Facts(round=round, rounds=2, done=order[:count] if round else ())
         assert next_call(facts)[0] in useful_tools(facts)
-
-
-def test_a_round_is_mostly_evolved_once_an_evolution_waits() -> None:
-    free, bound = (next(t for t in offered(Facts(evolved=n)) if t.name == "generate_images") for n in (0, 8))
-    assert free.arguments.model_validate({"prompts": ["a"] * 8, "evolved": 0})
-    assert bound.arguments.model_validate({"prompts": ["a"] * 2, "evolved": 6})
-    with pytest.raises(ValidationError):
-        bound.arguments.model_validate({"prompts": ["a"] * 3, "evolved": 6})
