@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from agent.answers import InvalidPlan, ToolCall
 from agent.planners import plan_by_llm, plan_by_rules, useful_tools, wished_genome
