@@ -53,4 +53,4 @@ def held_out(count: int, offset: int = 0) -> tuple[np.ndarray, list[str]]:
 
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:
     """uint8 (N, H, W, 3) to float (N, 3, H, W) in -1..1, the range of every model of the studio."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0

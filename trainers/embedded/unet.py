@@ -52,6 +52,7 @@ def make_scheduler() -> DDIMScheduler:
         clip_sample=False,
         timestep_spacing="trailing",
         set_alpha_to_one=True,
+        steps_offset=1,  # without effect on trailing steps, but the pipeline insists
     )
 
 

@@ -42,7 +42,7 @@ def test_clip_and_the_pickscore_layout_judge(made: Path) -> None:
     (one,) = paint([PROMPT], model=load(str(made / "bauhaus"), device="cpu"), seed=0, steps=2)
     features = Clip(made / "bauhaus-clip").image_features([one.image])
     assert np.linalg.norm(features) == pytest.approx(1.0, abs=1e-3)
-    assert np.isfinite(PickScore(made / "bauhaus-pickscore")([one.image], [PROMPT])).all()
+    assert np.isfinite(PickScore(made / "bauhaus-pickscore")([one.image], [PROMPT]).values).all()
 
 
 def test_the_language_model_and_its_tokenizer_fit(made: Path) -> None:
