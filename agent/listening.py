@@ -15,6 +15,7 @@ from prompts.messages import wish_messages
 from prompts.vocabulary import Vocabulary
 
 RATING = re.compile(r"^\s*(\d+)\s*[:=]\s*(\S+?)\s*$")
+AGAINST = re.compile(r"\b(no|not|don't|without|less|fewer|avoid|hate|drop|enough of|tired of|too much)\b")
 LONGEST_REPLY = 240
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
@@ -68,16 +69,18 @@ def _one_rating(part: str) -> tuple[int, float]:
 def understand(llm: Any, wish: str, vocabulary: Vocabulary) -> Wish:
     """The wish in words of the vocabulary: by the language model when there is one, and by looking words up when it fails.
 
-    Words that are not of the vocabulary are dropped, whoever said them.
+    It has failed, too, when it likes what the person said no to. Words that are not of the vocabulary are dropped.
     """
     known = set(vocabulary.words)
-    heard = look_up(wish, vocabulary)
+    heard = said = look_up(wish, vocabulary)
     if llm is not None:
         try:
             heard = llm.write(wish_messages(wish, vocabulary), Wish, purpose="wish", temperature=0.0)
         except LlmError:
-            told = f"(The language model did not answer; I looked the words up.) {heard.reply}"
-            heard = heard.model_copy(update={"reply": clean(told, LONGEST_REPLY)})
+            told = f"(The language model did not answer; I looked the words up.) {said.reply}"
+            heard = said.model_copy(update={"reply": clean(told, LONGEST_REPLY)})
+    if set(heard.like) & set(said.avoid):
+        heard = said
     like = [word for word in dict.fromkeys(heard.like) if word in known]
     return Wish(
         like=like,
@@ -87,11 +90,11 @@ def understand(llm: Any, wish: str, vocabulary: Vocabulary) -> Wish:
 
 
 def look_up(wish: str, vocabulary: Vocabulary) -> Wish:
-    """Vocabulary words that occur in the wish; those after no, not, without, less, avoid, hate are unwanted."""
+    """Vocabulary words that occur in the wish; those of a clause with no, without, less, avoid, tired of ... are unwanted."""
     like: list[str] = []
     avoid: list[str] = []
     for clause in re.split(r"[,.;!]| and | but ", wish.lower()):
-        against = re.search(r"\b(no|not|don't|without|less|fewer|avoid|hate|drop)\b", clause) is not None
+        against = AGAINST.search(clause) is not None
         words = [word for word in vocabulary.words if re.search(rf"\b{re.escape(word)}(s|es)?\b", clause)]
         (avoid if against else like).extend(words)
     like, avoid = list(dict.fromkeys(like))[:6], list(dict.fromkeys(avoid))[:6]

@@ -106,15 +106,19 @@ def peak_memory(every: float = 0.5) -> Iterator[_Memory]:
 
     found, done, process = _Memory(), threading.Event(), psutil.Process()
 
+    def look() -> None:
+        total = 0
+        for one in [process, *process.children(recursive=True)]:
+            try:
+                total += one.memory_info().rss
+            except psutil.Error:
+                continue  # it ended between the listing and the look
+        found.mib = max(found.mib, total / 2**20)
+
     def watch() -> None:
+        look()  # at once: a run may be over before the first wait is
         while not done.wait(every):
-            total = 0
-            for one in [process, *process.children(recursive=True)]:
-                try:
-                    total += one.memory_info().rss
-                except psutil.Error:
-                    continue  # it ended between the listing and the look
-            found.mib = max(found.mib, total / 2**20)
+            look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -52,6 +52,12 @@ def test_words_that_the_model_invents_are_dropped() -> None:
     assert (heard.like, heard.avoid, heard.reply) == (["teal"], ["red"], "yes")
 
 
+def test_a_model_that_likes_what_the_person_said_no_to_is_not_believed() -> None:
+    llm = ScriptedLlm([Wish(like=["red"], avoid=[], reply="More red!")])
+    heard = understand(llm, "I love teal, no red", WORDS)
+    assert (heard.like, heard.avoid, heard.reply) == (["teal"], ["red"], "I will try more teal, less red.")
+
+
 def test_a_model_that_fails_costs_no_wish() -> None:
     llm = ScriptedLlm([InvalidPlan("prose", "well")])
     heard = understand(llm, "more teal", WORDS)
