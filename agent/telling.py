@@ -227,5 +227,5 @@ OUTCOMES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "select_anchors": _anchored,
     "finetune": _trained,
     "evaluate_adapter": _judged,
-    "finish": lambda result: clean(result.get("summary", ""), 240),
+    "finish": lambda result: clean(result.get("outcome") or result.get("summary", ""), 240),
 }

@@ -18,5 +18,12 @@ class Finish(Arguments):
 
 
 def finish(args: Finish, context: Context) -> Outcome:
-    """Nothing to do but to say so."""
-    return Outcome({"summary": args.summary})
+    """Keep the planner's sentence, and beside it what the record says: a small model's sentence need not be true."""
+    return Outcome({"summary": args.summary, "outcome": _outcome(context)})
+
+
+def _outcome(context: Context) -> str:
+    adapters = context.trail.adapters()
+    verdicts = {True: "promoted", False: "rejected", None: "not judged"}
+    trained = f"the adapter was {verdicts[adapters[-1].promoted]}" if adapters else "no adapter was trained"
+    return f"{context.round} round{'' if context.round == 1 else 's'}, {trained}"
