@@ -121,7 +121,8 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
     loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
     if crew.store.run(run_id).state == "done":
         return  # a crash after its end: only its report is missing
-    crew.tokens = sum(call.prompt_tokens + call.completion_tokens for call in crew.store.llm_calls(run_id))
+    crew.tokens = 0
+    crew.spend(crew.store.llm_calls(run_id))
     with stoppable() as loop.told_to_stop, alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
         graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
         _tidy(loop, graph, thread)

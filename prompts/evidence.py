@@ -30,22 +30,24 @@ def gene_effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> 
 
 def guesses(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
     """Two prompts that nobody may have painted yet: every gene at its best value so far, and at its second best if it helped."""
-    ranked: dict[str, list[tuple[float, str]]] = {gene: [] for gene in vocabulary.genes}
-    for gene, value, effect in gene_effects(rated, vocabulary):
-        ranked[gene].append((-effect, value))
-    if not all(ranked.values()):
+    best = sorted(gene_effects(rated, vocabulary), key=lambda row: -row[2])
+    values = {gene: [(value, effect) for one, value, effect in best if one == gene] for gene in vocabulary.genes}
+    if not all(values.values()):
         return []
-    tops = {gene: sorted(pairs, key=lambda pair: pair[0]) for gene, pairs in ranked.items()}
-    seconds = {gene: top[1] if len(top) > 1 and top[1][0] < 0 else top[0] for gene, top in tops.items()}
-    firsts = {gene: top[0] for gene, top in tops.items()}
-    genomes = [{gene: value for gene, (_, value) in chosen.items()} for chosen in (firsts, seconds)]
-    return list(dict.fromkeys(vocabulary.phrase(vocabulary.mend(genome, Random(0))) for genome in genomes))
+    first = {gene: found[0][0] for gene, found in values.items()}
+    second = first | {gene: found[1][0] for gene, found in values.items() if len(found) > 1 and found[1][1] > 0}
+    genomes = [vocabulary.mend(genome, Random(0)) for genome in (first, second)]
+    return list(dict.fromkeys(vocabulary.phrase(genome) for genome in genomes))
+
+
+def sides(evidence: Sequence[tuple[str, float]]) -> tuple[list[str], list[str]]:
+    """The words that raised the ratings, and those that lowered them."""
+    return [word for word, effect in evidence if effect > 0], [word for word, effect in evidence if effect <= 0]
 
 
 def feedback_sentence(evidence: Sequence[tuple[str, float]]) -> str:
     """The evidence in plain words: what the rule planner says, and what the small language model is taught to say."""
-    liked = " and ".join([word for word, effect in evidence if effect > 0][:3])
-    disliked = " and ".join([word for word, effect in evidence if effect <= 0][:3])
+    liked, disliked = (" and ".join(words[:3]) for words in sides(evidence))
     if not liked or not disliked:
         return f"You like {liked}." if liked else f"You do not care for {disliked}."
     return f"You like {liked}. You do not care for {disliked}."

@@ -8,8 +8,6 @@ from random import Random
 from prompts.vocabulary import Vocabulary
 
 FOLDER = Path(__file__).parent / "lists"
-
-
 DRAWN = 32  # prompts of a list that nobody wrote
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prompts.evidence import guesses
+from prompts.evidence import guesses, sides
 from prompts.facts import Facts
 from prompts.vocabulary import Vocabulary
 
@@ -77,8 +77,7 @@ FEEDBACK_SYSTEM = "Say in one or two sentences why this person rated the images 
 
 def feedback_messages(evidence: Sequence[tuple[str, float]]) -> list[Message]:
     """What `give_feedback` sends: the words that raised and lowered the ratings, strongest first."""
-    raised = [word for word, effect in evidence if effect > 0]
-    lowered = [word for word, effect in evidence if effect <= 0]
+    raised, lowered = sides(evidence)
     lines = f"raised: {', '.join(raised) or 'nothing'}\nlowered: {', '.join(lowered) or 'nothing'}"
     return [{"role": "system", "content": FEEDBACK_SYSTEM}, {"role": "user", "content": f"evidence:\n{lines}"}]
 

@@ -2,7 +2,7 @@
 
     python -m trainers.embedded.clip --recipe cpu
 
-It is trained in transformers' layout, because its frozen text tower then conditions the UNet and its whole body becomes the
+It is trained in transformers' layout, because its text tower then goes on to condition the UNet and its whole body becomes the
 PickScore-layout model; `open_clip_weights` says the same weights in open_clip's names. Loss: CLIP's symmetric cross-entropy.
 """
 
@@ -201,8 +201,8 @@ def main() -> None:
 
 
 def text_tower(work: Path) -> tuple[CLIPTextModel, CLIPTokenizer]:
-    """The trained text tower (frozen) and its tokenizer, for the pipeline."""
-    tower = CLIPTextModel.from_pretrained(work / "clip").eval().requires_grad_(False)
+    """The trained text tower and its tokenizer, for the pipeline."""
+    tower = CLIPTextModel.from_pretrained(work / "clip").eval()
     return tower, CLIPTokenizer.from_pretrained(work / "clip")
 
 

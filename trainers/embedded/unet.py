@@ -124,16 +124,12 @@ def main() -> None:
     how = recipe.RECIPES[chosen.recipe]
     pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]))
     tower, tokenizer = text_tower(chosen.work)
-    tower.requires_grad_(True)
     vae = AutoencoderKL.from_pretrained(chosen.work / "vae").eval().requires_grad_(False)
     latents = encode_pictures(vae.to(chosen.device), pictures, chosen.work / "latents.npy", chosen.device)
     ids = encode(tokenizer, [*captions, *map(loosely, range(len(captions))), ""])
     torch.manual_seed(0)
-    model, scheduler, batch = (
-        Painter(make_model(), tower).to(chosen.device),
-        make_scheduler(),
-        int(how["unet"]["batch"]),
-    )
+    model = Painter(make_model(), tower).to(chosen.device)
+    scheduler, batch = make_scheduler(), int(how["unet"]["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(step)
