@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.answers import ToolCall
 from agent.config import Config, make_config
@@ -21,6 +23,8 @@ from agent.store import Store
 from tools.context import Studio
 from tools.records import StepRow
 
+ROOT = Path(__file__).parents[2]
+Found = TypeVar("Found")
 FAST: dict[str, Any] = {
     "brief": "find my taste", "planner": "rules", "rater": 0, "device": "cpu", "rounds": 2, "images_per_round": 4, "steps": 4,
     "finetune": {
@@ -150,3 +154,19 @@ def serving(answer: Callable[[int, dict[str, Any]], dict[str, Any]]) -> Iterator
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def stopped_when(
+    ready: Callable[[subprocess.Popen[str]], Found], words: Sequence[str], number: signal.Signals, seconds: float
+) -> tuple[Found, str]:
+    """A command that gets a signal once `ready` returns, and leaves in order: what `ready` found, and its standard error."""
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        found = ready(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    return found, err

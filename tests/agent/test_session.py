@@ -24,11 +24,10 @@ from agent.session import alone, checkpoints, new_run, open_store, stored_config
 from agent.stopping import Stopped
 from agent.store import Store
 from prompts.errors import InputError, PalateError, StoreError
-from tests.agent.fast import ASK, FINISH, PAINT, SCORE, SHORT, Started, Steady, crew_of
+from tests.agent.fast import ASK, FINISH, PAINT, SCORE, SHORT, Started, Steady, crew_of, stopped_when
 from tools.context import Studio
 
 Begin = Callable[..., Started]
-ROOT = Path(__file__).parents[2]
 
 
 class Struck(Exception):
@@ -301,15 +300,9 @@ def test_a_signal_to_the_command_leaves_one_line_and_a_run_that_can_be_resumed(
     config = configured(**{**SHORT, "rounds": 40})
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
     command = [sys.executable, "-m", "agent.cli", "--home", str(home), "run", str(file), "--json"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for_steps(home / "palate.sqlite", 2, process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=120)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    _, err = stopped_when(
+        lambda process: wait_for_steps(home / "palate.sqlite", 2, process), command, number, seconds=120
+    )
     assert err.splitlines()[-1].startswith("palate: ") and number.name in err.splitlines()[-1]
     with open_store(home) as store:
         (row,) = store.runs()

@@ -21,10 +21,9 @@ from agent.session import alone, answered_for, open_store
 from agent.stopping import Stopped, stoppable
 from agent.store import Store
 from prompts.errors import InputError
-from tests.agent.fast import Started
+from tests.agent.fast import Started, stopped_when
 from tests.agent.stand_in import TELLS_AND_HANGS, gone, lives, told_pid
 
-ROOT = Path(__file__).parents[2]
 BOTH = (signal.SIGTERM, signal.SIGINT)
 # The command with a server that never gets ready; Ctrl-C is ignored, as in a script's background.
 COMMAND = """
@@ -133,15 +132,7 @@ def test_a_signal_while_the_server_starts_leaves_one_line_a_true_state_and_no_se
     config = configured(planner="llm", llm={"model": str(model)})
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
     words = [sys.executable, "-c", COMMAND, TELLS_AND_HANGS, "--home", str(home), "run", str(file), "--json"]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        server = started(log, process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    server, err = stopped_when(lambda process: started(log, process), words, number, seconds=60)
     with open_store(home) as store:
         (run,) = store.runs()
     assert run.state == "stopped" and gone(server)
