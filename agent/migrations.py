@@ -211,8 +211,10 @@ def migrate(database: Database, path: Path) -> None:
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All or nothing, on disk when it ends. Immediate: a reader that turns writer would fail instead of waiting."""
-    connection.execute("begin immediate")
+    if connection.in_transaction:  # a signal struck between somebody's `begin`, or savepoint, and its `try`
+        connection.execute("rollback")
     try:
+        connection.execute("begin immediate")
         yield
         connection.execute("commit")
     except BaseException:

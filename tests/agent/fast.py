@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from agent.answers import ToolCall
 from agent.config import Config, make_config
@@ -159,14 +162,20 @@ def serving(answer: Callable[[int, dict[str, Any]], dict[str, Any]]) -> Iterator
 def stopped_when(
     ready: Callable[[subprocess.Popen[str]], Found], words: Sequence[str], number: signal.Signals, seconds: float
 ) -> tuple[Found, str]:
-    """A command that gets a signal once `ready` returns, and leaves in order: what `ready` found, and its standard error."""
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        found = ready(process)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=seconds)
-    finally:
-        process.kill()
-        process.wait()
+    """A command that gets a signal once `ready` returns, and leaves in order: what `ready` found, and its standard error.
+
+    One that stays fails the test with a traceback of each of its threads.
+    """
+    pipes, tells = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}, os.environ | {"PYTHONFAULTHANDLER": "1"}
+    with subprocess.Popen(words, cwd=ROOT, text=True, env=tells, **pipes) as process:
+        try:
+            found = ready(process)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            pytest.fail(f"{seconds:g} s after {number.name} it was still here:\n{process.communicate()[1]}")
+        finally:
+            process.kill()
     assert process.returncode == 130 and out == "" and "Traceback" not in err
     return found, err

@@ -560,6 +560,16 @@ def test_many_processes_may_make_one_database_at_once(tmp_path: Path) -> None:
 # Crashes
 
 
+@pytest.mark.parametrize("left", ["begin immediate", 'savepoint "sqlite_utils_query"'])
+def test_what_a_signal_left_open_is_undone_before_the_next_write(store: Store, left: str) -> None:
+    run = start(store)
+    store._db.conn.execute(left)  # and then it struck, before the `try` that would have ended it
+    store._db.conn.execute("update runs set brief = 'half'")
+    store.finish_run(run, "stopped")
+    with Store(store.path) as other:
+        assert (other.run(run).state, other.run(run).brief) == ("stopped", "a calm blue poster")
+
+
 def test_a_kill_loses_no_step_that_was_acknowledged_and_leaves_none_half_written(tmp_path: Path) -> None:
     path = tmp_path / "palate.db"
     code = """
