@@ -325,10 +325,7 @@ def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps({"same": verdict.same, **verdict.__dict__}))
     else:
-        print(
-            f"{'The same' if verdict.same else 'NOT the same'}: {verdict.steps} steps, {verdict.images} images by hash, {verdict.scores} scores."
-        )
-        print("\n".join(verdict.differences))
+        print("\n".join([verdict.told(), *verdict.differences]))
     return 0 if verdict.same else 1
 
 

@@ -12,6 +12,7 @@ from agent.store import Store
 from prompts.errors import ReplayError, ToolError
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio, nothing
+from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, LlmCall, StepRecord
 
 
@@ -27,6 +28,7 @@ class Crew:
     on_step: Callable[[StepRecord], None] = nothing
     on_progress: Callable[[str, int, int], None] = nothing
     recorded_jobs: dict[int, AdapterRow | ToolError] | None = None  # replay: what each training gave; None: train
+    save: Callable[..., SavedImage] = save_image  # replay on another machine keeps the recorded picture instead
     tokens: int = 0
     store_seconds: float = 0.0
 

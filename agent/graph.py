@@ -196,7 +196,7 @@ class Loop:
             step=state["step"], round=state["round"], images_left=facts.images_left,
             ratings_left=max(0, crew.config.limits.ratings - rated),
             write=crew.llm.write if crew.llm is not None else None, recorded_job=lambda: crew.recorded_job(state["step"]),
-            on_progress=crew.on_progress, on_job=crew.store.save_job,
+            on_progress=crew.on_progress, on_job=crew.store.save_job, save=crew.save,
         )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Replay, mode *verify*: run the real code again, with every language model answer, rating and training taken from the record.
 
-Images must be the same by hash, and scores within a tolerance. A missing record fails; nothing is ever called live.
+Images must be the same by hash, and scores within a tolerance. A missing record fails; nothing is ever called live. With other
+versions or on another device images must look the same (agent/lookalikes.py), and the tolerance of numbers is wider.
 Trainings are taken from the record too (their adapter's hash is checked): a verification needs no GPU and no server.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, cast, get_args
 from agent.answers import InvalidPlan, Problem, read_call, read_object
 from agent.config import Config
 from agent.crew import Crew
+from agent.lookalikes import lookalikes
 from agent.people import RecordedPerson
 from agent.scripted_llm import ScriptedLlm
 from agent.session import drive, stored_config, versions
@@ -26,10 +28,11 @@ from prompts.errors import ReplayError, ToolError
 from tools.catalogue import TOOLS
 from tools.context import nothing
 from tools.feedback import Feedback
-from tools.records import AdapterRow, LlmCall
+from tools.records import AdapterRow, ImageRow, LlmCall
 
 TOLERANCE = 1e-4  # of a score, relative to its size
 ROUNDED = 2e-3  # of a number in a result: some are rounded to three places there
+ELSEWHERE = 1e-2  # of either, with other versions or on another device
 WRITTEN = {"feedback": Feedback}  # what the language model writes for a tool, by purpose
 
 
@@ -41,6 +44,9 @@ class Verdict:
     steps: int = 0
     images: int = 0
     scores: int = 0
+    lookalikes: int = 0  # images that are the recorded one's like, not its equal: possible elsewhere only
+    farthest: float = 0.0  # of those, in levels of 255
+    elsewhere: str = ""  # what is not here as it was when the run was made
     seconds: dict[str, float] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
 
@@ -49,29 +55,59 @@ class Verdict:
         """Whether everything was reproduced."""
         return not self.differences
 
+    def told(self) -> str:
+        """In a sentence, and one more when the run was made elsewhere."""
+        how, then = "by hash", ""
+        if self.elsewhere:
+            how = f"({self.lookalikes} by look, {self.farthest:.2g} of 255 levels off at most)"
+            then = f" Not as it was then: {self.elsewhere}."
+        same = "The same" if self.same else "NOT the same"
+        return f"{same}: {self.steps} steps, {self.images} images {how}, {self.scores} scores.{then}"
+
 
 def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], None] = nothing) -> Verdict:
     """Make the run again in a temporary folder and compare. Raises InputError, ReplayError (a record is missing)."""
     config = stored_config(store, run_id)
+    looks = lookalikes(store.images(run_id), home / "runs" / run_id)
+    verdict = Verdict(run_id, elsewhere=elsewhere(store.run(run_id).versions))
     with tempfile.TemporaryDirectory(prefix="palate-verify-") as folder:
         again = Path(folder)
         with Store(again / "palate.sqlite") as copy:
             crew = _crew(store, home, run_id, config, copy, again, on_step)
+            crew.save = looks.save if verdict.elsewhere else crew.save
             new_id = copy.new_run(config.brief, config.model_dump(mode="json"), {}, config.seed)
             _lend_adapters(store, home, run_id, again / "runs" / new_id)
-            hear = _listener(store, run_id, crew, new_id)
-            hear(0)
-            people = RecordedPerson(
-                {(row.step, row.image): (row.value, row.rater) for row in store.ratings(run_id, superseded=True)}, hear
-            )
-            drive(crew, new_id, people)
-            if crew.llm is not None and crew.llm.left:
-                raise ReplayError(
-                    f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record."
-                )
-            verdict = compare(store, run_id, copy, new_id)
-            verdict.differences += changed_files(store, home, run_id)
-            return verdict
+            _drive_again(store, run_id, crew, new_id, verdict.elsewhere)
+            compare(store, run_id, copy, new_id, verdict)
+    verdict.lookalikes, verdict.farthest = looks.unequal, looks.farthest
+    verdict.differences += changed_files(store, home, run_id)
+    return verdict
+
+
+def _drive_again(store: Store, run_id: str, crew: Crew, new_id: str, other: str) -> None:
+    """To the end, with the recorded person. Raises ReplayError when the record has too little or too much."""
+    hear = _listener(store, run_id, crew, new_id)
+    hear(0)
+    ratings = store.ratings(run_id, superseded=True)
+    people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in ratings}, hear)
+    try:
+        drive(crew, new_id, people)
+    except ReplayError as error:
+        why = _already_other(store.images(run_id), crew.store.images(new_id), other)
+        raise ReplayError(f"{error}{why}") from error
+    if crew.llm is not None and crew.llm.left:
+        raise ReplayError(
+            f"{crew.llm.left} recorded answers were never asked for: the run ended earlier than its record."
+        )
+
+
+def _already_other(old: Sequence[ImageRow], new: Sequence[ImageRow], other: str) -> str:
+    """What most often is the reason of a record that is missing: a picture of another hash has another name."""
+    differ = {row.sha256 for row in new} - {row.sha256 for row in old}
+    if not differ:
+        return ""
+    then = f"; not as it was then: {other}" if other else ""
+    return f" {len(differ)} of {len(new)} images painted until then are not the record's{then}."
 
 
 def _crew(
@@ -149,26 +185,26 @@ def _lend_adapters(store: Store, home: Path, run_id: str, folder: Path) -> None:
         shutil.copytree(home / "runs" / run_id / row.path, folder / row.path)
 
 
-def compare(store: Store, run_id: str, copy: Store, new_id: str) -> Verdict:
-    """The differences between a run and its repetition."""
-    verdict = Verdict(run_id)
+def compare(store: Store, run_id: str, copy: Store, new_id: str, verdict: Verdict) -> None:
+    """Fill in the differences between a run and its repetition."""
     _compare_steps(store, run_id, copy, new_id, verdict)
     old, new = store.images(run_id), copy.images(new_id)
     verdict.images = len(new)
     lost = {row.sha256 for row in old} ^ {row.sha256 for row in new}
     if lost:
-        verdict.differences.append(
-            f"{len(lost)} image hashes differ, for example {min(lost)[:16]}{elsewhere(store.run(run_id).versions)}"
-        )
+        verdict.differences.append(f"{len(lost)} image hashes differ, for example {min(lost)[:16]}")
     was = {(row.step, row.image, row.name): row.value for row in store.scores(run_id)}
     now = {(row.step, row.image, row.name): row.value for row in copy.scores(new_id)}
     verdict.scores = len(now)
-    wrong = [key for key in was.keys() | now.keys() if not _close(was.get(key), now.get(key))]
+    wrong = [
+        key
+        for key in was.keys() | now.keys()
+        if not _close(was.get(key), now.get(key), ELSEWHERE if verdict.elsewhere else TOLERANCE)
+    ]
     verdict.differences += [
         f"score {name} of image {image} at step {step}: {was.get((step, image, name))} then {now.get((step, image, name))}"
         for step, image, name in wrong[:5]
     ]
-    return verdict
 
 
 def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict: Verdict) -> None:
@@ -185,7 +221,7 @@ def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict:
             verdict.differences.append(
                 f"step {before.step}: {before.tool} {before.args} then {after.tool} {after.args} ({after.error})"
             )
-        elif not alike(before.result, after.result):
+        elif not alike(before.result, after.result, ELSEWHERE if verdict.elsewhere else ROUNDED):
             verdict.differences.append(f"step {before.step}: {before.tool} gave {before.result} then {after.result}")
 
 
@@ -197,7 +233,7 @@ def elsewhere(made_with: Mapping[str, Any]) -> str:
         for name in here
         if made_with.get(name, here[name]) != here[name]
     ]
-    return f"; not the same as then: {', '.join(other)}" if other else ""
+    return ", ".join(other)
 
 
 def changed_files(store: Store, home: Path, run_id: str) -> list[str]:
@@ -212,16 +248,16 @@ def changed_files(store: Store, home: Path, run_id: str) -> list[str]:
     return found
 
 
-def alike(before: Any, after: Any) -> bool:
-    """Whether two results say the same: numbers within `ROUNDED`, relative to their size, the rest exactly."""
+def alike(before: Any, after: Any, tolerance: float = ROUNDED) -> bool:
+    """Whether two results say the same: numbers within `tolerance`, relative to their size, the rest exactly."""
     if isinstance(before, dict) and isinstance(after, dict):
-        return before.keys() == after.keys() and all(alike(before[key], after[key]) for key in before)
+        return before.keys() == after.keys() and all(alike(before[key], after[key], tolerance) for key in before)
     if isinstance(before, list) and isinstance(after, list):
-        return len(before) == len(after) and all(alike(*pair) for pair in zip(before, after, strict=True))
+        return len(before) == len(after) and all(alike(*pair, tolerance) for pair in zip(before, after, strict=True))
     if isinstance(before, float) and isinstance(after, int | float):
-        return abs(before - after) <= ROUNDED * max(1.0, abs(before))
+        return _close(before, after, tolerance)
     return bool(before == after)
 
 
-def _close(before: float | None, after: float | None) -> bool:
-    return before is not None and after is not None and abs(before - after) <= TOLERANCE * max(1.0, abs(before))
+def _close(before: float | None, after: float | None, tolerance: float) -> bool:
+    return before is not None and after is not None and abs(before - after) <= tolerance * max(1.0, abs(before))

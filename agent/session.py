@@ -57,7 +57,11 @@ def new_run(config: Config, home: Path, store: Store) -> str:
 
 def versions() -> dict[str, str]:
     """What a run was made with."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
+    import torch
+
+    cpu = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    found = {"python": platform.python_version(), "machine": platform.machine(), "cpu": cpu, "gpu": gpu}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

@@ -64,7 +64,7 @@ def read_facts(trail: StoreTrail, config: Config) -> Facts:
         trainings_left=max(0, config.limits.trainings - len(trained)), method=config.finetune.method, train_steps=config.finetune.steps,
         rated=tuple((ratings[row.id], row.prompt) for row in shown if row.id in ratings),
         done=tuple(dict.fromkeys(step.tool for step in since if step.tool and step.error is None)) if rounds else (),
-        evolved=_evolved(since), agreement=_agreement(trail), feedback=_feedback(steps), adapter=_adapter(trail, trained),
+        evolved=_evolved(since), feedback=_feedback(steps), adapter=_adapter(trail, trained),
         error=_last_error(steps),
     )  # fmt: skip
 
@@ -88,12 +88,6 @@ def _wishes(steps: Sequence[StepRow]) -> list[str]:
 def _evolved(since: Sequence[StepRow]) -> int:
     found = [_result(step).get("prompts", []) for step in since if step.tool == "evolve_prompts" and step.error is None]
     return len(found[-1]) if found else 0
-
-
-def _agreement(trail: StoreTrail) -> float | None:
-    row = trail.preference()
-    value = row.metrics.get("agreement") if row else None
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _feedback(steps: Sequence[StepRow]) -> str:

@@ -14,8 +14,8 @@ class Facts:
     """One moment of a run.
 
     `done` holds the tools that ran since the last painting; `rated` (rating, prompt) of every rated image, in order;
-    `wishes` are vocabulary words with + (loved) or - (unwanted) in front; `agreement` is the preference model's held-out
-    rank correlation, -1..1; `adapter` is one of "", "trained", "promoted", "rejected", "failed".
+    `wishes` are vocabulary words with + (loved) or - (unwanted) in front; `adapter` is one of "", "trained", "promoted",
+    "rejected", "failed".
     """
 
     brief: str = ""
@@ -30,7 +30,6 @@ class Facts:
     rated: tuple[tuple[float, str], ...] = ()
     done: tuple[str, ...] = ()
     evolved: int = 0
-    agreement: float | None = None
     feedback: str = ""
     adapter: str = ""
     error: str = ""

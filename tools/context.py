@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from prompts.vocabulary import Vocabulary
+from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
 
 if TYPE_CHECKING:  # torch only when a tool that needs it runs
@@ -127,6 +128,7 @@ class Context:
     images_left: int = 10_000
     ratings_left: int = 10_000
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner
+    save: Callable[..., SavedImage] = save_image  # replay on another machine keeps the recorded picture instead
     recorded_job: Callable[[], AdapterRow | None] = nothing  # replay: the adapter this step made when it was recorded
     on_progress: Callable[[str, int, int], None] = nothing
     on_job: Callable[[JobRow], None] = nothing

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.context import Context
-from tools.files import save_image
 from tools.records import AdapterRow, ImageRow
 
 AT_ONCE = 8  # images a batch: progress moves, memory stays small, and a batch is the same on every run
@@ -58,7 +57,7 @@ def _paint_batch(
     sampler = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "purpose": purpose}
     rows = []
     for offset, one in enumerate(painted):
-        saved = save_image(
+        saved = context.save(
             one.image, context.folder, prompt=one.prompt, seed=one.seed, model=context.model_name, steps=settings.steps,
             guidance_scale=settings.guidance_scale, size=one.image.size, adapters=used,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from agent.config import make_config
 from agent.store import Store
 from agent.trail import StoreTrail, read_facts
 from prompts.facts import Facts
-from tools.records import AdapterRow, ImageRow, PreferenceRow, StepRecord
+from tools.records import AdapterRow, ImageRow, StepRecord
 
 PROMPT = "one small blue ring and a pink cross on a yellow background, centred, striped"
 
@@ -87,15 +87,11 @@ def test_ratings_come_with_their_prompts_in_the_order_painted(book: Book) -> Non
     assert book.facts().rated == ((3.0, PROMPT), (9.0, PROMPT))
 
 
-def test_the_newest_evolution_feedback_and_agreement_count(book: Book) -> None:
+def test_the_newest_evolution_and_feedback_count(book: Book) -> None:
     book.paint(1)
     book.step("evolve_prompts", {"prompts": ["a", "b", "c"]})
     book.step("give_feedback", {"feedback": "You like red."})
-    for number, value in ((1, 0.1), (2, 0.7)):
-        row = PreferenceRow(kind="knn", metrics={"agreement": value}, path=f"{number}.npz", sha256="0" * 64)
-        book.step("learn_taste", preferences=(row,))
-    facts = book.facts()
-    assert (facts.evolved, facts.feedback, facts.agreement) == (3, "You like red.", 0.7)
+    assert (book.facts().evolved, book.facts().feedback) == (3, "You like red.")
     book.paint(1)
     assert book.facts().evolved == 0 and book.facts().feedback == "You like red."
 
