@@ -17,6 +17,10 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from prompts.errors import InputError
+from trainers.embedded.muon import Muon
+
+Optimizer = torch.optim.AdamW | Muon
 MODELS = Path(__file__).parents[2] / "models"
 
 RECIPES: dict[str, dict[str, dict[str, float]]] = {
@@ -25,9 +29,9 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "clip": {"steps": 450, "batch": 192, "rate": 1e-3},
         "vae": {"steps": 3000, "batch": 16, "rate": 1.5e-3},
         "decoder": {"steps": 1600, "batch": 16, "rate": 1e-3},
-        "unet": {"steps": 6500, "batch": 64, "rate": 8e-4},
+        "unet": {"steps": 15_000, "batch": 64, "rate": 8e-4},
         "pickscore": {"steps": 240, "batch": 64, "rate": 4e-5},
-        "lm": {"steps": 1000, "batch": 32, "rate": 3e-3},
+        "lm": {"steps": 2000, "batch": 32, "rate": 3e-3},
     },
     "gpu": {  # one H100 and 16 cores
         "data": {"count": 200_000},
@@ -87,6 +91,11 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 50) -> float
     return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * along)))
 
 
+def adamw(module: torch.nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
+    """The optimizer of the small towers, which are trained in minutes as it is."""
+    return torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+
+
 def train(
     name: str,
     module: torch.nn.Module,
@@ -96,12 +105,13 @@ def train(
     steps: int,
     rate: float,
     decay: float = 0.01,
+    muon: bool = False,
 ) -> dict[str, torch.Tensor]:
-    """Run (or resume) `steps` steps of AdamW on `loss_at(step)`; returns the averaged weights.
+    """Run (or resume) `steps` steps of AdamW, or of Muon, on `loss_at(step)`; returns the averaged weights.
 
     A checkpoint is written at least each minute and at the end; `work/NAME.log.csv` holds step, loss and seconds.
     """
-    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    optimizer = Muon(module, rate, decay) if muon else adamw(module, rate, decay)
     average, path = Average(module), work / f"{name}.checkpoint.pt"
     start = _resume(path, module, optimizer, average)
     saved, began = time.monotonic(), time.monotonic()
@@ -122,12 +132,13 @@ def train(
 
 def _step(
     module: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     loss_at: Callable[[int], torch.Tensor],
     step: int,
     rate: float,
 ) -> float:
-    optimizer.param_groups[0]["lr"] = rate
+    for group in optimizer.param_groups:
+        group["lr"] = rate
     torch.manual_seed(step)  # noise, timesteps and dropout of step n are the same after a resume
     loss = loss_at(step)
     optimizer.zero_grad(set_to_none=True)
@@ -137,7 +148,7 @@ def _step(
     return float(loss.detach())
 
 
-def _save(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average, step: int) -> None:
+def _save(path: Path, module: torch.nn.Module, optimizer: Optimizer, average: Average, step: int) -> None:
     state = {
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -148,12 +159,17 @@ def _save(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer,
     os.replace(path.with_suffix(".part"), path)
 
 
-def _resume(path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: Average) -> int:
+def _resume(path: Path, module: torch.nn.Module, optimizer: Optimizer, average: Average) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True, map_location=next(module.parameters()).device)
-    module.load_state_dict(state["module"])
-    optimizer.load_state_dict(state["optimizer"])
+    try:
+        module.load_state_dict(state["module"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{str(path)!r} is of another model or optimizer: delete it to start anew, or give another --work."
+        ) from error
     average.weights = state["average"]
     return int(state["step"])
 
