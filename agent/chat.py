@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.config import Config
+from agent.config import Config, run_folder
 from agent.crew import Crew
 from agent.listening import look_up, looks_like_ratings, read_ratings, understand
 from agent.people import Answer, Person, simulated_person
@@ -162,7 +162,7 @@ def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
     """Run a chat to its end or until the person leaves; 0 for both. Raises what `drive` raises."""
     with Narrator(ratings=lambda: ratings_by_image(store, run_id), earlier=store.steps(run_id)) as teller:
         crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
-        folder = home / "runs" / run_id
+        folder = run_folder(home, run_id)
         teller.say(f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {folder}.")
         try:
             with answered_for(store, run_id):

@@ -199,7 +199,9 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
 
 def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
     """Everything of one run in one folder: report, sheets, images, adapter and the database."""
-    shutil.copytree(home / "runs" / run_id, folder)
+    from agent.config import run_folder
+
+    shutil.copytree(run_folder(home, run_id), folder)
     store.copy_to(folder / "palate.sqlite")
     print(f"everything of this run: {folder}")
 

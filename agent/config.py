@@ -91,6 +91,11 @@ class Config(Section):
         return wishes
 
 
+def run_folder(home: Path, run_id: str) -> Path:
+    """Where a run keeps its files."""
+    return home / "runs" / run_id
+
+
 def bundled(name: str) -> str:
     """The folder of a bundled model, or the name as it is."""
     return str(MODELS / name) if (MODELS / name).is_dir() and "/" not in name else name

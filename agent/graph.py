@@ -20,6 +20,7 @@ from langgraph.types import interrupt
 from pydantic import ValidationError
 
 from agent.answers import InvalidPlan
+from agent.config import run_folder
 from agent.crew import Crew
 from agent.planners import Plan, plan_by_llm, plan_by_rules
 from agent.trail import StoreTrail, read_facts
@@ -56,7 +57,7 @@ class Loop:
     def __init__(self, crew: Crew, run_id: str) -> None:
         self.crew, self.run_id = crew, run_id
         self.trail = StoreTrail(crew.store, run_id)
-        self.folder = crew.home / "runs" / run_id
+        self.folder = run_folder(crew.home, run_id)
         self.told_to_stop: list[str] = []  # names of signals that came
 
     def facts(self) -> Facts:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.config import run_folder
 from agent.crew import Crew
 from agent.store import Store
 from prompts.errors import InputError, ReplayError
@@ -93,7 +94,7 @@ def simulated_person(crew: Crew, run_id: str) -> SimulatedPerson:
         raise InputError(
             "This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
         )
-    return SimulatedPerson(make_rater(crew), crew.store, run_id, crew.home / "runs" / run_id)
+    return SimulatedPerson(make_rater(crew), crew.store, run_id, run_folder(crew.home, run_id))
 
 
 def make_rater(crew: Crew) -> Any:

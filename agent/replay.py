@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from agent.answers import InvalidPlan, Problem, read_call, read_object
-from agent.config import Config
+from agent.config import Config, run_folder
 from agent.crew import Crew
 from agent.lookalikes import lookalikes
 from agent.people import RecordedPerson
@@ -68,7 +68,7 @@ class Verdict:
 def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], None] = nothing) -> Verdict:
     """Make the run again in a temporary folder and compare. Raises InputError, ReplayError (a record is missing)."""
     config = stored_config(store, run_id)
-    looks = lookalikes(store.images(run_id), home / "runs" / run_id)
+    looks = lookalikes(store.images(run_id), run_folder(home, run_id))
     verdict = Verdict(run_id, elsewhere=elsewhere(store.run(run_id).versions))
     with tempfile.TemporaryDirectory(prefix="palate-verify-") as folder:
         again = Path(folder)
@@ -76,7 +76,7 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
             crew = _crew(store, home, run_id, config, copy, again, on_step)
             crew.save = looks.save if verdict.elsewhere else crew.save
             new_id = copy.new_run(config.brief, config.model_dump(mode="json"), {}, config.seed)
-            _lend_adapters(store, home, run_id, again / "runs" / new_id)
+            _lend_adapters(store, home, run_id, run_folder(again, new_id))
             _drive_again(store, run_id, crew, new_id, verdict.elsewhere)
             compare(store, run_id, copy, new_id, verdict)
     verdict.lookalikes, verdict.farthest = looks.unequal, looks.farthest
@@ -170,7 +170,7 @@ def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRo
     failed = [step for step in store.steps(run_id) if step.tool == "finetune" and step.error is not None]
     jobs: dict[int, AdapterRow | ToolError] = {s.step: ToolError(str(s.error), retryable=False) for s in failed}
     for row in store.adapters(run_id):
-        file = home / "runs" / run_id / row.path / "pytorch_lora_weights.safetensors"
+        file = run_folder(home, run_id) / row.path / "pytorch_lora_weights.safetensors"
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:
             raise ReplayError(
                 f"missing record: the adapter of step {row.step} is not at {str(file)!r} as it was recorded."
@@ -182,7 +182,7 @@ def _recorded_jobs(store: Store, home: Path, run_id: str) -> dict[int, AdapterRo
 def _lend_adapters(store: Store, home: Path, run_id: str, folder: Path) -> None:
     folder.mkdir(parents=True)
     for row in store.adapters(run_id):
-        shutil.copytree(home / "runs" / run_id / row.path, folder / row.path)
+        shutil.copytree(run_folder(home, run_id) / row.path, folder / row.path)
 
 
 def compare(store: Store, run_id: str, copy: Store, new_id: str, verdict: Verdict) -> None:
@@ -240,7 +240,7 @@ def changed_files(store: Store, home: Path, run_id: str) -> list[str]:
     """The recorded images whose files are gone or no longer what was recorded."""
     found = []
     for row in store.images(run_id):
-        file = home / "runs" / run_id / row.path
+        file = run_folder(home, run_id) / row.path
         if not file.is_file():
             found.append(f"the file of image {row.id} is missing: {str(file)!r}")
         elif hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:

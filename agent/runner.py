@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent.brain import open_llm
-from agent.config import Config
+from agent.config import Config, run_folder
 from agent.crew import Crew
 from agent.people import Person, make_rater, open_picture, simulated_person
 from agent.report import write_report
@@ -40,7 +40,7 @@ def carry_out(
         drive(crew, run_id, person or simulated_person(crew, run_id))
         found = numbers(crew, run_id) | {"peak_memory_mib": round(memory.mib)}
     hidden = found.pop("hidden_by_round")
-    report = write_report(store, run_id, home / "runs" / run_id, hidden=hidden)
+    report = write_report(store, run_id, run_folder(home, run_id), hidden=hidden)
     return found | {"report": str(report), "database": str(store.path)}
 
 
@@ -82,10 +82,10 @@ def hidden_by_round(crew: Crew, run_id: str) -> dict[int, float]:
     """Mean noise-free utility of each round's images; empty when a person rates."""
     if crew.config.rater == "person":
         return {}
-    rater, folder = make_rater(crew), crew.home / "runs" / run_id
+    rater, folder = make_rater(crew), run_folder(crew.home, run_id)
     rounds: dict[int, list[Any]] = {}
     for row in crew.store.images(run_id):
-        if row.sampler.get("purpose") == "paint":
+        if row.shown:
             rounds.setdefault(row.round, []).append(open_picture(folder / row.path))
     return {number: float(rater.utility(images).mean()) for number, images in sorted(rounds.items())}
 

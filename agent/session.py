@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from agent.config import Config, make_config
+from agent.config import Config, make_config, run_folder
 from agent.crew import Crew
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
@@ -49,7 +49,7 @@ def open_store(home: Path) -> Store:
 def new_run(config: Config, home: Path, store: Store) -> str:
     """Record the run and write its resolved config beside its images; returns its id."""
     run_id = store.new_run(config.brief, config.model_dump(mode="json"), versions(), config.seed)
-    folder = home / "runs" / run_id
+    folder = run_folder(home, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
     return run_id
@@ -163,7 +163,7 @@ def answered_for(store: Store, run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        with suppress(InputError), alone(store.path.parent / "runs" / run_id):
+        with suppress(InputError), alone(run_folder(store.path.parent, run_id)):
             if store.run(run_id).state == "running":
                 store.finish_run(run_id, _end(error))
         if isinstance(error, KeyboardInterrupt):
@@ -218,4 +218,4 @@ def unfinished(store: Store, run_id: str) -> None:
 
 
 def _is_done(store: Store, run_id: str) -> bool:
-    return store.run(run_id).state == "done" and (store.path.parent / "runs" / run_id / "report.md").is_file()
+    return store.run(run_id).state == "done" and (run_folder(store.path.parent, run_id) / "report.md").is_file()

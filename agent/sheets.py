@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from agent.config import run_folder
 from agent.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact_sheet, font_for, paste, wrapped, write
 from agent.store import Store
 from agent.summary import latest, ordered, ratings_by_image, round_images
@@ -20,14 +21,9 @@ from prompts.errors import InputError
 from tools.files import write_atomically
 from tools.records import ImageRow, StepRow
 
-__all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_round", "round_sheet", "run_folder"]
+__all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_round", "round_sheet"]
 PROMPT_LINES = 4  # below a picture of a round: the words are what the person and the agent talk about
 BLOCK = 8  # pairs one above the other, before a second column of pairs starts
-
-
-def run_folder(home: Path, run_id: str) -> Path:
-    """Where a run keeps its files."""
-    return home / "runs" / run_id
 
 
 def round_sheet(store: Store, run_id: str, number: int, home: Path) -> Path:

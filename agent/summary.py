@@ -22,12 +22,7 @@ Fate = Literal["as_given", "repaired", "invalid", "failed", "unanswered"]
 
 def round_images(store: Store, run_id: str, number: int) -> list[ImageRow]:
     """The images a person is shown in round `number`: image k of the chat is entry k - 1. No pools, no evaluations."""
-    return [row for row in store.images(run_id, number) if is_shown(row)]
-
-
-def is_shown(row: ImageRow) -> bool:
-    """Whether an image belongs to a round that a person rates."""
-    return row.sampler.get("purpose", "paint") == "paint"
+    return [row for row in store.images(run_id, number) if row.shown]
 
 
 def summarise(store: Store, run_id: str) -> Facts:
@@ -55,7 +50,7 @@ def summarise(store: Store, run_id: str) -> Facts:
 
 def round_facts(store: Store, run_id: str) -> list[Facts]:
     """One dict a painted round: round, images, ratings, rating (mean, 0..10) and the newest scores' means by name."""
-    rounds = sorted({row.round for row in store.images(run_id) if is_shown(row)})
+    rounds = sorted({row.round for row in store.images(run_id) if row.shown})
     ratings = ratings_by_image(store, run_id)
     newest = {(row.image, row.name): row.value for row in store.scores(run_id)}  # in the order given: the last stays
     names = ordered({name for _, name in newest})

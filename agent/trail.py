@@ -25,7 +25,7 @@ class StoreTrail:
 
     def round_images(self) -> Sequence[ImageRow]:
         """The images of the newest painting."""
-        painted = [row for row in self.images() if row.sampler.get("purpose") == "paint"]
+        painted = [row for row in self.images() if row.shown]
         return [row for row in painted if row.step == painted[-1].step] if painted else []
 
     def ratings(self) -> Mapping[str, float]:
@@ -56,7 +56,7 @@ def read_facts(trail: StoreTrail, config: Config) -> Facts:
     rounds = [step for step in steps if step.tool == "generate_images" and step.error is None]
     since = [step for step in steps if not rounds or step.step > rounds[-1].step]
     ratings = trail.ratings()
-    shown = [row for row in trail.images() if row.sampler.get("purpose") == "paint"]
+    shown = [row for row in trail.images() if row.shown]
     trained = [step for step in steps if step.tool == "finetune" and (step.error is None or _result(step).get("final"))]
     return Facts(
         brief=config.brief, wishes=tuple(dict.fromkeys([*config.wishes, *_wishes(steps)])), round=len(rounds), rounds=config.rounds,

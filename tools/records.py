@@ -118,6 +118,11 @@ class ImageRow(Kept):
         """The first 16 hex digits of the file's sha256: unique in a run, the same in a run that repeats it."""
         return self.sha256[:16]
 
+    @property
+    def shown(self) -> bool:
+        """Whether it belongs to a round that a person rates: no pool's and no evaluation's."""
+        return bool(self.sampler.get("purpose", "paint") == "paint")
+
     def row(self) -> dict[str, Any]:
         """As `Record.row`, with the id."""
         return {"id": self.id} | super().row()

@@ -13,7 +13,7 @@ import pytest
 from agent.plots import score_plot
 from agent.report import adapter_file, marked, summarise, write_report
 from agent.store import Store
-from agent.summary import fate, is_shown
+from agent.summary import fate
 from agent.telling import clean, decision, outcome, reason
 from prompts.errors import InputError
 from tests.agent.invented_run import ADAPTER, HIDDEN, call, invent
@@ -139,7 +139,7 @@ def test_the_adapters_file_is_found_from_the_runs_folder() -> None:
 
 def test_pools_and_evaluations_are_no_rounds(store: Store, tmp_path: Path) -> None:
     run = invent(store, tmp_path)
-    assert {row.sampler["purpose"] for row in store.images(run) if not is_shown(row)} == {"pool", "with", "without"}
+    assert {row.sampler["purpose"] for row in store.images(run) if not row.shown} == {"pool", "with", "without"}
 
 
 @pytest.mark.parametrize("tool", [*TOOLS, "unknown_tool", None])
