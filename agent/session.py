@@ -59,9 +59,13 @@ def versions() -> dict[str, str]:
     """What a run was made with."""
     import torch
 
-    cpu = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    found = {"python": platform.python_version(), "machine": platform.machine(), "cpu": cpu, "gpu": gpu}
+    found = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),  # one more, and a sum is split elsewhere: the last bit can differ
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
