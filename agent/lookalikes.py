@@ -50,9 +50,12 @@ def lookalikes(images: Sequence[ImageRow], folder: Path) -> Lookalikes:
 
 
 def levels_apart(image: Image.Image, path: Path) -> float:
-    """Mean absolute difference of two pictures' values, 0..255; infinite for pictures of different size."""
-    with Image.open(path) as file:
-        one, other = (np.asarray(picture.convert("RGB"), float) for picture in (image, file))
+    """Mean absolute difference of two pictures' values, 0..255; infinite for another size, or for a file that is no picture."""
+    try:
+        with Image.open(path) as file:
+            one, other = (np.asarray(picture.convert("RGB"), float) for picture in (image, file))
+    except OSError:
+        return float("inf")
     return float(np.abs(one - other).mean()) if one.shape == other.shape else float("inf")
 
 
