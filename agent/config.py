@@ -74,7 +74,7 @@ class Config(Section):
     images_per_round: int = Field(8, ge=1, le=8)
     seed: int = Field(0, ge=0, lt=2**31)
     steps: int = Field(20, ge=1, le=200, description="sampling steps")
-    guidance_scale: float = Field(2.2, ge=0, le=30)
+    guidance_scale: float = Field(3.0, ge=0, le=30)
     size: int | None = Field(None, ge=8, le=2048, multiple_of=8, description="pixels a side; none: the model's own")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
     llm: LlmSection = LlmSection()

@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance-scale", type=float, default=2.2)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
     parser.add_argument("--sheet", type=Path, help="also write 64 unpicked samples here")
     chosen = parser.parse_args()
     if chosen.sheet:

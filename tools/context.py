@@ -68,7 +68,7 @@ class Settings:
     pickscore: str
     seed: int
     steps: int = 20
-    guidance_scale: float = 2.2
+    guidance_scale: float = 3.0
     size: int | None = None
     images_per_round: int = 8
     pool_prompts: int = 8

@@ -1,7 +1,7 @@
 """Muon for a model's matrices and AdamW for the rest of it, behind the few methods that the training loop calls.
 
 Muon (Jordan et al. 2024) makes every step of a matrix orthogonal, so that no direction is learned faster than another: after
-300 steps the painter's loss was 6 % below AdamW's on the same batches (benchmarks/LOG.md). PyTorch's own takes matrices only;
+250 steps the painter's loss was 6 % below AdamW's on the same batches (benchmarks/LOG.md). PyTorch's own takes matrices only;
 here a convolution is lent to it as one, output channels by all the rest.
 """
 
