@@ -39,7 +39,7 @@ format: $(READY) ## let ruff mend what it can
 	.venv/bin/ruff check --fix $(CODE)
 	.venv/bin/ruff format $(CODE)
 
-models: $(READY) ## train the bundled models again (cpu: about 2.5 hours; goes on where it stopped)
+models: $(READY) ## train the bundled models again (cpu: about 3.5 hours; goes on where it stopped)
 	for script in clip vae unet pickscore lm; do .venv/bin/python -m trainers.embedded.$$script --recipe $(EXTRA) || exit 1; done
 	.venv/bin/python -m tools.reference models/bauhaus --count 256
 	.venv/bin/python -m benchmarks.studio --sheet models/bauhaus/samples.png

@@ -55,6 +55,10 @@ class Verdict:
         """Whether everything was reproduced."""
         return not self.differences
 
+    def tolerance(self, here: float) -> float:
+        """How far a number may be off, relative to its size; `here` where nothing is other than it was then."""
+        return ELSEWHERE if self.elsewhere else here
+
     def told(self) -> str:
         """In a sentence, and one more when the run was made elsewhere."""
         how, then = "by hash", ""
@@ -196,11 +200,8 @@ def compare(store: Store, run_id: str, copy: Store, new_id: str, verdict: Verdic
     was = {(row.step, row.image, row.name): row.value for row in store.scores(run_id)}
     now = {(row.step, row.image, row.name): row.value for row in copy.scores(new_id)}
     verdict.scores = len(now)
-    wrong = [
-        key
-        for key in was.keys() | now.keys()
-        if not _close(was.get(key), now.get(key), ELSEWHERE if verdict.elsewhere else TOLERANCE)
-    ]
+    tolerance = verdict.tolerance(TOLERANCE)
+    wrong = [key for key in was.keys() | now.keys() if not _close(was.get(key), now.get(key), tolerance)]
     verdict.differences += [
         f"score {name} of image {image} at step {step}: {was.get((step, image, name))} then {now.get((step, image, name))}"
         for step, image, name in wrong[:5]
@@ -221,7 +222,7 @@ def _compare_steps(store: Store, run_id: str, copy: Store, new_id: str, verdict:
             verdict.differences.append(
                 f"step {before.step}: {before.tool} {before.args} then {after.tool} {after.args} ({after.error})"
             )
-        elif not alike(before.result, after.result, ELSEWHERE if verdict.elsewhere else ROUNDED):
+        elif not alike(before.result, after.result, verdict.tolerance(ROUNDED)):
             verdict.differences.append(f"step {before.step}: {before.tool} gave {before.result} then {after.result}")
 
 
