@@ -38,8 +38,8 @@ FAST: dict[str, Any] = {
 }  # fmt: skip
 # The smallest run that still paints, asks and ends: for tests of what happens around a run.
 SHORT: dict[str, Any] = {"rounds": 1, "images_per_round": 2, "steps": 1, "limits": {"trainings": 0}}
-PROMPT = "two large red squares and a teal circle on a white background, scattered, plain"
-OTHER = "one small blue ring and a pink cross on a yellow background, centred, striped"
+PROMPT = "two large red squares and a teal circle on a white background, scattered, apart, no lines, flat"
+OTHER = "one small blue ring and a pink cross on a yellow background, centred, overlapping, thin lines, hatched"
 PAINT = ToolCall("generate_images", {"prompts": [PROMPT, OTHER], "evolved": 0})
 SCORE = ToolCall("score_images", {"scorers": ["clip_t"]})
 ASK = ToolCall("ask_person", {"question": "How much do you like these?", "images": 8})

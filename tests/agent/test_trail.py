@@ -14,7 +14,7 @@ from agent.trail import StoreTrail, read_facts
 from prompts.facts import Facts
 from tools.records import AdapterRow, ImageRow, StepRecord
 
-PROMPT = "one small blue ring and a pink cross on a yellow background, centred, striped"
+PROMPT = "one small blue ring and a pink cross on a yellow background, centred, overlapping, thin lines, hatched"
 
 
 class Book:

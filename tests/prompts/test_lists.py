@@ -1,9 +1,16 @@
 """prompts/lists.py: the bundled lists are of their vocabulary, and a vocabulary of one's own needs none."""
 
+import random
+
 import pytest
 
 from prompts.lists import DRAWN, load_list
 from prompts.vocabulary import Vocabulary, load_vocabulary
+from trainers.embedded.captions import caption
+from trainers.embedded.dataset import HELD_OUT, loosely, scene_of
+from trainers.embedded.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.shapes import HELD_OUT_SHAPES
+from trainers.embedded.world import PALETTES, STYLES
 
 KINDS = ("pool", "held_out", "anchors")
 
@@ -26,3 +33,23 @@ def test_a_vocabulary_without_lists_has_prompts_drawn_for_it_always_the_same() -
     lists = {kind: load_list(mine, kind) for kind in KINDS}
     assert all(len(prompts) == DRAWN and all(map(mine.parse, prompts)) for prompts in lists.values())
     assert lists["pool"] == load_list(mine, "pool") != lists["held_out"]
+
+
+def test_every_line_is_what_the_world_says_of_one_of_its_scenes() -> None:
+    vocabulary = load_vocabulary("bauhaus")
+    loose = {loosely(start + number) for start in (0, HELD_OUT) for number in range(4000)}
+    assert {*load_list(vocabulary, "pool"), *load_list(vocabulary, "held_out")} <= loose
+    assert set(load_list(vocabulary, "anchors")) <= {
+        caption(scene_of(number), random.Random(f"caption {number}")) for number in range(HELD_OUT, HELD_OUT + 1000)
+    }
+
+
+def test_styles_and_palettes_are_asked_for_and_what_is_kept_for_later_is_not() -> None:
+    lines = [line for kind in KINDS for line in load_list(load_vocabulary("bauhaus"), kind)]
+    for style in STYLES:
+        assert any(line.startswith(f"a {style} composition of ") for line in lines), style
+    for palette in PALETTES:
+        assert any(line.startswith(f"a composition in {palette} colours") for line in lines), palette
+    assert not {*HELD_OUT_SHAPES, *HELD_OUT_TEXTURES} & {
+        word for line in lines for word in line.replace(",", "").split()
+    }

@@ -20,6 +20,16 @@ def test_every_genome_comes_back_from_its_phrase() -> None:
         assert VOCABULARY.parse(VOCABULARY.phrase(genome)) == genome
 
 
+def test_a_prompt_of_the_bundled_vocabulary_reads_as_it_is_meant() -> None:
+    prompt = "two large red squares and an orange arc on a white background, in a row, translucent, thin lines, paper"
+    genome = VOCABULARY.parse(prompt)
+    assert genome == {
+        "background": "white", "count": "two", "size": "large", "colour": "red", "shape": "square", "accent_colour": "orange",
+        "accent_shape": "arc", "layout": "in a row", "overlap": "translucent", "lines": "thin lines", "texture": "paper",
+    }  # fmt: skip
+    assert VOCABULARY.phrase(genome) == prompt and set(genome) == set(VOCABULARY.genes)
+
+
 def test_case_space_and_a_full_stop_do_not_matter() -> None:
     genome = VOCABULARY.random(random.Random(1))
     phrase = VOCABULARY.phrase(genome)

@@ -13,10 +13,10 @@ from tools.context import Context, Outcome, Settings, Studio
 from tools.records import AdapterRow, ImageRow, PreferenceRow, StepRow
 
 PROMPTS = [
-    "two large red squares and a teal circle on a white background, scattered, plain",
-    "one small blue ring and a pink cross on a yellow background, centred, striped",
-    "three small green triangles and an orange diamond on a black background, in a row, gradient",
-    "two small purple circles and a white square on a teal background, diagonal, plain",
+    "two large red squares and a teal circle on a white background, scattered, apart, no lines, flat",
+    "one small blue ring and a pink cross on a yellow background, centred, overlapping, thin lines, hatched",
+    "three small green triangles and an orange diamond on a black background, in a row, apart, bold lines, gradient",
+    "two small purple circles and a white square on a teal background, diagonal, translucent, no lines, flat",
 ]
 
 

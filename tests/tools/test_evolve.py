@@ -101,10 +101,10 @@ def test_children_are_better_than_chance_for_a_taste_that_genes_explain() -> Non
 
 
 def test_belief_finds_the_gene_that_matters_and_is_unsure_of_what_it_never_saw() -> None:
-    rated = [(8.0 if genome["texture"] == "striped" else 3.0, genome) for _, genome in genomes(60)]
+    rated = [(8.0 if genome["texture"] == "hatched" else 3.0, genome) for _, genome in genomes(60)]
     belief = gene_belief(rated, VOCABULARY)
     worth = {value: belief.mean[belief.columns["texture", value]] for value in VOCABULARY.genes["texture"]}
-    assert max(worth, key=lambda value: worth[value]) == "striped" and worth["striped"] > 0.5
+    assert max(worth, key=lambda value: worth[value]) == "hatched" and worth["hatched"] > 0.5
     few = gene_belief(rated[:2], VOCABULARY)
     unseen = next(v for v in VOCABULARY.genes["background"] if v not in {g["background"] for _, g in rated[:2]})
     seen = rated[0][1]["background"]

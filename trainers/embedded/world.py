@@ -1,182 +1,162 @@
-"""The world that the bundled models know: scenes of bold shapes, their exact captions, and the renderer that draws them.
+"""The world that the bundled models know: scenes of bold shapes, and the renderer that draws them.
 
-A scene is a genome of the `bauhaus` vocabulary plus chance (places, a slight tilt). Captions vary in order and may leave the
-size, the accent, the layout or the texture unsaid, so that a prompt has a distribution of images.
+A scene is a genome of the `bauhaus` vocabulary, sometimes without accent, sometimes bundled by a style or held in a palette; the
+rest is chance: places, a slight tilt. `trainers.embedded.captions` says a scene in words.
 """
 
 from __future__ import annotations
 
-import math
 import random
+from dataclasses import dataclass, replace
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops
 
-from prompts.vocabulary import Genome, load_vocabulary, with_articles
+from prompts.vocabulary import Genome, load_vocabulary
+from trainers.embedded.grounds import ground
+from trainers.embedded.layouts import LAYOUTS, Place, crowd
+from trainers.embedded.shapes import Colour, draw_lines, mask_of, overprint, placed
 
-SIZE = 64  # pixels
-OVERSAMPLE = 4  # drawn at 256 px, then averaged: smooth edges
-PALETTE = {
+SIZE = 64  # pixels of a side, if nothing else is asked
+OVERSAMPLE = 3  # drawn three times as large, then averaged: smooth edges
+PALETTE: dict[str, Colour] = {
     "red": (214, 40, 40), "orange": (247, 127, 0), "yellow": (252, 211, 77), "green": (46, 139, 87), "teal": (0, 160, 160),
     "blue": (29, 78, 216), "purple": (124, 58, 237), "pink": (244, 143, 177), "black": (26, 26, 26), "white": (245, 245, 240),
 }  # fmt: skip
 VOCABULARY = load_vocabulary("bauhaus")
-RADIUS = {"small": 9.0, "large": 13.0}  # pixels, before crowding: bold shapes survive an autoencoder of 8x8 latents
+RADIUS = {"small": 9.0, "large": 13.0}  # units of a canvas of 64, before crowding: bold shapes survive 8x8 latents
 ACCENT_RADIUS = 10.5
-COUNTS = {"one": 1, "two": 2, "three": 3}
-UNSAID = 0.25  # how often an optional part is left out of a caption
+COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+LINE_WIDTH = {"no lines": 0.0, "thin lines": 1.4, "bold lines": 2.8}  # units of a canvas of 64
+THICKEST = 0.16  # of a radius: a small shape keeps its colour inside a bold line
+SEAM = 1.6  # units of ground left free around what overlaps without lines, as in a paper cut: shapes of one colour stay apart
+SLIM = {"bar", "diamond", "semicircle", "arc"}  # shapes that must come nearer to overlap
+CORNERS = {"square": 0.9, "grid": 0.86}  # of the radius: apart means that corners do not meet either
+BARE, STYLED, PAINTED = 0.2, 0.25, 0.25  # shares of scenes without accent, in a style, and (of the others) in a palette
+
+WARM, COOL = ["red", "orange", "yellow", "pink"], ["blue", "teal", "green", "purple"]
+# A palette limits the colours of a scene; "pastel" and "monochrome" also tint them, so that their names no longer hold.
+PALETTES: dict[str, list[str]] = {
+    "warm": WARM, "cool": COOL, "primary": ["red", "yellow", "blue"],
+    "pastel": ["pink", "yellow", "green", "teal", "blue", "purple"], "monochrome": ["red", "orange", "green", "teal", "blue", "purple", "black"],
+}  # fmt: skip
+TINTED = ("pastel", "monochrome")
+# A style limits several genes at once. What it does not name is free.
+STYLES: dict[str, dict[str, list[str]]] = {
+    "bauhaus": {
+        "colour": ["red", "blue", "yellow", "black"], "accent_colour": ["red", "blue", "yellow", "black"], "background": ["white", "yellow"],
+        "shape": ["circle", "square", "triangle", "semicircle"], "accent_shape": ["circle", "square", "triangle", "semicircle"],
+        "layout": ["centred", "tiled", "symmetric"], "overlap": ["apart"], "lines": ["no lines"], "texture": ["paper", "flat"],
+    },
+    "suprematist": {
+        "colour": ["red", "black", "blue"], "accent_colour": ["red", "black", "yellow"], "background": ["white"],
+        "shape": ["square", "bar", "cross"], "accent_shape": ["circle", "square", "bar"],
+        "layout": ["diagonal", "scattered"], "overlap": ["overlapping"], "lines": ["no lines"], "texture": ["flat", "grainy"],
+    },
+    "de stijl": {
+        "colour": ["red", "blue", "yellow"], "accent_colour": ["red", "blue", "yellow", "black"], "background": ["white"],
+        "shape": ["square", "bar", "grid"], "accent_shape": ["square", "bar", "grid"],
+        "layout": ["tiled", "in a row", "symmetric"], "overlap": ["apart"], "lines": ["bold lines"], "texture": ["flat"],
+    },
+    "memphis": {
+        "colour": ["pink", "teal", "yellow", "purple"], "accent_colour": ["pink", "teal", "yellow", "orange"], "background": ["pink", "teal", "yellow", "white"],
+        "shape": ["triangle", "ring", "arc", "circle", "cross"], "accent_shape": ["triangle", "ring", "arc", "cross"],
+        "layout": ["scattered"], "overlap": ["apart"], "lines": ["bold lines", "thin lines"], "texture": ["hatched", "grainy"],
+    },
+    "mid-century": {
+        "colour": ["orange", "teal", "green", "yellow"], "accent_colour": ["orange", "teal", "green", "black"], "background": ["white", "teal", "orange"],
+        "shape": ["semicircle", "diamond", "arc", "ring"], "accent_shape": ["semicircle", "diamond", "circle"],
+        "layout": ["radial", "in a row", "centred"], "overlap": ["translucent"], "lines": ["no lines", "thin lines"], "texture": ["paper", "grainy"],
+    },
+}  # fmt: skip
+TILT = {"suprematist": 0.6}  # radians either way; 0.1 elsewhere
 
 
-def sample_scene(rng: random.Random) -> Genome:
-    """A random genome; one scene in four has no accent (`accent_shape` = "")."""
-    genome = VOCABULARY.random(rng)
-    return {**genome, "accent_shape": ""} if rng.random() < UNSAID else genome
+@dataclass(frozen=True)
+class Scene:
+    """What is in a picture. `genome["accent_shape"]` is "" where there is no accent; style and palette are "" if there is none."""
+
+    genome: Genome
+    style: str = ""
+    palette: str = ""
 
 
-def caption(genome: Genome, rng: random.Random, unsaid: float = UNSAID) -> str:
-    """An exact caption of the scene; each optional attribute is left unsaid with probability `unsaid`."""
-    said = {gene for gene in ("size", "layout", "texture") if rng.random() >= unsaid}
-    noun = (
-        VOCABULARY.plurals.get(genome["shape"], genome["shape"] + "s") if genome["count"] != "one" else genome["shape"]
-    )
-    things = " ".join(w for w in (genome["count"], genome["size"] * ("size" in said), genome["colour"], noun) if w)
-    if genome["accent_shape"]:
-        things += f" and a {genome['accent_colour']} {genome['accent_shape']}"
-    ending = "".join(f", {genome[gene]}" for gene in ("layout", "texture") if gene in said)
-    if rng.random() < 0.2:
-        return with_articles(f"a {genome['background']} background with {things}{ending}")
-    return with_articles(f"{things} on a {genome['background']} background{ending}")
+def sample_scene(rng: random.Random) -> Scene:
+    """A random scene of the training's distribution."""
+    scene = _bundled(VOCABULARY.random(rng), rng)
+    return replace(scene, genome=scene.genome | {"accent_shape": ""}) if rng.random() < BARE else scene
 
 
-def loose_caption(genome: Genome, rng: random.Random) -> str:
-    """A true caption that leaves most of the scene open: what a prompt says when it wants to be surprised."""
-    noun = VOCABULARY.plurals.get(genome["shape"], genome["shape"] + "s")
-    things = rng.choice(["a composition", f"a composition of {noun}", f"a composition of {genome['colour']} {noun}"])
-    ground = rng.choice(["", "", f" on a {genome['background']} background"])
-    ending = rng.choice(["", "", f", {genome['layout']}", f", {genome['texture']}"])
-    return with_articles(f"{things}{ground}{ending}")
+def _bundled(genome: Genome, rng: random.Random) -> Scene:
+    if rng.random() < STYLED:
+        style = rng.choice(list(STYLES))
+        drawn = {gene: rng.choice(values) for gene, values in STYLES[style].items()}
+        return Scene(
+            _told_apart(genome | drawn, STYLES[style]["colour"], STYLES[style]["accent_colour"], rng), style=style
+        )
+    if rng.random() < PAINTED:
+        palette = rng.choice(list(PALETTES))
+        colours = PALETTES[palette]
+        grounds = [*colours, "white", "black"] if palette in ("warm", "cool", "primary") else colours
+        drawn = {"background": rng.choice(grounds), "colour": rng.choice(colours), "accent_colour": rng.choice(colours)}
+        return Scene(_told_apart(genome | drawn, colours, colours, rng), palette=palette)
+    return Scene(genome)
 
 
-def render(genome: Genome, rng: random.Random, size: int = SIZE) -> Image.Image:
+def _told_apart(genome: Genome, colours: list[str], accents: list[str], rng: random.Random) -> Genome:
+    """The genome with colours drawn again that are their ground's."""
+    ground_colour, mended = genome["background"], dict(genome)
+    for gene, choice in (("colour", colours), ("accent_colour", accents)):
+        if mended[gene] == ground_colour:
+            mended[gene] = rng.choice([colour for colour in choice if colour != ground_colour])
+    return mended
+
+
+def colours_of(scene: Scene) -> tuple[Colour, Colour, Colour]:
+    """RGB of the ground, the main objects and the accent, as the palette tints them."""
+    names = [scene.genome[gene] for gene in ("background", "colour", "accent_colour")]
+    if scene.palette == "pastel":
+        return tuple(_mixed(PALETTE[name], (255, 255, 255), 0.55) for name in names)  # type: ignore[return-value]
+    if scene.palette == "monochrome":
+        hue = PALETTE[scene.genome["colour"]]
+        return _mixed(hue, (255, 255, 255), 0.78), hue, _mixed(hue, (255, 255, 255), 0.4)
+    return tuple(PALETTE[name] for name in names)  # type: ignore[return-value]
+
+
+def _mixed(one: Colour, other: Colour, share: float) -> Colour:
+    return tuple(round(a + share * (b - a)) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+
+
+def render(scene: Scene, rng: random.Random, size: int = SIZE) -> Image.Image:
     """Draw the scene as an RGB image of size x size pixels."""
-    big = size * OVERSAMPLE
-    image = Image.fromarray(_ground(genome, rng, big))
-    draw = ImageDraw.Draw(image)
-    unit = big / SIZE
-    for (x, y, radius), colour, shape in _objects(genome, rng):
-        _draw(draw, shape, x * unit, y * unit, radius * unit, rng.uniform(-0.1, 0.1), PALETTE[colour])
+    side, unit = size * OVERSAMPLE, size * OVERSAMPLE / 64
+    genome, (back, main, accent) = scene.genome, colours_of(scene)
+    image, covered = ground(back, genome["texture"], side, rng), Image.new("L", (side, side))
+    ink = PALETTE["white" if sum(back) < 150 else "black"]
+    tilt = TILT.get(scene.style, 0.1)
+    for number, (x, y, radius) in enumerate(places(genome, rng)):
+        last = number == COUNTS[genome["count"]]  # only an accent comes after the main objects
+        shape, colour = (genome["accent_shape"], accent) if last else (genome["shape"], main)
+        outline = placed(shape, x * unit, y * unit, radius * unit, rng.uniform(-tilt, tilt))
+        mask = mask_of(outline, side)
+        width = min(LINE_WIDTH[genome["lines"]], THICKEST * radius) * unit
+        if genome["overlap"] == "translucent":
+            overprint(image, mask, covered, colour)
+        else:
+            draw_lines(image, outline, SEAM * unit * (genome["overlap"] == "overlapping" and not width), back)
+            image.paste(colour, mask=mask)
+        draw_lines(image, outline[:1] if shape == "grid" else outline, width, ink)  # a grid's bars are lines enough
+        covered = ImageChops.lighter(covered, mask)
     return image.reduce(OVERSAMPLE)
 
 
-def _ground(genome: Genome, rng: random.Random, big: int) -> np.ndarray:
-    """The background (big, big, 3) uint8, brightness modulated by at most 12 %."""
-    along = np.linspace(0.0, 1.0, big)
-    light = np.zeros(big)
-    if genome["texture"] == "striped":
-        light = 0.12 * np.sign(np.sin(2 * math.pi * (along * 6 + rng.random())))
-    elif genome["texture"] == "gradient":
-        light = 0.24 * (0.5 - along)
-    colour = np.array(PALETTE[genome["background"]], float)
-    rows = colour + light[:, None] * np.where(light[:, None] > 0, 255 - colour, colour)  # towards white or black
-    if genome["background"] == "black":
-        rows = colour + (light[:, None] + 0.12) * 120
-    return np.repeat(np.clip(rows, 0, 255).astype(np.uint8)[:, None, :], big, axis=1)
-
-
-def _objects(genome: Genome, rng: random.Random) -> list[tuple[tuple[float, float, float], str, str]]:
-    """Every object as ((x, y, radius) in pixels of a 64-px canvas, colour, shape), later ones on top."""
-    things = [(RADIUS[genome["size"]], genome["colour"], genome["shape"])] * COUNTS[genome["count"]]
-    if genome["accent_shape"]:
-        things.append((ACCENT_RADIUS, genome["accent_colour"], genome["accent_shape"]))
-    rng.shuffle(things)
-    places = PLACES[genome["layout"]]([radius for radius, _, _ in things], rng)
-    return [(place, colour, shape) for place, (_, colour, shape) in zip(places, things, strict=True)]
-
-
-def _scattered(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
-    """Objects anywhere in quarters of the canvas, one to a quarter: never touching, never in a line."""
-    quarters = rng.sample([(17.0, 17.0), (47.0, 17.0), (17.0, 47.0), (47.0, 47.0)], len(radii))
-    rooms = [max(0.0, 14.0 - radius) for radius in radii]
+def places(genome: Genome, rng: random.Random) -> list[Place]:
+    """(x, y, radius) of every object on a canvas of 64 x 64 units, the accent last."""
+    radii = [RADIUS[genome["size"]]] * COUNTS[genome["count"]] + [ACCENT_RADIUS] * bool(genome["accent_shape"])
+    found = LAYOUTS[genome["layout"]](radii, rng)
+    shapes = [genome["shape"]] * COUNTS[genome["count"]] + [genome["accent_shape"]]
+    if genome["overlap"] != "apart":
+        return crowd(found, 0.64 if set(shapes) & SLIM else 0.74)
+    alone = len(found) == 1
     return [
-        (x + rng.uniform(-room, room), y + rng.uniform(-room, room), radius)
-        for (x, y), room, radius in zip(quarters, rooms, radii, strict=True)
+        (x, y, r if alone else r * CORNERS.get(shape, 1.0)) for (x, y, r), shape in zip(found, shapes, strict=False)
     ]
-
-
-def _centred(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
-    """One object in the middle, or a close ring of them around it, the first on top, below or beside."""
-    if len(radii) == 1:
-        return [(32.0, 32.0, radii[0] * 1.25)]
-    radii = [min(r, 11.5) for r in radii]
-    reach = (max(radii) + 1.0) / math.sin(math.pi / len(radii))
-    turn = rng.choice([0, math.pi / 2])
-    around = [turn + 2 * math.pi * i / len(radii) for i in range(len(radii))]
-    return [(32 + reach * math.cos(a), 32 + reach * math.sin(a), r) for a, r in zip(around, radii, strict=True)]
-
-
-def _along(
-    radii: list[float], start: tuple[float, float], end: tuple[float, float]
-) -> list[tuple[float, float, float]]:
-    """Objects spread evenly from start to end, shrunk just enough not to touch."""
-    room = math.dist(start, end) / len(radii)
-    steps = [(i + 0.5) / len(radii) for i in range(len(radii))]
-    return [
-        (start[0] + s * (end[0] - start[0]), start[1] + s * (end[1] - start[1]), min(r, room / 2 - 0.7))
-        for s, r in zip(steps, radii, strict=True)
-    ]
-
-
-def _row(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
-    """Up to three objects side by side; a fourth sits above or below, so that none has to be small."""
-    if len(radii) < 4:
-        y = 32 + rng.uniform(-4, 4)
-        return _along(radii, (1, y), (63, y))
-    y = rng.choice([22.0, 42.0])
-    return [*_along(radii[:3], (1, y), (63, y)), (32.0, 64 - y + math.copysign(3, 32 - y), min(radii[3], 10.0))]
-
-
-def _diagonal(radii: list[float], rng: random.Random) -> list[tuple[float, float, float]]:
-    return _along(radii, (5, 5), (59, 59)) if rng.random() < 0.5 else _along(radii, (5, 59), (59, 5))
-
-
-PLACES = {"scattered": _scattered, "centred": _centred, "in a row": _row, "diagonal": _diagonal}
-
-
-def _draw(
-    draw: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: float, tilt: float, colour: tuple[int, int, int]
-) -> None:
-    if shape == "circle":
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-    elif shape == "ring":
-        draw.ellipse((x - r, y - r, x + r, y + r), outline=colour, width=round(r * 0.5))
-    else:
-        draw.polygon([_turn(px * r, py * r, tilt, x, y) for px, py in OUTLINES[shape]], fill=colour)
-
-
-def _turn(px: float, py: float, tilt: float, x: float, y: float) -> tuple[float, float]:
-    cos, sin = math.cos(tilt), math.sin(tilt)
-    return (x + px * cos - py * sin, y + px * sin + py * cos)
-
-
-_ARM = 0.34  # half the width of a cross's arm: 5 px across at the smallest radius
-OUTLINES: dict[str, list[tuple[float, float]]] = {
-    "square": [(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)],
-    "diamond": [(0, -1), (0.72, 0), (0, 1), (-0.72, 0)],
-    "triangle": [(0, -1), (0.95, 0.75), (-0.95, 0.75)],
-    "cross": [
-        (-_ARM, -1), (_ARM, -1), (_ARM, -_ARM), (1, -_ARM), (1, _ARM), (_ARM, _ARM),
-        (_ARM, 1), (-_ARM, 1), (-_ARM, _ARM), (-1, _ARM), (-1, -_ARM), (-_ARM, -_ARM),
-    ],
-}  # fmt: skip
-
-
-def sample(seed: int) -> tuple[Image.Image, str]:
-    """Picture and caption number `seed`: the same on every machine and in every process."""
-    rng = random.Random(seed)
-    genome = sample_scene(rng)
-    return render(genome, rng), caption(genome, rng)
-
-
-def loosely(seed: int) -> str:
-    """A loose caption of picture number `seed`."""
-    return loose_caption(sample_scene(random.Random(seed)), random.Random(f"loose {seed}"))

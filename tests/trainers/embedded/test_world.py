@@ -1,147 +1,242 @@
-"""trainers/embedded/world.py: the same number is always the same picture, and its caption is true."""
+"""trainers/embedded/world.py: pictures show what their scenes say, and styles and palettes keep to themselves."""
 
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
-from itertools import pairwise
-from pathlib import Path
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from prompts.vocabulary import Genome
-from trainers.embedded.dataset import HELD_OUT, held_out, load_dataset, to_tensor
+from evaluators.colour import background, has_colour, hue_saturation_value
+from tests.trainers.embedded.drawn import SIMPLE, Drawn, draw, drawn, drawn_at, simple, without
+from trainers.embedded.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.shapes import HELD_OUT_SHAPES, SHAPES
 from trainers.embedded.world import (
     COUNTS,
     PALETTE,
-    PLACES,
-    SIZE,
+    PALETTES,
+    STYLES,
+    TINTED,
     VOCABULARY,
-    _objects,
-    caption,
-    loosely,
+    Scene,
+    colours_of,
     render,
-    sample,
     sample_scene,
 )
 
-ROOT = Path(__file__).parents[3]
+
+@pytest.fixture(scope="module")
+def shown() -> tuple[Drawn, ...]:
+    return drawn(600)
 
 
-def scenes(count: int) -> list[Genome]:
-    return [sample_scene(random.Random(seed)) for seed in range(count)]
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    return [sample_scene(random.Random(seed)) for seed in range(4000)]
 
 
-def near(pixels: np.ndarray, colour: str, within: float = 45.0) -> np.ndarray:
-    """Which pixels are about as the palette's colour."""
-    return np.linalg.norm(pixels.astype(float) - np.array(PALETTE[colour]), axis=-1) < within
+def untinted(shown: tuple[Drawn, ...]) -> list[Drawn]:
+    return [one for one in shown if one.scene.palette not in TINTED]
 
 
-def test_a_number_is_the_same_picture_and_caption_in_every_process() -> None:
-    code = (
-        "import hashlib; from trainers.embedded.world import sample, loosely\n"
-        "for n in (0, 7, 10**7): i, c = sample(n); print(hashlib.sha256(i.tobytes()).hexdigest(), c, loosely(n))"
+def near(pixels: np.ndarray, colour: tuple[int, ...], within: float = 12.0) -> np.ndarray:
+    """Which pixels have about this colour."""
+    return np.linalg.norm(np.asarray(pixels, float) - np.array(colour), axis=-1) < within
+
+
+def test_pictures_are_small_rgb_and_differ(shown: tuple[Drawn, ...]) -> None:
+    assert all(one.image.size == (64, 64) and one.image.mode == "RGB" for one in shown)
+    assert len({one.image.tobytes() for one in shown}) == len(shown)
+
+
+def test_every_background_has_its_colour(shown: tuple[Drawn, ...]) -> None:
+    assert [one.number for one in untinted(shown) if background(one.image) != one.scene.genome["background"]] == []
+
+
+def test_named_colours_are_there(shown: tuple[Drawn, ...]) -> None:
+    named = [
+        has_colour(one.image, one.scene.genome[gene])
+        for one in untinted(shown)
+        for gene in ["background", "colour"] + ["accent_colour"] * bool(one.scene.genome["accent_shape"])
+    ]
+    assert len(named) > 1200 and np.mean(named) >= 0.99
+
+
+def test_as_many_objects_are_drawn_as_are_said(shown: tuple[Drawn, ...]) -> None:
+    assert all(len(one.masks) == one.objects and all(mask.any() for mask in one.masks) for one in shown)
+    assert {one.objects for one in shown} == {1, 2, 3, 4, 5, 6}
+
+
+def test_objects_apart_do_not_touch_and_the_others_do(shown: tuple[Drawn, ...]) -> None:
+    several = [one for one in shown if one.objects > 1]
+    common = {
+        overlap: np.array([one.common for one in several if one.scene.genome["overlap"] == overlap])
+        for overlap in VOCABULARY.genes["overlap"]
+    }
+    assert (
+        np.mean(common["apart"] == 0) > 0.97 and np.mean(common["apart"] < 0.05) > 0.99
+    )  # corners of squares may meet
+    assert np.mean(common["overlapping"] > 0) > 0.95  # slim shapes may stand side by side
+    assert np.mean(common["translucent"] > 0) > 0.95
+
+
+def test_no_object_hides_another(shown: tuple[Drawn, ...]) -> None:
+    for one in shown:
+        later = np.zeros_like(one.masks[0])
+        for mask in reversed(one.masks):
+            assert (mask & ~later).sum() > 0.25 * mask.sum(), one.scene
+            later |= mask
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_translucent_objects_cross_their_colours_mix(seed: int) -> None:
+    scene = Scene(
+        SIMPLE | {"shape": "square", "accent_shape": "circle", "overlap": "translucent", "layout": "in a row"}
     )
-    command = [sys.executable, "-c", code]
-    first, second = (
-        subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
-        ).stdout
-        for seed in ("1", "2")
+    mixed = tuple(a * b / 255 for a, b in zip(PALETTE["red"], PALETTE["blue"], strict=True))
+    one = draw(scene, random.Random(seed))
+    there, expected = near(np.asarray(one.image), mixed).sum(), (one.masks[0] & one.masks[1]).sum() / 9
+    assert expected > 20 and there == pytest.approx(expected, rel=0.5)
+    opaque = np.asarray(render(without(scene, overlap="overlapping"), random.Random(seed)))
+    assert (
+        near(opaque, mixed).sum() < 5
+        and near(opaque, PALETTE["blue"]).sum() > near(np.asarray(one.image), PALETTE["blue"]).sum()
     )
-    assert first == second and sample(7)[1] in first and loosely(7) in first
 
 
-def test_pictures_are_small_rgb_and_differ() -> None:
-    pictures = [sample(seed)[0] for seed in range(50)]
-    assert all(picture.size == (SIZE, SIZE) and picture.mode == "RGB" for picture in pictures)
-    assert len({picture.tobytes() for picture in pictures}) == 50
+def test_an_object_in_front_is_cut_out_with_a_seam_where_there_are_no_lines() -> None:
+    one = draw(Scene(SIMPLE | {"count": "five", "overlap": "overlapping"}), random.Random(0))
+    inside = np.any(one.masks, axis=0).reshape(64, 3, 64, 3).all((1, 3))
+    seams = inside & ~near(np.asarray(one.image), PALETTE["red"])
+    assert 60 < seams.sum() < 0.25 * inside.sum()
+    lined = without(one.scene, lines="thin lines")
+    light = near(np.asarray(render(lined, random.Random(0))), PALETTE["white"], 60)
+    assert (inside & light).sum() == 0
 
 
-def test_named_colours_are_there_and_the_background_fills_the_corners() -> None:
-    for seed, genome in enumerate(scenes(300)):
-        pixels = np.asarray(render(genome | {"texture": "plain"}, random.Random(seed)))
-        assert near(pixels, genome["colour"]).sum() > 15, genome
-        if genome["accent_shape"]:
-            assert near(pixels, genome["accent_colour"]).sum() > 8, genome
-        assert sum(near(pixels[y, x], genome["background"]) for y in (0, -1) for x in (0, -1)) >= 3, genome
+@pytest.mark.parametrize("shape", SHAPES)
+def test_lines_show_and_bold_ones_more(shape: str) -> None:
+    dark = {
+        lines: near(simple(shape=shape, lines=lines), PALETTE["black"], 60).sum() for lines in VOCABULARY.genes["lines"]
+    }
+    assert dark["no lines"] == 0 and 20 < dark["thin lines"] < 0.8 * dark["bold lines"]
 
 
-def test_objects_lie_inside_and_do_not_cover_one_another() -> None:
-    for seed, genome in enumerate(scenes(500)):
-        places = [place for place, _, _ in _objects(genome, random.Random(seed))]
-        assert len(places) == COUNTS[genome["count"]] + bool(genome["accent_shape"])
-        for x, y, radius in places:
-            assert x - 0.8 * radius >= 0 and x + 0.8 * radius <= 64 and y - 0.8 * radius >= 0 and y + 0.8 * radius <= 64
-        for (x, y, r), (u, v, s) in ((a, b) for i, a in enumerate(places) for b in places[i + 1 :]):
-            assert np.hypot(x - u, y - v) > 0.75 * (r + s), genome
-
-
-@pytest.mark.parametrize("layout", list(PLACES))
-def test_layouts_are_what_they_are_called(layout: str) -> None:
-    for seed in range(40):
-        places = np.array(PLACES[layout]([7.0, 7.0, 7.0], random.Random(seed)))[:, :2]
-        if layout == "in a row":
-            assert np.ptp(places[:, 1]) == 0 and all(b > a for a, b in pairwise(places[:, 0]))
-        if layout == "diagonal":
-            assert abs(np.corrcoef(places.T)[0, 1]) > 0.99
-        if layout == "centred":
-            assert np.allclose(places.mean(axis=0), 32, atol=1.0)
+def test_lines_on_black_are_white() -> None:
+    white = {
+        lines: near(simple(background="black", lines=lines), PALETTE["white"], 60).sum()
+        for lines in ("no lines", "bold lines")
+    }
+    assert white["no lines"] == 0 and white["bold lines"] > 60
 
 
 def test_large_shapes_are_larger_and_more_shapes_cover_more() -> None:
     def covered(**changes: str) -> float:
-        genome = VOCABULARY.random(random.Random(5)) | {
-            "background": "white", "colour": "black", "accent_shape": "", "texture": "plain", "layout": "scattered", "shape": "square",
-            "count": "one", "size": "small", **changes,
-        }  # fmt: skip
-        return float(
-            np.mean([near(np.asarray(render(genome, random.Random(seed))), "black").mean() for seed in range(10)])
-        )
+        given = {"shape": "square", "layout": "scattered", **changes}
+        return float(np.mean([near(simple(seed, **given), PALETTE["red"]) for seed in range(10)]))
 
-    assert covered(size="large") > 1.8 * covered() and covered(count="three") > 2.0 * covered()
-
-
-def test_textures_show_in_the_background() -> None:
-    base = VOCABULARY.random(random.Random(1)) | {
-        "background": "blue",
-        "colour": "red",
-        "accent_shape": "",
-        "count": "one",
-    }
-    spread = {
-        t: np.asarray(render(base | {"texture": t}, random.Random(0)))[:, 0].std() for t in VOCABULARY.genes["texture"]
-    }
-    assert spread["plain"] == pytest.approx(spread["plain"]) and spread["striped"] > 4 and spread["gradient"] > 4
-    assert np.asarray(render(base | {"texture": "plain"}, random.Random(0)))[:, 0].std(axis=0).max() == 0
-
-
-def test_a_full_caption_in_the_common_order_is_a_phrase_of_the_vocabulary() -> None:
-    for seed in range(200):
-        genome = VOCABULARY.random(random.Random(seed))
-        said = {caption(genome, random.Random(n), unsaid=0.0) for n in range(8)}
-        assert VOCABULARY.phrase(genome) in said and len(said) <= 2
-
-
-def test_optional_parts_are_left_unsaid_now_and_then_and_the_rest_never() -> None:
-    for seed, genome in enumerate(scenes(300)):
-        text = caption(genome, random.Random(seed), unsaid=1.0)
-        assert (
-            not {genome["size"], genome["texture"]} & set(text.replace(",", "").split())
-            and genome["layout"] not in text
-        )
-        assert genome["colour"] in text and genome["background"] in text and genome["count"] in text
-
-
-def test_held_out_scenes_are_none_of_the_training(tmp_path: Path) -> None:
-    pictures, captions = load_dataset(tmp_path, 4)
-    again, _ = load_dataset(tmp_path, 4)
-    assert pictures.shape == (4, SIZE, SIZE, 3) and np.array_equal(pictures, again) and captions[2] == sample(2)[1]
-    held, texts = held_out(3)
-    assert texts[1] == sample(HELD_OUT + 1)[1] and not any(np.array_equal(a, b) for a in held for b in pictures)
+    sizes = [covered(count=count, size="small") for count in ("one", "three", "five")]
     assert (
-        to_tensor(held).shape == (3, 3, SIZE, SIZE)
-        and -1 <= float(to_tensor(held).min()) < float(to_tensor(held).max()) <= 1
+        covered(size="large") > 1.8 * covered(size="small") and sizes[1] > 2.0 * sizes[0] and sizes[2] > 1.2 * sizes[1]
     )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_told_from_every_other_by_its_pixels(shape: str) -> None:
+    mine = simple(shape=shape)
+    for other in set(SHAPES) - {shape}:
+        assert (
+            near(mine, PALETTE["red"]).sum() > 60 and (np.abs(mine - simple(shape=other)).max(-1) > 60).mean() > 0.02
+        ), other
+
+
+@pytest.mark.parametrize("shape", HELD_OUT_SHAPES)
+def test_shapes_kept_for_later_can_be_drawn(shape: str) -> None:
+    for changes in ({}, {"count": "three", "overlap": "translucent"}, {"lines": "bold lines", "layout": "symmetric"}):
+        assert near(simple(shape=shape, **changes), PALETTE["red"], 40).sum() > 25
+
+
+@pytest.mark.parametrize("texture", HELD_OUT_TEXTURES)
+def test_textures_kept_for_later_can_be_drawn(texture: str) -> None:
+    there, flat = (simple(texture=name, background="teal") for name in (texture, "flat"))
+    assert there[:12].std((0, 1)).max() > 5 > flat[:12].std((0, 1)).max() and near(there, PALETTE["red"]).sum() > 400
+
+
+def test_nothing_kept_for_later_is_in_a_scene(scenes: list[Scene]) -> None:
+    values = {value for scene in scenes for value in scene.genome.values()}
+    assert not values & {*HELD_OUT_SHAPES, *HELD_OUT_TEXTURES} and values == {*VOCABULARY.words, ""}
+
+
+def test_every_word_has_a_picture() -> None:
+    assert set(SHAPES) == set(VOCABULARY.genes["shape"]) == set(VOCABULARY.genes["accent_shape"])
+    assert set(PALETTE) == set(VOCABULARY.genes["background"]) and set(COUNTS) == set(VOCABULARY.genes["count"])
+
+
+def test_a_fifth_of_the_scenes_has_no_accent_and_bundles_are_as_frequent_as_said(scenes: list[Scene]) -> None:
+    assert np.mean([not scene.genome["accent_shape"] for scene in scenes]) == pytest.approx(0.2, abs=0.03)
+    assert np.mean([bool(scene.style) for scene in scenes]) == pytest.approx(0.25, abs=0.03)
+    assert np.mean([bool(scene.palette) for scene in scenes]) == pytest.approx(0.75 * 0.25, abs=0.03)
+    assert {scene.style for scene in scenes} == {"", *STYLES} and {scene.palette for scene in scenes} == {"", *PALETTES}
+    assert not any(scene.style and scene.palette for scene in scenes)
+
+
+def test_nothing_is_hidden_in_its_ground(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        assert len({scene.genome["background"], scene.genome["colour"]}) == 2, scene
+        assert scene.genome["background"] != scene.genome["accent_colour"], scene
+
+
+def test_styles_obey_their_bundles(scenes: list[Scene]) -> None:
+    used: dict[tuple[str, str], set[str]] = {}
+    for scene in scenes:
+        for gene, values in STYLES.get(scene.style, {}).items():
+            assert scene.genome[gene] in [*values, *[""] * (gene == "accent_shape")], scene
+            used.setdefault((scene.style, gene), set()).add(scene.genome[gene])
+    assert all(set(values) <= used[style, gene] for style, bundle in STYLES.items() for gene, values in bundle.items())
+
+
+def test_styles_and_palettes_are_made_of_the_vocabulary() -> None:
+    for bundle in STYLES.values():
+        assert all(set(values) <= set(VOCABULARY.genes[gene]) for gene, values in bundle.items())
+    assert all(set(colours) <= set(VOCABULARY.genes["colour"]) for colours in PALETTES.values())
+
+
+def test_palettes_limit_the_colours(scenes: list[Scene]) -> None:
+    for scene in scenes:
+        if scene.palette:
+            assert {scene.genome["colour"], scene.genome["accent_colour"]} <= set(PALETTES[scene.palette]), scene
+            assert scene.genome["background"] in [*PALETTES[scene.palette], "white", "black"], scene
+
+
+def test_pastel_pictures_are_light_and_monochrome_ones_of_one_hue() -> None:
+    tinted = [drawn_at(number) for number in range(600) if sample_scene(random.Random(number)).palette in TINTED]
+    assert (
+        Counter(one.scene.palette for one in tinted)["monochrome"]
+        > 10
+        < Counter(one.scene.palette for one in tinted)["pastel"]
+    )
+    for one in tinted:
+        pixels = np.asarray(one.image, np.float32).reshape(-1, 3) / 255
+        if one.scene.palette == "pastel":
+            assert min(min(colour) for colour in colours_of(one.scene)) > 130, one.scene
+            assert one.scene.genome["lines"] != "no lines" or np.percentile(pixels, 5) > 0.35, one.scene
+        else:
+            hue, saturation, value = hue_saturation_value(pixels)
+            told = np.exp(1j * np.deg2rad(hue[(saturation > 0.15) & (value > 0.3)]))
+            assert len(told) == 0 or np.abs(told.mean()) > 0.98, one.scene
+
+
+def test_scenes_that_differ_in_chance_only_look_different() -> None:
+    assert not np.array_equal(simple(0, layout="scattered"), simple(1, layout="scattered"))
+    assert np.array_equal(simple(3, layout="scattered"), simple(3, layout="scattered"))
+
+
+def test_a_larger_rendering_is_the_same_picture() -> None:
+    for number in range(60):
+        scene = sample_scene(random.Random(number))
+        small, large = (render(scene, random.Random(number), size) for size in (64, 128))
+        apart = np.abs(np.asarray(small, float) - np.asarray(large.reduce(2), float))
+        assert large.size == (128, 128) and apart.mean() < 8.0 and np.median(apart) <= 3.0, (
+            scene
+        )  # bold lines: a third of a pixel
