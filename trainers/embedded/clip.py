@@ -19,9 +19,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from trainers.embedded import recipe
-from trainers.embedded.dataset import held_out, load_dataset, to_tensor
+from trainers.embedded.dataset import held_out, load_dataset, loosely, to_tensor
 
-WIDTH, CONTEXT, VISION_LAYERS, TEXT_LAYERS, HEADS, PATCH = 128, 32, 4, 3, 4, 8
+WIDTH, CONTEXT, VISION_LAYERS, TEXT_LAYERS, HEADS, PATCHES = 128, 32, 4, 3, 4, 8
 MEAN = STD = [0.5, 0.5, 0.5]
 
 
@@ -34,7 +34,7 @@ def make_tokenizer(captions: list[str], folder: Path) -> CLIPTokenizer:
     learned.pre_tokenizer = pre_tokenizers.Whitespace()
     learned.train_from_iterator(
         words,
-        trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False),
+        trainers.BpeTrainer(vocab_size=900, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False),
     )
     state = json.loads(learned.to_str())["model"]
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in state["merges"]]
@@ -52,8 +52,8 @@ def encode(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     return tokenizer(texts, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt").input_ids
 
 
-def make_model(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """The untrained model: 1.4 M parameters."""
+def make_model(tokenizer: CLIPTokenizer, size: int) -> CLIPModel:
+    """The untrained model for pictures of size x size pixels, seen as 8x8 patches: 1.4 M parameters."""
     shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": HEADS, "hidden_act": "gelu"}
     ids = {
         "bos_token_id": tokenizer.bos_token_id,
@@ -71,8 +71,8 @@ def make_model(tokenizer: CLIPTokenizer) -> CLIPModel:
     vision = {
         **shared,
         "num_hidden_layers": VISION_LAYERS,
-        "image_size": 64,
-        "patch_size": PATCH,
+        "image_size": size,
+        "patch_size": size // PATCHES,
         "projection_dim": WIDTH,
     }
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
@@ -138,11 +138,11 @@ def save_open_clip(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> 
     """The folder that `open_clip.create_model_from_pretrained("local-dir:FOLDER")` loads."""
     folder.mkdir(parents=True, exist_ok=True)
     vision = {
-        "image_size": 64,
+        "image_size": model.config.vision_config.image_size,
         "layers": VISION_LAYERS,
         "width": WIDTH,
         "head_width": WIDTH // HEADS,
-        "patch_size": PATCH,
+        "patch_size": model.config.vision_config.patch_size,
     }
     text: dict[str, Any] = {
         "context_length": CONTEXT,
@@ -177,26 +177,28 @@ def main() -> None:
     """Train, save `WORK/clip` (transformers) and `OUT/bauhaus-clip` (open_clip), print the held-out retrieval."""
     chosen = recipe.arguments(__doc__ or "")
     how = recipe.RECIPES[chosen.recipe]
-    pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]))
-    tokenizer = make_tokenizer(captions, chosen.work / "clip")
+    size = int(how["data"]["size"])
+    pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]), size)
+    tokenizer = make_tokenizer([*captions, *map(loosely, range(5000))], chosen.work / "clip")
     ids = encode(tokenizer, captions).to(chosen.device)
     torch.manual_seed(0)
-    model = make_model(tokenizer).to(chosen.device)
+    model = make_model(tokenizer, size).to(chosen.device)
     batch = int(how["clip"]["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
         rows = np.sort(np.random.default_rng(step).integers(0, len(captions), batch))
-        images = features(model.get_image_features(pixel_values=to_tensor(pictures[rows]).to(chosen.device)))
-        return contrastive_loss(images, features(model.get_text_features(input_ids=ids[rows])), model.logit_scale)
+        with recipe.half_precision(chosen.device):
+            images = features(model.get_image_features(pixel_values=to_tensor(pictures[rows]).to(chosen.device)))
+            texts = features(model.get_text_features(input_ids=ids[rows]))
+        return contrastive_loss(images.float(), texts.float(), model.logit_scale)
 
+    steps, rate = int(how["clip"]["steps"]), how["clip"]["rate"]
     model.load_state_dict(
-        recipe.train(
-            "clip", model, loss_at, chosen.work, steps=int(how["clip"]["steps"]), rate=how["clip"]["rate"], decay=0.1
-        )
+        recipe.train("clip", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.1, muon=True)
     )
     model.eval().cpu().save_pretrained(chosen.work / "clip")
     save_open_clip(model, tokenizer, chosen.out / "bauhaus-clip")
-    shown, texts = held_out(1000)
+    shown, texts = held_out(1000, size=size)
     print(json.dumps({f"retrieval_{ways}": retrieval(model, tokenizer, shown, texts, ways) for ways in (20, 100)}))
 
 

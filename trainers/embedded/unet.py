@@ -26,20 +26,19 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from trainers.embedded import recipe
 from trainers.embedded.clip import encode, text_tower
-from trainers.embedded.dataset import load_dataset, to_tensor
+from trainers.embedded.dataset import load_dataset, loosely, to_tensor
 from trainers.embedded.vae import LATENTS
-from trainers.embedded.world import loosely
 
-CHANNELS, CONTEXT_WIDTH = (96, 160), 128
+CONTEXT_WIDTH = 128
 UNCONDITIONAL, LOOSE = 0.1, 0.2  # shares of a batch that see the empty caption, and a loose one
 
 
-def make_model() -> UNet2DConditionModel:
-    """The untrained UNet: 8x8 latents, two resolutions, cross-attention in both."""
+def make_model(size: int, head: int) -> UNet2DConditionModel:
+    """The untrained UNet for size x size pictures: two resolutions of 3 and 5 heads, `head` channels each, cross-attention in both."""
     return UNet2DConditionModel(
-        sample_size=8, in_channels=LATENTS, out_channels=LATENTS, layers_per_block=1, block_out_channels=CHANNELS,
+        sample_size=size // 8, in_channels=LATENTS, out_channels=LATENTS, layers_per_block=1, block_out_channels=(3 * head, 5 * head),
         down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2,
-        cross_attention_dim=CONTEXT_WIDTH, attention_head_dim=(3, 5), norm_num_groups=16,
+        cross_attention_dim=CONTEXT_WIDTH, attention_head_dim=(3, 5), norm_num_groups=8,
         addition_embed_type="text", addition_embed_type_num_heads=4,
     )  # fmt: skip
 
@@ -63,7 +62,7 @@ def make_sampler() -> DPMSolverMultistepScheduler:
 
 @torch.no_grad()
 def encode_pictures(vae: AutoencoderKL, pictures: np.ndarray, path: Path, device: str) -> torch.Tensor:
-    """Latents (N, 8, 8, 8) of all pictures, computed once and kept in `path`."""
+    """Latents (N, 12, H / 8, W / 8) of all pictures, computed once and kept in `path`."""
     if not path.exists():
         parts = [
             vae.encode(to_tensor(pictures[i : i + 250]).to(device)).latent_dist.mode().cpu()
@@ -86,7 +85,7 @@ class Painter(torch.nn.Module):
         self.unet, self.tower = unet, tower
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        """Predicted velocity (N, 8, 8, 8) of noisy latents at times (N,), told captions as token ids (N, tokens)."""
+        """Predicted velocity (N, 12, H, W) of noisy latents at times (N,), told captions as token ids (N, tokens)."""
         return self.unet(noisy, times, encoder_hidden_states=self.tower(ids).last_hidden_state).sample
 
 
@@ -122,13 +121,14 @@ def main() -> None:
     """Train and save `OUT/bauhaus`."""
     chosen = recipe.arguments(__doc__ or "")
     how = recipe.RECIPES[chosen.recipe]
-    pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]))
+    size = int(how["data"]["size"])
+    pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]), size)
     tower, tokenizer = text_tower(chosen.work)
     vae = AutoencoderKL.from_pretrained(chosen.work / "vae").eval().requires_grad_(False)
     latents = encode_pictures(vae.to(chosen.device), pictures, chosen.work / "latents.npy", chosen.device)
     ids = encode(tokenizer, [*captions, *map(loosely, range(len(captions))), ""])
     torch.manual_seed(0)
-    model = Painter(make_model(), tower).to(chosen.device)
+    model = Painter(make_model(size, int(how["unet"]["head"])), tower).to(chosen.device)
     scheduler, batch = make_scheduler(), int(how["unet"]["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
@@ -143,7 +143,8 @@ def main() -> None:
     )
     model.load_state_dict(weights)
     model.eval().cpu()
-    save_pipeline(model.unet, vae.cpu(), model.tower, tokenizer, chosen.out / "bauhaus")
+    vae = AutoencoderKL.from_pretrained(chosen.work / "vae")  # again: its decoder may have been polished meanwhile
+    save_pipeline(model.unet, vae, model.tower, tokenizer, chosen.out / "bauhaus")
 
 
 if __name__ == "__main__":

@@ -90,14 +90,22 @@ def test_the_log_has_a_line_every_twenty_steps(tmp_path: Path) -> None:
     assert [int(row[0]) for row in rows] == [0, 20, 40] and all(float(row[1]) >= 0 for row in rows)
 
 
-def test_the_rate_warms_up_and_comes_down() -> None:
-    rates = [learning_rate(step, 1000, 1.0) for step in range(1000)]
-    assert (
-        rates[0] == pytest.approx(1 / 50)
-        and max(rates) == pytest.approx(1.0)
-        and rates[-1] == pytest.approx(0.05, abs=1e-3)
-    )
-    assert all(b <= a for a, b in pairwise(rates[50:]))
+def test_the_rate_warms_up_stays_and_comes_straight_down() -> None:
+    rates = [learning_rate(step, 1000, 2.0) for step in range(1000)]
+    assert rates[0] == pytest.approx(2.0 / 50) and all(a < b for a, b in pairwise(rates[:50]))
+    assert set(rates[50:751]) == {2.0}
+    assert rates[875] == pytest.approx(1.0) and all(a >= b for a, b in pairwise(rates[750:]))
+    assert rates[-1] == pytest.approx(0.04) == min(rates)
+
+
+def test_the_plateau_does_not_know_how_long_the_training_will_be() -> None:
+    short, long = ([learning_rate(step, steps, 1.0) for step in range(750)] for steps in (1000, 5000))
+    assert short == long
+
+
+@pytest.mark.parametrize("steps", [1, 2, 60])
+def test_a_training_of_a_few_steps_has_a_rate_too(steps: int) -> None:
+    assert all(0 < learning_rate(step, steps, 1.0) <= 1.0 for step in range(steps))
 
 
 def test_the_average_follows_with_a_window_of_a_tenth_of_the_steps() -> None:

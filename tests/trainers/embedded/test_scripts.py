@@ -13,19 +13,23 @@ from evaluators.clip import Clip
 from evaluators.pickscore import PickScore
 from trainers.base_model import load, paint
 from trainers.embedded import clip, lm, pickscore, recipe, unet, vae
+from trainers.embedded.dataset import held_out
 
 STEPS = {"steps": 2, "batch": 4, "rate": 1e-3}
-PROMPT = "two large red squares and a teal circle on a white background, scattered, plain"
+PROMPT = "two large red squares and a teal circle on a white background, scattered, apart, no lines, flat"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of models that the five scripts wrote."""
     folder = tmp_path_factory.mktemp("studio")
-    parts = dict.fromkeys(("clip", "vae", "decoder", "unet", "pickscore", "lm"), STEPS)
+    parts = dict.fromkeys(("clip", "vae", "decoder", "lm"), STEPS)
+    parts |= {"unet": STEPS | {"head": 8}, "pickscore": STEPS | {"count": 20}, "data": {"count": 40, "size": 64}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.RECIPES, "cpu", parts | {"data": {"count": 500}})
+        patch.setitem(recipe.RECIPES, "cpu", parts)
         patch.setattr(pickscore.accuracy, "__defaults__", (100,))
+        patch.setattr(clip, "held_out", lambda count, **given: held_out(min(count, 100), **given))
+        patch.setattr(vae, "held_out", lambda count, **given: held_out(min(count, 10), **given))
         words = ["script", "--work", folder / "work", "--out", folder / "models", "--device", "cpu"]
         patch.setattr(sys, "argv", [str(word) for word in words])
         for script in (clip, vae, unet, pickscore, lm):
@@ -54,5 +58,8 @@ def test_the_language_model_and_its_tokenizer_fit(made: Path) -> None:
 
 def test_every_prompt_of_the_vocabulary_has_as_many_tokens(made: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(made / "bauhaus-lm")
-    prompts = [PROMPT, "one small orange ring and an orange cross on an orange background, in a row, gradient"]
+    prompts = [
+        PROMPT,
+        "one small orange ring and an orange cross on an orange background, in a row, overlapping, bold lines, gradient",
+    ]
     assert len({len(tokenizer(f"9 {prompt}\n").input_ids) for prompt in prompts}) == 1
