@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -12,11 +13,47 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from agent.telling import clean
 from prompts.errors import InputError, LlmError
 from prompts.messages import wish_messages
-from prompts.vocabulary import Vocabulary
+from prompts.vocabulary import Vocabulary, with_articles
 
 RATING = re.compile(r"^\s*(\d+)\s*[:=]\s*(\S+?)\s*$")
-AGAINST = re.compile(r"\b(no|not|don't|without|less|fewer|avoid|hate|drop|enough of|tired of|too much)\b")
-LONGEST_REPLY = 240
+# How English says what is unwanted, read from left to right. AGAINST turns against the words that follow, until BACK turns for them
+# again or a TURN ends the clause; AFTER is against the words before it, those of the last clause where it opens its own.
+NOT = r"(?:(?:do|does|did|is|are|was|would|could|should|must|ca|wo)n't|not|never|cannot)"
+DROP = "avoid|drop|skip|lose|remove|exclude|ditch|ban|hate|dislike|detest|loathe|stop|leave out|get rid of"
+WANT = "like|love|want|need|adore|prefer|enjoy|use|using|try|add|give|show|paint|draw|have|see|include|keep|yes"
+AGAINST = (
+    rf"\b(?:not? (?:a |an )?(?:big |great )?fan of|{NOT}(?: (?:really|particularly|even|ever|actually))*(?: (?:{WANT}|stand|bear))?|{DROP}|no|none|neither|nor|nothing|less|fewer|without"
+    r"|(?:tired|sick|bored) (?:of|with)|fed up with|enough(?= \w)|too(?= (?!and\b|please\b)\w)|except|(?:anything|everything|all) but"
+    r"|(?:keep|stay) away from|take (?:out|away))(?: (?:so|too|any|of|with|the|using|me|us))*(?: (?:more|much|many))?\b"
+)
+BACK = rf"\b(?:{WANT}|fan of|more|rather|how about|what about|let's)\b"
+TURN = r"[,.;:!?\n]+|\b(?:but|yet|though|although|and(?= an? ))\b| - "
+AFTER = (
+    r"\b(?:(?:no|never)(?: thanks?| thank you| way)?(?=\s*(?:[,.;!?]|$))|(?:too|a bit|bit) much(?=\s*(?:[,.;!?]|$|for\b|now|sorry|here))|hurts?"
+    r"|ugly|awful|horrible|hideous|terrible|boring|annoying|leaves? me cold|do(?:es)? nothing for me|i (?:hate|dislike|don't like) (?:it|that|them|those)"
+    r"|(?:is|are) bad|(?:must|has to|have to|should|can) go|(?:not|isn't|aren't) (?:for me|my thing|nice))\b"
+)
+PLAINER = (
+    (r"\b(do|does|did|is|are|was|would|could|should|ca|wo)nt\b", r"\1n't"),
+    (r"\bwhy (?:not|don't (?:you|we)|(?:is|are) there (?:no|never))\b(?: any)?|\b(?:can't|cannot) get enough of\b", "more"),
+    (rf"\b{NOT} enough\b|\bnothing but\b|\b{NOT} (?:{DROP})\b", "more"),
+    (rf"\b(?:can't|couldn't|won't) (?:you|we)\b|\b{NOT} (?:mind|bad|only|just)\b|\bno (?:doubt|idea|matter|problem with)\b", ""),
+    (r"\bnothing (?:wrong with|else)\b|\bone (?=more\b|of th)|\bones\b", ""),  # "the big ones" are no number
+    (r"\b(the|this|that|each|every|which|another|an?)( (?!time\b)\w+)? one\b", r"\1\2"),  # nor is "the yellow one"
+    (r"\b(?:swap|replace|change|switch|exchange)\b(.+?)\b(?:for|with|to|by|into)\b", r"no\1 but"),
+    (r"\bprefer (?!to\b)([\w ]+?) (?:to|over)\b", r"more \1 but no"),
+    (r"\b(?:instead of|rather than|in place of|than)\b", "but no"),
+    (r",(?= ?[\w ]+(?:, ?[\w ]+)* or\b)", " and"),  # "no red, blue or green"
+)  # fmt: skip
+# English that says nothing of a picture: what else was not read is told.
+SMALL_WORDS = """
+about again all already also and any are best bit both but can could did does done each else ever every everything fan for from get goes going
+got had has her here him his how image images into its just kind least less like liked little look looked looking looks lot lots made make makes
+making many maybe mine more most mostly much next now off one ones other our out over own painting paintings per perhaps picture pictures place
+please pls quite rather really same shall should some something sort still stuff such than thank thanks that the their them then there these they
+thing things this those time too until upon very was way well were what when where which while who why will with would you your yours it's i'd
+i'm i've i'll that's they're there's we'd let's"""
+LONGEST_REPLY, MOST = 240, 10  # characters of a reply; words wanted, and words unwanted
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
@@ -25,8 +62,8 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    like: Annotated[list[Word], Field(max_length=6)]
-    avoid: Annotated[list[Word], Field(max_length=6)]
+    like: Annotated[list[Word], Field(max_length=MOST)]
+    avoid: Annotated[list[Word], Field(max_length=MOST)]
     reply: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_REPLY)]
 
 
@@ -69,35 +106,111 @@ def _one_rating(part: str) -> tuple[int, float]:
 def understand(llm: Any, wish: str, vocabulary: Vocabulary) -> Wish:
     """The wish in words of the vocabulary: by the language model when there is one, and by looking words up when it fails.
 
-    It has failed, too, when it likes what the person said no to. Words that are not of the vocabulary are dropped.
+    Words that are not of the vocabulary are dropped, and what the person plainly said counts: where the model has such a word on
+    the wrong side, or found nothing where there are some, the look-up's reading is taken.
     """
-    known = set(vocabulary.words)
-    heard = said = look_up(wish, vocabulary)
-    if llm is not None:
-        try:
-            heard = llm.write(wish_messages(wish, vocabulary), Wish, purpose="wish", temperature=0.0)
-        except LlmError:
-            told = f"(The language model did not answer; I looked the words up.) {said.reply}"
-            heard = said.model_copy(update={"reply": clean(told, LONGEST_REPLY)})
-    if set(heard.like) & set(said.avoid):
-        heard = said
-    like = [word for word in dict.fromkeys(heard.like) if word in known]
-    return Wish(
-        like=like,
-        avoid=[word for word in dict.fromkeys(heard.avoid) if word in known and word not in like],
-        reply=heard.reply,
-    )
+    said = look_up(wish, vocabulary)
+    if llm is None:
+        return said
+    try:
+        heard = llm.write(wish_messages(wish, vocabulary), Wish, purpose="wish", temperature=0.0)
+    except LlmError:
+        told = f"(The language model did not answer; I looked the words up.) {said.reply}"
+        return said.model_copy(update={"reply": clean(told, LONGEST_REPLY)})
+    heard = _mended(heard, said, vocabulary)
+    return _told(said.like, said.avoid) if _misheard(heard, said) else heard
+
+
+def _mended(heard: Wish, said: Wish, vocabulary: Vocabulary) -> Wish:
+    """Vocabulary words only, and none on both sides: there, what was said decides. Then the reply is ours, as the model's is wrong."""
+    like = [word for word in dict.fromkeys(heard.like) if word in vocabulary.words]
+    avoid = [word for word in dict.fromkeys(heard.avoid) if word in vocabulary.words]
+    unwanted = set(avoid) & set(said.avoid)
+    like = [word for word in like if word not in unwanted]
+    avoid = [word for word in avoid if word not in like]
+    return heard if (like, avoid) == (heard.like, heard.avoid) else _told(like, avoid)
+
+
+def _misheard(heard: Wish, said: Wish) -> bool:
+    if not (heard.like or heard.avoid):
+        return bool(said.like or said.avoid)
+    return bool(set(heard.like) & set(said.avoid) or set(heard.avoid) & set(said.like))
 
 
 def look_up(wish: str, vocabulary: Vocabulary) -> Wish:
-    """Vocabulary words that occur in the wish; those of a clause with no, without, less, avoid, tired of ... are unwanted."""
-    like: list[str] = []
-    avoid: list[str] = []
-    for clause in re.split(r"[,.;!]| and | but ", wish.lower()):
-        against = AGAINST.search(clause) is not None
-        words = [word for word in vocabulary.words if re.search(rf"\b{re.escape(word)}(s|es)?\b", clause)]
-        (avoid if against else like).extend(words)
-    like, avoid = list(dict.fromkeys(like))[:6], list(dict.fromkeys(avoid))[:6]
-    told = ", ".join([f"more {word}" for word in like] + [f"less {word}" for word in avoid])
-    reply = f"I will try {told}." if told else "I know no word of that wish; name a colour, a shape or a layout."
-    return Wish(like=like, avoid=avoid, reply=clean(reply, LONGEST_REPLY))
+    """Vocabulary words that occur in the wish, wanted or unwanted by the English around them; what was not read is told."""
+    text = plainer(wish)
+    wanted = _sides(text, vocabulary)
+    like = [word for word, loved in wanted.items() if loved]
+    avoid = [word for word, loved in wanted.items() if not loved]
+    if not wanted:
+        return _told([], [], f"I know no word of that wish: name {_some_genes(vocabulary)}.")
+    unknown = _unknown(text, vocabulary)[:3]
+    return _told(like, avoid, f"I do not know {', '.join(unknown)}." if unknown else "")
+
+
+def _told(like: Sequence[str], avoid: Sequence[str], rest: str = "") -> Wish:
+    """A reading with a reply of our own: what changes, then the rest."""
+    like, avoid = list(like[:MOST]), list(avoid[:MOST])
+    changes = [f"more {_quoted(word)}" for word in like] + [f"less {_quoted(word)}" for word in avoid]
+    told = f"I will try {', '.join(changes)}. {rest}" if changes else rest or "I know no word of that wish."
+    return Wish(like=like, avoid=avoid, reply=clean(told, LONGEST_REPLY))
+
+
+def _quoted(value: str) -> str:
+    """A value of several words in quotes: "more 'no lines'" would puzzle without them."""
+    return f"'{value}'" if " " in value else value
+
+
+def plainer(wish: str) -> str:
+    """The wish in lower case, with roundabout English ("swap red for blue", "can't get enough of") said with no, but and more."""
+    text = " ".join(wish.lower().replace("\u2019", "'").split())
+    for pattern, plain in PLAINER:
+        text = re.sub(pattern, plain, text)
+    return text
+
+
+def _sides(text: str, vocabulary: Vocabulary) -> dict[str, bool]:
+    """Each vocabulary word of a plain wish, and whether it is wanted; what was said last counts."""
+    forms, pattern = _reader(tuple(vocabulary.words))
+    sides: dict[str, bool] = {}
+    clause, before, wanted, opened = list[str](), list[str](), True, 0
+    for found in pattern.finditer(text):
+        if found["word"]:
+            clause.append(forms[found["word"]])
+            sides.pop(clause[-1], None)
+            sides[clause[-1]] = wanted
+        elif found["after"]:
+            alone = not text[opened : found.start()].strip()  # "circles? no thanks"
+            sides |= dict.fromkeys(before if alone else clause, False)
+        elif found["turn"]:
+            clause, before, wanted, opened = [], clause, True, found.end()
+        else:
+            wanted = not found["against"]
+    return sides
+
+
+@lru_cache
+def _reader(words: tuple[str, ...]) -> tuple[dict[str, str], re.Pattern[str]]:
+    """Every form of a word with the word itself, and the pattern of all that is read; "no lines", if a word, is no negation."""
+    forms = {f"{word.lower()}{ending}": word for ending in ("es", "s", "") for word in words}
+    listed = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+    return forms, re.compile(
+        rf"(?<![\w-])(?P<word>{listed})(?![\w-])|(?P<after>{AFTER})|(?P<against>{AGAINST})|(?P<back>{BACK})|(?P<turn>{TURN})"
+    )
+
+
+def _unknown(text: str, vocabulary: Vocabulary) -> list[str]:
+    """The words of a plain wish that were not read, small words and the names of genes aside."""
+    rest = _reader(tuple(vocabulary.words))[1].sub(" ", text)
+    names = {part + ending for gene in vocabulary.genes for part in gene.split("_") for ending in ("", "s")}
+    return [
+        word for word in dict.fromkeys(re.findall(r"[\w'-]{3,}", rest)) if word not in names | {*SMALL_WORDS.split()}
+    ]
+
+
+def _some_genes(vocabulary: Vocabulary) -> str:
+    """The three genes with the most words, to name as examples: "a background, a colour or a shape"."""
+    most = sorted(vocabulary.genes, key=lambda gene: -len(vocabulary.genes[gene]))[:3]
+    *first, last = [with_articles(f"a {gene.replace('_', ' ')}") for gene in most]
+    return f"{', '.join(first)} or {last}" if first else last

@@ -58,8 +58,8 @@ def test_present_facts_are_lines_of_their_own() -> None:
 
 
 def test_guesses_hold_the_best_values_of_every_gene_the_better_one_last() -> None:
-    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "plain", "layout": "centred"}
-    seen = [(9.0, base), (7.0, base | {"texture": "gradient"}), (1.0, base | {"texture": "striped", "size": "large"})]
+    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "flat", "layout": "centred"}
+    seen = [(9.0, base), (7.0, base | {"texture": "gradient"}), (1.0, base | {"texture": "hatched", "size": "large"})]
     rows = [(score, VOCABULARY.phrase(genome)) for score, genome in seen]
     head, second, best = guess_lines(rows, VOCABULARY)
     assert head == "guesses:" and best == VOCABULARY.phrase(base)
@@ -90,11 +90,11 @@ def test_a_long_session_still_fits_a_small_models_context() -> None:
 
 
 def test_evidence_is_the_difference_that_a_word_makes_shrunk_by_its_count() -> None:
-    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "plain"}
+    base = VOCABULARY.random(random.Random(0)) | {"size": "small", "texture": "flat"}
     large, small = base | {"size": "large"}, base
     found = dict(effects([(8.0, VOCABULARY.phrase(large)), (4.0, VOCABULARY.phrase(small))], VOCABULARY))
     assert found["size large"] == pytest.approx(1.0) and found["size small"] == pytest.approx(-1.0)
-    assert found["texture plain"] == pytest.approx(0.0) and "texture striped" not in found
+    assert found["texture flat"] == pytest.approx(0.0) and "texture hatched" not in found
     assert effects([(5.0, "a cat")], VOCABULARY) == []
 
 

@@ -8,47 +8,66 @@ vLLM enforces the schemas anyway. Loss on the answer, and faintly on the rest (h
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from prompts.vocabulary import Vocabulary
 from trainers.embedded import recipe
-from trainers.embedded.sessions import KINDS, Example, lesson
+from trainers.embedded.sessions import KINDS, SHORT, VOCABULARY, Example, lesson
 
-VOCABULARY_SIZE, CONTEXT = 1024, 2048
+VOCABULARY_SIZE, CONTEXT, WIDTH = 1536, 2048, 192
 PROMPT_WEIGHT = 0.1
-# Every prompt of the vocabulary has the same number of pieces, one a gene and one for the words between them: what a gene was in
-# the line above is then always as far back, which is what a small model needs to see what good lines share.
-PIECES = "|".join([
-    r'[\]}:,{\[ ]*"[" \]}:,{\[]*',  # JSON's marks, as they stand together
-    r"[0-9]|[\n,:{}\[\]+.-]",
-    r" and an?(?= )| on an?(?= )| background,?| in a row",
-    r' ?[^\s0-9\n",:{}\[\]+.-]+',
-])  # fmt: skip
+MARKS = r"\n,:;!?{}\[\]()+.-"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message.role != 'system' %}<|im_start|>{{ message.role }}\n"
-    "{% if message.content %}{{ message.content }}{% endif %}"
+    "{% if message.content %}{{ message.content | lower | replace('\u2019', \"'\") }}{% endif %}"
     "{% if message.tool_calls %}{% for call in message.tool_calls %}<tool_call>\n"
     '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}\n</tool_call>{% endfor %}{% endif %}'
     "<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
+def pieces(vocabulary: Vocabulary) -> str:
+    """The pattern of what can be one token: JSON's marks as they stand together, digits, marks, words, and values of several words.
+
+    Every prompt of the vocabulary has the same number of pieces, one a gene (with the comma before it) and one for the words
+    between two: what a gene was in the line above is then always as far back, which is what a small model needs to see what good
+    lines share.
+    """
+    words = sorted(vocabulary.words, key=len, reverse=True)
+    spaced = "|".join(re.escape(word) for word in words if " " in word)
+    return "|".join([
+        r'[\]}:,{\[ ]*"[" \]}:,{\[]*', r"[0-9]", *listed(vocabulary), rf"[{MARKS}]", r" and an?(?= )| on an?(?= )| background(?=,)",
+        rf" ?(?:{spaced})\b", rf' ?[^\s0-9"{MARKS}]+',
+    ])  # fmt: skip
+
+
+def listed(vocabulary: Vocabulary) -> list[str]:
+    """Patterns of a comma and a value where the template has them: beside a value of the next gene, not in any other list."""
+    tail = re.findall(r", \{(\w+)\}", vocabulary.template)
+    values = {gene: "|".join(re.escape(value) for value in vocabulary.genes[gene]) for gene in tail}
+    found = [rf", (?:{values[gene]})(?=, (?:{values[after]})\b)" for gene, after in itertools.pairwise(tail)]
+    return found + [rf"(?<={values[before]}), (?:{values[last]})\b" for before, last in [tail[-2:]] if len(tail) > 1]
+
+
 def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """A byte-level BPE learned from lessons, within pieces; text that no lesson has still finds tokens."""
     learned = Tokenizer(models.BPE())
-    pieces = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
+    split = pre_tokenizers.Split(Regex(pieces(VOCABULARY)), behavior="isolated")
     learned.pre_tokenizer = pre_tokenizers.Sequence(
-        [pieces, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     learned.decoder = decoders.ByteLevel()
     texts = (
-        "\n".join(["user", *(m["content"] for m in e.messages[1:]), "assistant", e.answer])
-        for e in map(lesson, range(6000, 9000))
+        "\n".join(["user", *(m["content"].lower() for m in e.messages[1:]), "assistant", e.answer])
+        for e in map(lesson, range(6000, 12_000))
     )
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
@@ -64,12 +83,12 @@ def make_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
-    """The untrained model: 1.5 M parameters."""
+    """The untrained model: 2.2 M parameters."""
     return Qwen3ForCausalLM(
         Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=160, intermediate_size=480, num_hidden_layers=4, num_attention_heads=5, num_key_value_heads=5,
+            vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=3 * WIDTH, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=6,
             head_dim=32, max_position_embeddings=CONTEXT, tie_word_embeddings=True, rope_theta=10_000.0, eos_token_id=tokenizer.eos_token_id,
-            initializer_range=160**-0.5,  # the usual 0.02 is for wide models: at this width nothing was copied for 1,000 steps
+            initializer_range=WIDTH**-0.5,  # the usual 0.02 is for wide models: at this width nothing was copied for 1,000 steps
             bos_token_id=None, pad_token_id=tokenizer.pad_token_id,
         )
     )  # fmt: skip
@@ -108,8 +127,9 @@ def main() -> None:
     def loss_at(step: int) -> torch.Tensor:
         # Lessons of one kind share a batch, so that short ones are not padded to the length of long ones.
         kind = step % len(KINDS)
-        first = (15_000 + step * batch) * len(KINDS) + kind
-        examples = [encode(lesson(first + i * len(KINDS)), tokenizer) for i in range(batch)]
+        count = 2 * batch if KINDS[kind] in SHORT else batch
+        first = (15_000 + step * 2 * batch) * len(KINDS) + kind
+        examples = [encode(lesson(first + i * len(KINDS)), tokenizer) for i in range(count)]
         with recipe.half_precision(chosen.device):
             return answer_loss(model, examples, chosen.device)
 

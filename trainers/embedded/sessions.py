@@ -6,6 +6,7 @@ distillation, Laskin et al. 2022). Messages come from `prompts.messages` and cal
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -20,6 +21,11 @@ from prompts.vocabulary import Genome, load_vocabulary
 from trainers.embedded.wishes import invent_wish
 
 VOCABULARY = load_vocabulary("bauhaus")
+ROUND = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")
+ENDINGS = 0.3  # share of moments after the last round: a tool that is called once a session would hardly be learned
+ERRORS = ["the training process ended early", "no rated image fits", "steps: Input should be less than or equal to 2000", "ask_person was answered by nobody",
+          "there is no learned taste yet: call learn_taste first", "the language model did not answer in time"]  # fmt: skip
+SAID_ALOUD = 0.6  # what a wish adds to a word's weight, in SD of utility
 BRIEFS = [
     "",
     "surprise me",
@@ -30,7 +36,7 @@ BRIEFS = [
 ]
 STRENGTH = {
     "background": 1.0, "colour": 0.7, "accent_colour": 0.35, "shape": 0.5, "accent_shape": 0.25,
-    "count": 0.5, "size": 0.6, "layout": 0.35, "texture": 0.45,
+    "count": 0.5, "size": 0.6, "layout": 0.4, "overlap": 0.35, "lines": 0.4, "texture": 0.45,
 }  # fmt: skip
 
 
@@ -90,34 +96,77 @@ def invent_history(taste: Taste, rng: random.Random, rounds: int, per_round: int
     return tuple(rated)
 
 
-def invent_facts(taste: Taste, rng: random.Random) -> Facts:
-    """A moment between two paintings of a session that follows the routine."""
-    rounds, per_round = rng.choice([2, 3, 4, 4, 4, 5, 6]), rng.choice([4, 6, 8, 8, 8])
+def invent_session(rng: random.Random) -> tuple[Taste, Facts]:
+    """A person, and a session that is about to start; what the person said aloud counts more than it did."""
+    taste, rounds, per_round = (
+        invent_taste(rng),
+        rng.choice([1, 2, 3, 4, 4, 4, 5, 6, 8]),
+        rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]),
+    )
+    wishes = _wishes(taste, rng)
     start = Facts(
-        brief=rng.choice(BRIEFS), wishes=_wishes(taste, rng), rounds=rounds, images_per_round=per_round, images_left=per_round * rounds,
-        trainings_left=rng.choice([0, 1, 1, 1]), method=rng.choice(["dpo", "dpo", "dreambooth"]), train_steps=rng.choice([20, 40, 60, 80, 100, 200]),
+        brief=rng.choice(BRIEFS), wishes=wishes, rounds=rounds, images_per_round=per_round, images_left=_budget(rounds * per_round, rng),
+        trainings_left=rng.choice([0, 1, 1, 1, 1, 2]), method=rng.choice(["dpo", "dpo", "dreambooth"]), train_steps=_train_steps(rng),
     )  # fmt: skip
-    number = rng.randint(1, rounds)
-    done: tuple[str, ...] = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")[
-        : rng.randint(0, 5)
-    ]
-    if number == rounds:
-        done = done[:4]
-    rated = invent_history(taste, rng, number if "ask_person" in done else number - 1, per_round)
-    facts = replace(start, round=number, done=done, rated=rated, images_left=per_round * (rounds - number))
-    facts = replace(facts, feedback=_feedback(rated, rng), evolved=per_round if "evolve_prompts" in done else 0)
-    if number == rounds and "learn_taste" in done and rng.random() < 0.7:
-        return replace(facts, adapter=rng.choice(["trained", "promoted", "rejected", "failed"]), trainings_left=0)
-    return facts
+    return _said_aloud(taste, wishes), start
+
+
+def _budget(planned: int, rng: random.Random) -> int:
+    """Images in all: as many as are planned, far more, or somewhat fewer."""
+    return rng.choice(
+        [
+            planned,
+            planned,
+            planned,
+            max(planned, 200),
+            planned + rng.randint(1, 300),
+            max(1, planned - rng.randint(1, 6)),
+        ]
+    )
+
+
+def _train_steps(rng: random.Random) -> int:
+    return rng.choices([10 * rng.randint(1, 40), rng.randint(10, 400), rng.randint(1, 2000)], [5, 4, 1])[0]
+
+
+def invent_facts(taste: Taste, start: Facts, rng: random.Random) -> Facts:
+    """A moment after the first painting of a session that follows the routine."""
+    ending = rng.random() < ENDINGS
+    number = start.rounds if ending else rng.randint(1, start.rounds)
+    facts = replace(start, round=number, images_left=max(0, start.images_left - number * start.images_per_round))
+    done = ROUND[:4] if ending else ROUND[: rng.randint(0, 5 if facts.another_round else 4)]
+    rated = invent_history(taste, rng, number if "ask_person" in done else number - 1, start.images_per_round)
+    evolved = start.images_per_round if "evolve_prompts" in done else 0
+    facts = replace(facts, done=done, rated=rated, feedback=_feedback(rated, rng), evolved=evolved)
+    facts = _after_training(facts, rng) if ending and facts.trainings_left and rng.random() < 0.5 else facts
+    return replace(facts, error=rng.choice(ERRORS)) if rng.random() < 0.04 else facts
+
+
+def _after_training(facts: Facts, rng: random.Random) -> Facts:
+    """The moment once the training has run, or has failed."""
+    adapter = rng.choice(["trained", "trained", "promoted", "rejected", "failed"])
+    ran = {"failed": (), "trained": ("finetune",)}.get(adapter, ("finetune", "evaluate_adapter"))
+    return replace(facts, adapter=adapter, trainings_left=facts.trainings_left - 1, done=(*facts.done, *ran))
 
 
 def _wishes(taste: Taste, rng: random.Random) -> tuple[str, ...]:
-    """Sometimes the person said a few words of their taste aloud."""
+    """Sometimes the person said a few words aloud, often words of their taste."""
     if rng.random() < 0.6:
         return ()
-    scored = sorted(VOCABULARY.words, key=lambda word: sum(row.get(word, 0.0) for row in taste.weights.values()))
-    loved = [f"+{word}" for word in rng.sample(scored[-5:], rng.randint(1, 2))]
-    return tuple(loved + [f"-{word}" for word in rng.sample(scored[:5], rng.randint(0, 1))])
+    ranked = sorted(VOCABULARY.words, key=lambda word: -sum(row.get(word, 0.0) for row in taste.weights.values()))
+    words = ranked if rng.random() < 0.6 else rng.sample(ranked, len(ranked))
+    loved = [f"+{word}" for word in rng.sample(words[:8], rng.choice([1, 1, 2, 3, 5]))]
+    return tuple(loved + [f"-{word}" for word in rng.sample(words[-8:], rng.choice([0, 0, 1, 2, 4]))])
+
+
+def _said_aloud(taste: Taste, wishes: tuple[str, ...]) -> Taste:
+    said = {wish[1:]: SAID_ALOUD if wish[0] == "+" else -SAID_ALOUD for wish in wishes}
+    return Taste(
+        {
+            gene: {word: weight + said.get(word, 0.0) for word, weight in row.items()}
+            for gene, row in taste.weights.items()
+        }
+    )
 
 
 def _feedback(rated: tuple[tuple[float, str], ...], rng: random.Random) -> str:
@@ -132,8 +181,8 @@ def hermes(tool: str, args: dict[str, Any]) -> str:
 
 def plan_lesson(rng: random.Random) -> Example:
     """Which tool comes next, at any moment of a session."""
-    taste = invent_taste(rng)
-    facts = invent_facts(taste, rng)
+    taste, start = invent_session(rng)
+    facts = invent_facts(taste, start, rng)
     tool, args = next_call(facts)
     if tool == "generate_images":
         args = proposal(taste, facts, rng)
@@ -142,39 +191,43 @@ def plan_lesson(rng: random.Random) -> Example:
 
 def proposal_lesson(rng: random.Random) -> Example:
     """What to paint next, from a history."""
-    taste = invent_taste(rng)
-    facts = invent_facts(taste, rng)
-    number = rng.randint(0, facts.rounds - 1)
-    rated = invent_history(taste, rng, number, facts.images_per_round)
-    done = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts") if number else ()
-    evolved = facts.images_per_round if number else 0
-    left = facts.images_per_round * (facts.rounds - number)
-    facts = replace(
-        facts,
-        round=number,
-        rated=rated,
-        done=done,
-        feedback=_feedback(rated, rng),
-        evolved=evolved,
-        adapter="",
-        images_left=left,
-    )
+    taste, start = invent_session(rng)
+    facts = before_painting(taste, start, rng.randint(0, start.rounds - 1), rng)
     return Example(plan_messages(facts, VOCABULARY), hermes("generate_images", proposal(taste, facts, rng)))
 
 
+def before_painting(taste: Taste, start: Facts, number: int, rng: random.Random) -> Facts:
+    """The moment after `number` whole rounds."""
+    rated = invent_history(taste, rng, number, start.images_per_round)
+    left = max(1, start.images_left - number * start.images_per_round)
+    facts = replace(start, round=number, rated=rated, images_left=left, feedback=_feedback(rated, rng))
+    return replace(facts, done=ROUND, evolved=start.images_per_round) if number else facts
+
+
 def proposal(taste: Taste, facts: Facts, rng: random.Random) -> dict[str, Any]:
-    """The teacher's arguments for `generate_images`: the guesses, each with a few genes put right, as only it can know."""
+    """The teacher's arguments for `generate_images`: the guesses in turn, each with a few genes put right, as only it can know.
+
+    No prompt comes twice, nor one that was rated.
+    """
     own, evolved = shared_out(facts)
-    bases = [VOCABULARY.parse(guess) for guess in guesses(facts.rated, VOCABULARY)]
-    prompts = [VOCABULARY.phrase(_put_right(rng.choice(bases) if bases else None, taste, rng)) for _ in range(own)]
-    return {"prompts": prompts, "evolved": evolved}
+    bases: list[Genome | None] = [VOCABULARY.parse(guess) for guess in guesses(facts.rated, VOCABULARY)] or [None]
+    known, prompts = {prompt for _, prompt in facts.rated}, list[str]()
+    for attempt in itertools.count():
+        if len(prompts) == own:
+            return {"prompts": prompts, "evolved": evolved}
+        prompt = VOCABULARY.phrase(_put_right(bases[len(prompts) % len(bases)], taste, rng, 3 + attempt // 8))
+        prompts += [prompt] if prompt not in known else []
+        known.add(prompt)
+    raise AssertionError
 
 
-def _put_right(base: Genome | None, taste: Taste, rng: random.Random) -> Genome:
+def _put_right(base: Genome | None, taste: Taste, rng: random.Random, most: int) -> Genome:
+    """The base with one to `most` genes as the taste would have them."""
     if base is None:
         return liked_genome(taste, rng, 0.6)
     better = liked_genome(taste, rng, 0.12)
-    return VOCABULARY.mend(base | {gene: better[gene] for gene in rng.sample(sorted(base), rng.randint(1, 3))}, rng)
+    changed = rng.sample(sorted(base), min(len(base), rng.randint(1, most)))
+    return VOCABULARY.mend(base | {gene: better[gene] for gene in changed}, rng)
 
 
 def feedback_lesson(rng: random.Random) -> Example:
@@ -190,7 +243,11 @@ def wish_lesson(rng: random.Random) -> Example:
     return Example(wish_messages(wish, VOCABULARY), json.dumps(answer, ensure_ascii=False))
 
 
-KINDS = (proposal_lesson, plan_lesson, proposal_lesson, wish_lesson, proposal_lesson, plan_lesson, feedback_lesson)
+# Wishes are short, and there are many ways to say them: they come often.
+KINDS = (
+    proposal_lesson, wish_lesson, plan_lesson, wish_lesson, proposal_lesson, wish_lesson, plan_lesson, wish_lesson, feedback_lesson,
+)  # fmt: skip
+SHORT = (wish_lesson, feedback_lesson)  # a quarter as long as the others
 
 
 def lesson(number: int) -> Example:

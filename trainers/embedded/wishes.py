@@ -1,132 +1,293 @@
-"""Invented wishes and what they mean in the vocabulary: how the small language model learns to listen."""
+"""Invented wishes and what they mean in the vocabulary: how the small language model learns to listen.
+
+A wish is one to three clauses: an idea ("teal", "calmer", "spread them out"; `trainers.embedded.ideas`) in a carrier ("I love {}",
+"not so {}"), joined. Carriers and joins are written as patterns with [alternatives]. A fifth of the carriers, chosen by a checksum of
+their text, and some joins are never taught: `held_out=True` words a wish with those alone.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
+import zlib
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-MOODS: dict[str, tuple[list[str], list[str]]] = {  # what is said: (words wanted, words unwanted)
-    "calm": (["plain", "blue", "one"], ["striped"]), "calmer": (["plain", "teal", "one"], ["striped"]), "quiet": (["plain", "white"], ["striped"]),
-    "peaceful": (["blue", "green"], ["striped"]), "warm": (["red", "orange", "yellow"], ["blue"]), "warmer": (["orange", "red"], ["blue"]),
-    "cool": (["blue", "teal", "green"], ["red"]), "colder": (["blue", "teal"], ["orange"]), "dark": (["black"], ["white"]),
-    "darker": (["black", "purple"], ["white"]), "moody": (["black", "purple"], ["yellow"]), "bright": (["white", "yellow"], ["black"]),
-    "brighter": (["white", "yellow"], ["black"]), "light": (["white"], ["black"]), "cheerful": (["yellow", "pink"], ["black"]),
-    "happy": (["yellow", "orange"], ["black"]), "minimal": (["one", "plain", "white"], ["three"]), "simple": (["one", "plain"], ["three"]),
-    "simpler": (["one", "plain"], ["striped"]), "busy": (["three", "scattered"], ["one"]), "busier": (["three", "striped"], ["one"]),
-    "lively": (["three", "scattered", "striped"], ["plain"]), "bold": (["large", "red", "black"], ["small"]), "bolder": (["large", "black"], ["small"]),
-    "delicate": (["small", "pink"], ["large"]), "tidy": (["in a row"], ["scattered"]), "ordered": (["in a row", "centred"], ["scattered"]),
-    "symmetric": (["centred"], ["scattered"]), "balanced": (["centred"], ["diagonal"]), "dynamic": (["diagonal"], ["centred"]),
-    "wild": (["scattered", "striped"], ["centred"]), "round": (["circle", "ring"], ["square"]), "softer": (["circle", "gradient"], ["cross"]),
-    "soft": (["circle", "gradient"], ["triangle"]), "sharp": (["triangle", "diamond"], ["circle"]), "angular": (["square", "triangle"], ["circle"]),
-    "feminine": (["pink", "purple"], []), "natural": (["green"], []), "like the sea": (["blue", "teal"], []), "like a sunset": (["orange", "pink"], []),
-    "like a forest": (["green"], []), "like the night": (["black", "blue"], ["white"]),
-}  # fmt: skip
-PHRASES: dict[str, tuple[list[str], list[str]]] = {
-    "fewer shapes": (["one"], ["three"]), "less stuff": (["one"], ["three"]), "more shapes": (["three"], ["one"]), "more things": (["three"], ["one"]),
-    "bigger shapes": (["large"], ["small"]), "smaller shapes": (["small"], ["large"]), "no stripes": ([], ["striped"]), "stripes": (["striped"], []),
-    "a gradient": (["gradient"], []), "a flat background": (["plain"], ["striped", "gradient"]), "no pattern": (["plain"], ["striped"]),
-    "everything in the middle": (["centred"], []), "things in a line": (["in a row"], []), "a diagonal": (["diagonal"], []),
-    "things all over the place": (["scattered"], []), "just one thing": (["one"], ["three"]), "two of them": (["two"], []), "three of them": (["three"], []),
-}  # fmt: skip
-COLOURS = ["red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "black", "white"]
-SHAPES = {
-    "circle": ["circles", "a circle", "discs", "dots"], "square": ["squares", "a square", "boxes"], "triangle": ["triangles", "a triangle"],
-    "diamond": ["diamonds", "a diamond", "rhombs"], "ring": ["rings", "a ring", "hoops"], "cross": ["crosses", "a cross", "plus signs"],
-}  # fmt: skip
-OTHER_COLOURS = {
-    "turquoise": "teal",
-    "cyan": "teal",
-    "navy": "blue",
-    "violet": "purple",
-    "crimson": "red",
-    "lilac": "purple",
-    "rose": "pink",
-    "gold": "yellow",
-}
-OUTSIDE = [
-    "a cat", "a dog", "my house", "a castle", "a portrait of my mother", "a horse", "mountains", "a car", "a photo of a tree", "oil paint",
-    "people dancing", "a dragon", "my name in letters", "a city at night", "flowers", "a robot", "a spaceship", "a face", "van gogh", "a bird",
-]  # fmt: skip
+from trainers.embedded.ideas import KINDS, Idea, direct_words, small_talk
+from trainers.embedded.world import VOCABULARY
+
+MOST = 10  # words wanted, and words unwanted, of one wish: as many as an answer may hold
+HELD_OUT = 5  # one carrier in so many is never taught
+TYPO = 0.03  # share of ideas with a slip of the finger
+MANNERS = "[| please|, please| next time| this time| if you can| now| next| for me]"
+
+# How a thing is wanted and not wanted; how a quality is; how an act is. "{}" is the idea.
 LOVE = [
-    "I love {}",
-    "more {}",
-    "{} please",
-    "I like {}",
-    "give me {}",
-    "I want {}",
-    "can you use {}",
-    "{} is my favourite",
-    "add {}",
-    "I adore {}",
-    "{}",
-]
+    "{}", "{} please", "{}, please",
+    "[i|we|i really|i just|i do|i absolutely|honestly i|i think i|i still|personally i] [love|like|adore|want|prefer|enjoy|need|fancy] {}[| please| a lot| very much| the most| best]",
+    f"[more|much more|some more|a bit more|a little more|way more|lots of|plenty of|add|add some|use|use more|try|try some|give me|show me|paint|do|make|draw|include] {{}}{MANNERS}",
+    f"[let's have|let us try|bring in|go for|stick with|keep|keep the|how about|what about|i'd like|i would like|i'd love|i want to see|i'm after|i am in the mood for] {{}}{MANNERS}",
+    "[can you|could you|would you|can we|could we|maybe you could|you could|you should|please] [use|add|try|do|paint|have|include|give me] {}[| please| next| more]",
+    "[maybe|perhaps|ok,|yes,|hmm,|well,|so,|right,|definitely|mostly|mainly|only|just] {}[| please| this time]",
+    "{} [is my favourite|is lovely|is great|is nice|is good|is perfect|is beautiful|would be nice|would be great|would be lovely|works well|looks good|looks great|is what i like|is what i want|makes me happy]",
+    "[i'm a fan of|i am a big fan of|i'm fond of|i am fond of|i'm really into|i'm into|i can't get enough of|there should be|there could be more|it needs|it could use|it wants|with] {}",
+    "[love|loving|like|want|need|prefer|love the|like the|a bit of|a touch of|a hint of|a dash of|loads of|tons of|more and more|as much as you can of] {}[| please| now]",
+    "{}[, yes| yes|, more of that|, i like that|, lovely| forever| everywhere| all over]",
+]  # fmt: skip
 HATE = [
-    "no {}",
-    "less {}",
-    "I hate {}",
-    "without {}",
-    "please avoid {}",
-    "I don't like {}",
-    "not so much {}",
-    "drop {}",
-    "get rid of {}",
+    "no {}", "less {}", "without {}", "not {}", "no {} please", "no more {}",
+    "[i|we|i really|i just|i absolutely|honestly i|i think i|personally i|i truly] [hate|dislike|don't like|do not like|don't want|do not want|don't need|dont like|can't stand|cannot stand|loathe|don't enjoy] {}[| please| at all| any more|, sorry| much]",
+    f"[no|no more|less|much less|a lot less|fewer|without|without any|skip|skip the|drop|drop the|lose|lose the|avoid|remove|leave out|get rid of|cut|stop using|stop with|not so much|not too much] {{}}{MANNERS}",
+    "[can you|could you|would you|maybe you could|you could|you should|please] [avoid|drop|skip|remove|lose|leave out|get rid of|stop using|not use|not paint] {}[| please| next time]",
+    "[please|maybe|perhaps|ok,|hmm,|well,|so,|right,|definitely|just] [no|no more|not|less|don't use|do not use|don't paint|never|never any] {}[| this time| again]",
+    "[enough of|enough|too much|far too much|way too much|i'm tired of|i am tired of|tired of|i'm sick of|i've seen enough|i had enough of|i'm bored of|fed up with|anything but|everything but] {}",
+    "{} [is ugly|is boring|is awful|is horrible|is too much|is not for me|isn't for me|is not my thing|is not nice|does nothing for me|must go|has to go|hurts my eyes|leaves me cold]",
+    "[i'm not a fan of|i am no fan of|not a fan of|i'm not fond of|i am not into|i'm not into|there is too much|there's too much|there should be no|there should be less|it has too much|i could do without|keep away from|stay away from] {}",
+    "[hate|dislike|hating|don't like|don't want|not loving|hate the|not a bit of|never] {}[| please| at all]",
+    "{}[? no|, no thanks| no thanks|, not for me|? not for me|? i hate that|? never]",
+]  # fmt: skip
+FEEL = [
+    "{}", "{} please", "something {}", "more {}",
+    f"[make it|make this|make them|keep it|go|be|it should be|it must be|i want it|i want them|i'd like it|i would like it|i like it|i need it|let it be|let's make it] [|really |very |a bit |a little |more |quite |nice and ]{{}}{MANNERS}",
+    "[something|anything|a picture that is|a mood that is|an image that's|pictures that are|a look that is|a feel that is] [|really |very |a bit |more |quite ]{}[| please| for me| for my wall]",
+    "[i love|i like|i adore|i want|i prefer|i'd love|i'd like|give me|paint me|show me|let's have|how about|what about] [something|things|it|pictures|a picture that is] {}",
+    "[can you|could you|would you|maybe you could|you could|please] [make it|go|keep it|paint something|do something|make them|try something] [|more |a bit |really ]{}[| please]",
+    "[it should feel|it should look|i want it to feel|i want it to look|it needs to be|it could be|it has to be|i'm in the mood for something|we need something|i am looking for something] [|more |really |very ]{}",
+    "[maybe|perhaps|ok,|yes,|hmm,|well,|so,|right,|mostly|just|a bit|a little|really|very|quite|rather] {}[| please| this time]",
+]  # fmt: skip
+COOL_OFF = [
+    "less {}", "not {}", "too {}", "not so {}", "not too {}",
+    f"[make it|make this|make them|keep it|it should be|i want it|i want them|i'd like it|let's make it|let it be|go] [less|not so|not too|a bit less|much less|not] {{}}{MANNERS}",
+    "[it's|it is|they are|they're|that is|that's|this is|these are|this looks|it looks|it feels|everything is] [too|way too|far too|a bit too|much too|really too] {}[| for me| for my taste|, sorry| now]",
+    "[i don't want|i do not want|i don't like|i do not like|i hate|i'm tired of|no more|please nothing|nothing|avoid anything|i can't stand|i dislike|stay away from] [|so |too ]{}[ things| pictures| stuff| looks]",
+    "[don't make it|do not make it|please don't make it|don't be|don't go|never make it] [|so |too |that ]{}[| please| again| next time]",
+    "[it should not be|it shouldn't be|it must not be|it should not feel|i don't want it|i do not want it|it need not be] [|so |too ]{}",
+    "[please|maybe|perhaps|ok,|hmm,|well,|just|a bit|a little|much] less {}[| please| this time]",
+]  # fmt: skip
+ACT = [
+    "{}",
+    "please {}",
+    "{} please",
+    f"[please|now|maybe|perhaps|ok,|yes,|hmm,|just|always|next time] {{}}{MANNERS}",
+    "[can you|could you|would you|can we|could we|i want you to|i'd like you to|you could|you should|maybe you could|let's|let us|try to|i'd love you to|i need you to|it would be nice to] {}[| please| more]",
 ]
-FEEL = ["{}", "make it {}", "something {}", "I want it {}", "it should be {}", "a bit {}", "{} please", "more {}"]
+REFRAIN = [
+    "don't {}",
+    "do not {}",
+    "please don't {}",
+    f"[don't|do not|please don't|please do not|never|maybe don't|just don't|ok, don't|let's not|try not to|you should not|you shouldn't|no need to|i don't want you to] {{}}{MANNERS}",
+]
+# One thing against another.
+SWAP = [
+    "{yes} instead of {no}", "{yes}, not {no}", "{yes} but no {no}", "less {no}, more {yes}", "more {yes}, less {no}", "{yes} rather than {no}",
+    "[i'd rather have|i would rather have|i prefer|i like|i love|i want|i'd like|give me|use|try|paint|please use|can you use|could we have|let's have|rather|maybe] {yes} [instead of|rather than|over|and not|, not|but no|but not|and no|without|in place of] {no}[| please| this time]",
+    "[instead of|rather than|in place of|not] {no}[, use|, give me|, i'd like|, try|, paint|, i want|, please use|, let's have|, how about|, more] {yes}[| please]",
+    "[swap|replace|change|switch|please swap|please replace|can you swap|could you replace] {no} [for|with|to|by] {yes}[| please]",
+    "[less|no|fewer|not so much|drop|lose|no more|without] {no}[,| and| but|, but| -|;] [more|add|use|i want|i love|give me|rather|lots of] {yes}[| please]",
+    "[more|add|use|i want|i love|i like|give me|lots of|try] {yes}[,| and| but|, but| -|;] [less|no|not|fewer|without|drop|no more|never] {no}[| please]",
+    "[i love|i like|i want|i adore] {yes} [but i hate|but i don't like|and i hate|but not|but never|but i can't stand|and i dislike] {no}",
+    "[i hate|i don't like|i dislike|i can't stand|no|not] {no} [but i love|but i like|but i want|, i love|but i adore|, i prefer] {yes}",
+    "{yes} [yes|is good|is fine], {no} no", "{no} [no|is bad|is not], {yes} yes", "not {no} but {yes}", "from {no} to {yes}",
+]  # fmt: skip
+SWAP_FEEL = [
+    "{yes}, not {no}", "not {no} but {yes}", "less {no}, more {yes}", "more {yes}, less {no}", "{yes} but not {no}",
+    "[make it|i want it|it should be|i'd like it|keep it|something|please make it|can you make it|rather|i prefer it] {yes} [rather than|instead of|and not|, not|but not|but not too|and never] {no}[| please]",
+    "[it's|it is|that's|this is|they are] too {no}[,| -|;|, please] [make it|i want it|i'd like it|go|something|rather|more|i prefer it] {yes}[| please]",
+    "[less|not so|not too|not] {no}[,| and| but|, but|;] [more|rather|a bit more|make it|really] {yes}[| please]",
+]  # fmt: skip
+AMOUNT = [
+    "{}",
+    "{} please",
+    f"[i want|i'd like|i would like|give me|use|we need|i need|let's have|how about|i prefer|i'd love|show me|paint|there should be|there could be|it needs|it could use|with] {{}}{MANNERS}",
+    "[can you use|could we have|can we have|would you paint|could you try|please use|please|maybe|perhaps|ok,|yes,|hmm,|well,|just|a bit|a little|much] {}[| please| this time| next]",
+]
+OUTSIDE = [
+    "{}", "paint {}", "i want {}", "{} please",
+    f"[paint|draw|do|make|show me|give me|i want|i'd like|i would like|i love|we love|add|put in|how about|what about|i need|let's have|now|maybe|i like|include] {{}}{MANNERS}",
+    "[can you|could you|would you|can we|please|you could|i want you to|i'd like you to] [paint|draw|do|make|show me|give me|add|include|try] {}[| please| for me| next]",
+    "[a picture of|a painting of|a photo of|a drawing of|an image of|a portrait of|something with|i'd love to see|i want to see|it should look like|it should be|make it look like] {}[| please]",
+]  # fmt: skip
+JOINS = [", ", " and ", ". ", " but ", "; ", ", and ", " and also ", ", but ", "! ", ", also ", " - ", ", then "]
+NEW_JOINS = [", plus ", " yet ", ", oh and ", " & ", "... ", ", though ", " as well as "]
+TURNS = [" but ", ". ", "; ", ", but ", "! ", ". but "]  # what may stand between a no and a bare yes
+NEW_TURNS = [" yet ", "... ", ", though ", ". oh, "]
+OPENINGS = [
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "hi, ",
+    "hello, ",
+    "ok ",
+    "hmm ",
+    "well, ",
+    "so ",
+    "actually ",
+    "for the next ones: ",
+    "i think: ",
+]
+NEW_OPENINGS = ["", "", "", "hey, ", "ah, ", "oh ", "dear palate, ", "next: ", "you know, "]
+ENDINGS = ["", "", "", "", ".", ".", "!", " thanks", ", thanks", " :)", "...", "!!"]
+PLURAL = {" is ": " are ", " isn't ": " aren't ", " has ": " have ", " makes ": " make ", " works ": " work ", " looks ": " look ",
+          " does ": " do ", " hurts ": " hurt ", " leaves ": " leave "}  # fmt: skip
 
 
-def invent_wish(rng: random.Random) -> tuple[str, dict[str, Any]]:
+@dataclass
+class Meaning:
+    """What the clauses so far ask for: words said themselves (`direct`) outweigh those that a mood implies."""
+
+    like: set[str] = field(default_factory=set)
+    avoid: set[str] = field(default_factory=set)
+    direct: set[str] = field(default_factory=set)
+    strange: str = ""
+
+    def added(self, like: tuple[str, ...], avoid: tuple[str, ...], said: set[str]) -> Meaning | None:
+        """The meaning with one more clause, or None where it contradicts what was said or is too long to answer."""
+        more, less = set(like), set(avoid)
+        if (more & self.avoid & (self.direct | (more - said))) or (less & self.like & (self.direct | (less - said))):
+            return None
+        liked = (self.like - (less & said)) | more
+        unwanted = (self.avoid | less) - liked
+        if len(liked) > MOST or len(unwanted) > MOST:
+            return None
+        return Meaning(liked, unwanted, self.direct | said, self.strange)
+
+
+@lru_cache
+def expand(pattern: str) -> tuple[str, ...]:
+    """Every text that a pattern with [one|of|these] stands for."""
+    parts = [part.split("|") for part in re.split(r"\[([^\]]*)\]", pattern)]
+    fixed = [part if number % 2 else ["|".join(part)] for number, part in enumerate(parts)]
+    return tuple(
+        " ".join("".join(chosen).split()).replace(" ,", ",").replace(" ;", ";") for chosen in itertools.product(*fixed)
+    )
+
+
+def is_held_out(carrier: str) -> bool:
+    """Whether a carrier is kept from training; one of a single word beside the idea is taught, as nothing else teaches that word."""
+    return len(carrier.split()) > 2 and zlib.crc32(carrier.encode()) % HELD_OUT == 0
+
+
+@lru_cache
+def carriers(pattern: str, held_out: bool) -> tuple[str, ...]:
+    """The carriers of a pattern that are taught, or those that are not."""
+    return tuple(carrier for carrier in expand(pattern) if is_held_out(carrier) == held_out)
+
+
+def carrier(patterns: list[str], rng: random.Random, held_out: bool) -> str:
+    """A carrier: every pattern is as likely as any other that has one."""
+    return rng.choice(carriers(rng.choice([pattern for pattern in patterns if carriers(pattern, held_out)]), held_out))
+
+
+def invent_wish(rng: random.Random, held_out: bool = False) -> tuple[str, dict[str, Any]]:
     """A wish in a person's words, and the answer: `like`, `avoid` (vocabulary words) and a `reply`."""
-    like: list[str] = []
-    avoid: list[str] = []
-    strange: list[str] = []
-    parts = [
-        rng.choices([_word, _mood, _phrase, _outside], [4, 3, 2, 1])[0](rng, like, avoid, strange)
-        for _ in range(rng.choices([1, 2, 3], [5, 3, 1])[0])
-    ]
-    wish = rng.choice([", ", " and ", ", "]).join(parts)
-    like = list(dict.fromkeys(like))[:6]
-    avoid = [word for word in dict.fromkeys(avoid) if word not in like][:6]
-    wish = wish if rng.random() < 0.5 else wish.capitalize()
-    return wish + rng.choice(["", "", ".", "!"]), {"like": like, "avoid": avoid, "reply": reply(like, avoid, strange)}
+    if rng.random() < 0.03:
+        return small_talk(rng), answer(Meaning())
+    text, meaning, denied = "", Meaning(), False
+    for _ in range(rng.choices([1, 2, 3], [5, 4, 1])[0]):
+        clause, grown, denies = _clause(meaning, rng, held_out)
+        text += (_join(clause, denied, rng, held_out) if text else "") + clause
+        meaning, denied = grown, denies
+    text = rng.choice(NEW_OPENINGS if held_out else OPENINGS) + text + rng.choice(ENDINGS)
+    return (text if rng.random() < 0.7 else text.capitalize()), answer(meaning)
 
 
-def reply(like: list[str], avoid: list[str], strange: list[str]) -> str:
+def _join(clause: str, denied: bool, rng: random.Random, held_out: bool) -> str:
+    """A bare "blue" after "no red" needs a turn: "no red and blue" means neither."""
+    if denied and (len(clause.split()) < 4 or not clause.startswith(("i ", "no ", "less ", "without "))):
+        return rng.choice(NEW_TURNS if held_out else TURNS)
+    return rng.choice(NEW_JOINS if held_out else JOINS)
+
+
+def _clause(meaning: Meaning, rng: random.Random, held_out: bool) -> tuple[str, Meaning, bool]:
+    """One more clause that does not contradict the others: its text, what is meant now, and whether it denies something."""
+    while True:
+        kind = rng.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+        idea = KINDS[kind][1](rng)
+        if idea.form == "outside":
+            if meaning.strange:
+                continue
+            text, grown, denied = _strange(idea, meaning, rng, held_out), meaning.added(*idea.yes, set()), False
+            grown = grown and Meaning(grown.like, grown.avoid, grown.direct, idea.said)
+        elif idea.form in ("thing", "quality") and rng.random() < 0.18:
+            text, grown, denied = *_swap(idea, KINDS[kind][1](rng), meaning, rng, held_out), False
+        else:
+            denied = rng.random() < 0.32 and idea.form not in ("change", "amount")
+            text, grown = _plain(idea, denied, meaning, rng, held_out)
+        if grown is not None:
+            return text, grown, denied
+
+
+def _strange(idea: Idea, meaning: Meaning, rng: random.Random, held_out: bool) -> str:
+    return carrier(OUTSIDE, rng, held_out).replace("{}", idea.said)
+
+
+def _plain(
+    idea: Idea, denied: bool, meaning: Meaning, rng: random.Random, held_out: bool
+) -> tuple[str, Meaning | None]:
+    patterns = {
+        "thing": (LOVE, HATE),
+        "quality": (FEEL, COOL_OFF),
+        "change": (FEEL, FEEL),
+        "amount": (AMOUNT, AMOUNT),
+        "act": (ACT, REFRAIN),
+    }[idea.form][denied]
+    text = _filled(carrier(patterns, rng, held_out), idea.said)
+    like, avoid = idea.no if denied else idea.yes
+    return _slipped(text, idea, rng), meaning.added(like, avoid, direct_words(idea))
+
+
+def _filled(template: str, said: str) -> str:
+    """The template with the idea in it, its verb in the plural for "circles"; "more calmer" and "no a ring" lose a word."""
+    if said.endswith("s") and not said.endswith("ss") and template.startswith("{}"):
+        for one, many in PLURAL.items():
+            template = (template + " ").replace(one, many).strip()
+    text = re.sub(
+        r"\b(no|more|less|fewer|any|much|some|many|never|plenty of|lots of|the) an? ",
+        r"\1 ",
+        template.replace("{}", said),
+    )
+    return re.sub(r"\b(more|really|very|quite|nice and|rather) (?=\w+er\b)", "", text) if said.endswith("er") else text
+
+
+def _swap(
+    wanted: Idea, other: Idea, meaning: Meaning, rng: random.Random, held_out: bool
+) -> tuple[str, Meaning | None]:
+    """A clause that wants one idea in place of another of its kind."""
+    if wanted.form != other.form or set(wanted.yes[0]) & (set(other.yes[0]) | set(other.no[1])):
+        return "", None
+    text = carrier(SWAP if wanted.form == "thing" else SWAP_FEEL, rng, held_out)
+    first = meaning.added(*wanted.yes, direct_words(wanted))
+    return text.replace("{yes}", wanted.said).replace("{no}", other.said), first and first.added(
+        *other.no, direct_words(other)
+    )
+
+
+def _slipped(text: str, idea: Idea, rng: random.Random) -> str:
+    """Sometimes a slip of the finger in the idea's longest word."""
+    word = max(idea.said.split(), key=len)
+    if len(word) < 5 or rng.random() > TYPO:
+        return text
+    place = rng.randrange(1, len(word) - 1)
+    left, right = word[:place], word[place:]
+    slips = [left + right[1:], left + right[0] + right, left + right[1] + right[0] + right[2:]]
+    return text.replace(word, rng.choice(slips))
+
+
+def answer(meaning: Meaning) -> dict[str, Any]:
+    """The answer to a wish, words in the vocabulary's order."""
+    like, avoid = ([word for word in VOCABULARY.words if word in words] for words in (meaning.like, meaning.avoid))
+    return {"like": like, "avoid": avoid, "reply": reply(like, avoid, meaning.strange)}
+
+
+def reply(like: list[str], avoid: list[str], strange: str) -> str:
     """One plain sentence that says what will change, and what cannot be painted here."""
-    change = ([f"more {', '.join(like)}"] if like else []) + ([f"less {', '.join(avoid)}"] if avoid else [])
+    change = ([f"go for {', '.join(like)}"] if like else []) + ([f"leave out {', '.join(avoid)}"] if avoid else [])
     if not strange:
-        return f"I will try {' and '.join(change)}." if change else "Tell me a colour, a shape or a mood."
-    sorry = f"I cannot paint {strange[0]} with this model, only simple shapes and colours"
-    return f"{sorry}; I will try {' and '.join(change)}." if change else f"{sorry}."
-
-
-def _word(rng: random.Random, like: list[str], avoid: list[str], strange: list[str]) -> str:
-    kind = rng.random()
-    if kind < 0.5:
-        said = word = rng.choice(COLOURS)
-    elif kind < 0.65:
-        said, word = rng.choice(list(OTHER_COLOURS.items()))
-    else:
-        word = rng.choice(list(SHAPES))
-        said = rng.choice(SHAPES[word])
-    loved = rng.random() < 0.65
-    (like if loved else avoid).append(word)
-    return rng.choice(LOVE if loved else HATE).format(said)
-
-
-def _mood(rng: random.Random, like: list[str], avoid: list[str], strange: list[str]) -> str:
-    mood = rng.choice(list(MOODS))
-    like += MOODS[mood][0]
-    avoid += MOODS[mood][1]
-    return rng.choice(FEEL).format(mood)
-
-
-def _phrase(rng: random.Random, like: list[str], avoid: list[str], strange: list[str]) -> str:
-    phrase = rng.choice(list(PHRASES))
-    like += PHRASES[phrase][0]
-    avoid += PHRASES[phrase][1]
-    return rng.choice(["{}", "{} please", "I want {}", "how about {}", "let's have {}"]).format(phrase)
-
-
-def _outside(rng: random.Random, like: list[str], avoid: list[str], strange: list[str]) -> str:
-    strange.append(rng.choice(OUTSIDE))
-    return rng.choice(["paint {}", "I want {}", "can you do {}", "{}", "I love {}", "show me {}"]).format(strange[-1])
+        return f"I will {' and '.join(change)}." if change else "Tell me a colour, a shape or a mood."
+    sorry = f"I cannot paint {strange}, only simple shapes and colours"
+    return f"{sorry}; I will {' and '.join(change)}." if change else f"{sorry}."

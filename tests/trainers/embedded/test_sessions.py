@@ -13,11 +13,13 @@ from agent.listening import Wish
 from tools.catalogue import TOOLS
 from tools.feedback import Feedback
 from trainers.embedded.sessions import (
+    SAID_ALOUD,
     VOCABULARY,
     Example,
     feedback_lesson,
     invent_facts,
     invent_history,
+    invent_session,
     invent_taste,
     lesson,
     liked_genome,
@@ -78,6 +80,34 @@ def test_proposed_prompts_are_of_the_vocabulary() -> None:
         assert all(VOCABULARY.parse(str(prompt)) for prompt in args["prompts"])  # type: ignore[attr-defined]
 
 
+def test_no_prompt_is_proposed_twice_or_again() -> None:
+    for number in range(100):
+        example = proposal_lesson(random.Random(number))
+        prompts = call_of(example)[1]["prompts"]
+        assert isinstance(prompts, list) and len(set(prompts)) == len(prompts)
+        _, _, rated = example.messages[1]["content"].partition("rated:")
+        shown = {line.split(" ", 1)[1] for line in rated.split("guesses:")[0].splitlines() if line}
+        assert not shown & set(prompts)
+
+
+def test_the_end_of_a_session_is_taught_often() -> None:
+    tools = [call_of(plan_lesson(random.Random(number)))[0] for number in range(600)]
+    assert all(tools.count(tool) > 30 for tool in ("finetune", "evaluate_adapter", "finish")), tools
+
+
+def test_what_a_person_says_aloud_moves_the_taste_that_the_teacher_knows() -> None:
+    told = 0
+    for number in range(60):
+        before, (after, start) = invent_taste(random.Random(number)), invent_session(random.Random(number))
+        moved = {wish[1:]: {"+": SAID_ALOUD, "-": -SAID_ALOUD}[wish[0]] for wish in start.wishes}
+        assert set(moved) <= set(VOCABULARY.words)
+        told += len(moved)
+        for gene, row in after.weights.items():
+            for word, weight in row.items():
+                assert weight - before.weights[gene][word] == pytest.approx(moved.get(word, 0.0))
+    assert told > 30
+
+
 def test_a_lesson_depends_on_its_number_alone() -> None:
     assert [lesson(number) for number in range(30)] == [lesson(number) for number in range(30)]
     assert len({lesson(number).answer for number in range(300)}) > 150
@@ -91,7 +121,7 @@ def test_every_kind_of_lesson_is_taught() -> None:
 def test_invented_moments_are_moments_of_a_session() -> None:
     for number in range(500):
         rng = random.Random(number)
-        facts = invent_facts(invent_taste(rng), rng)
+        facts = invent_facts(*invent_session(rng), rng)
         assert 1 <= facts.round <= facts.rounds and len(facts.rated) in (
             facts.round * facts.images_per_round, (facts.round - 1) * facts.images_per_round,
         )  # fmt: skip
