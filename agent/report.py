@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from agent.plots import score_plot
-from agent.sheets import draw_before_after, draw_round
+from agent.sheets import draw_before_after, draw_cover, draw_round
 from agent.store import Store
 from agent.summary import latest, ratings_by_image, summarise
 from agent.telling import clean, decision, interval, outcome, planner, reason, resume_command, share, short, won
@@ -33,6 +33,7 @@ def write_report(store: Store, run_id: str, folder: Path, *, hidden: Mapping[int
     run, numbers = store.run(run_id), summarise(store, run_id)
     parts = [
         _title(run, numbers),
+        _cover(store, run_id, folder),
         _rounds(numbers, hidden or {}),
         _pictures(store, run_id, folder, numbers, hidden),
         _learned(numbers),
@@ -61,6 +62,11 @@ def _title(run: RunRow, numbers: Facts) -> str:
     if run.parent:
         lines.append(f"- forked from run {code(run.parent)} after step {run.parent_step}")
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:])
+
+
+def _cover(store: Store, run_id: str, folder: Path) -> str:
+    cover = draw_cover(store, run_id, folder)
+    return image("first pictures and best ones", cover, folder) if cover else ""
 
 
 def _rounds(numbers: Facts, hidden: Mapping[int, float]) -> str:

@@ -1,4 +1,4 @@
-"""Contact sheets: a round's pictures with numbers, ratings and prompts, and pictures before and after an adapter.
+"""Contact sheets: a round's pictures with numbers, ratings and prompts, pictures before and after an adapter, and a cover.
 
 Where they are saved is here, how they are drawn in agent/drawing.py.
 """
@@ -6,7 +6,7 @@ Where they are saved is here, how they are drawn in agent/drawing.py.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from prompts.errors import InputError
 from tools.files import write_atomically
 from tools.records import ImageRow, StepRow
 
-__all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_round", "round_sheet"]
+__all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_cover", "draw_round", "round_sheet"]
 PROMPT_LINES = 4  # below a picture of a round: the words are what the person and the agent talk about
+FIRST, BEST = 8, 4  # pictures of a cover: of the first round, and the best rated ones, twice as large
 BLOCK = 8  # pairs one above the other, before a second column of pairs starts
 
 
@@ -46,10 +47,32 @@ def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
         (folder / row.path, [f"{index}\t{_rated(ratings.get(row.id))}", row.prompt])
         for index, row in enumerate(rows, 1)
     ]
-    known = [ratings[row.id] for row in rows if row.id in ratings]
-    mean = f", mean rating {sum(known) / len(known):.1f}" if known else ""
-    sheet = contact_sheet(items, title=f"Round {number}{mean}", lines=PROMPT_LINES)
+    sheet = contact_sheet(items, title=f"Round {number}{_mean(rows, ratings)}", lines=PROMPT_LINES)
     return _saved(sheet, folder / "sheets" / f"round-{number:02d}.png")
+
+
+def draw_cover(store: Store, run_id: str, folder: Path) -> Path | None:
+    """Write the one picture to show a friend: where the run began, and what was liked best since; None before that is known."""
+    ratings, rows = ratings_by_image(store, run_id), round_images(store, run_id, 1)
+    shown = [row for row in store.images(run_id) if row.id in ratings and row.round > 1]
+    if not rows or not shown:
+        return None
+    began = [(folder / row.path, [_rated(ratings.get(row.id))]) for row in rows[:FIRST]]
+    best = sorted(shown, key=lambda row: -ratings[row.id])[:BEST]
+    loved = [(folder / row.path, [f"round {row.round}\t{_rated(ratings[row.id])}", row.prompt]) for row in best]
+    parts = [
+        contact_sheet(began, FIRST, 128, f"Where it began: round 1{_mean(rows, ratings)}"),
+        contact_sheet(loved, BEST, 2 * 128 + GAP, "Where it came to: the best rated since", lines=PROMPT_LINES),
+    ]
+    cover = Image.new("RGB", (max(part.width for part in parts), sum(part.height for part in parts)), PAPER)
+    cover.paste(parts[0], (0, 0))
+    cover.paste(parts[1], (0, parts[0].height))
+    return _saved(cover, folder / "sheets" / "cover.png")
+
+
+def _mean(rows: Sequence[ImageRow], ratings: Mapping[str, float]) -> str:
+    known = [ratings[row.id] for row in rows if row.id in ratings]
+    return f", mean rating {sum(known) / len(known):.1f}" if known else ""
 
 
 def _rated(value: float | None) -> str:

@@ -88,7 +88,7 @@ def test_the_report_tells_everything_and_links_only_to_what_is_there(store: Stor
     moved = tmp_path / "elsewhere"
     shutil.move(folder, moved)
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    assert len(pictures) == 4 and all((moved / picture).is_file() for picture in pictures)
+    assert len(pictures) == 5 and all((moved / picture).is_file() for picture in pictures)
     assert str(tmp_path) not in text
 
 

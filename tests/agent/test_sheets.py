@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from agent.drawing import GAP, WON, contact_sheet, font_file, font_for, wrapped
-from agent.sheets import before_after_sheet, rating_text, round_sheet
+from agent.sheets import before_after_sheet, draw_cover, rating_text, round_sheet
 from agent.store import Store
-from agent.summary import round_images
+from agent.summary import ratings_by_image, round_images
 from prompts.errors import InputError
 from tests.agent.invented_run import invent, picture
 
@@ -51,7 +51,7 @@ def test_rows_grow_with_the_number_of_pictures_and_an_empty_sheet_still_opens() 
 
 def test_captions_wrap_to_two_lines_and_end_in_an_ellipsis() -> None:
     font = font_for(192, bold=False)
-    lines = wrapped("three large yellow circles and a purple diamond on a black background, striped", 192, font)
+    lines = wrapped("three large yellow circles and a purple diamond on a black background, hatched", 192, font)
     assert len(lines) == 2 and lines[-1].endswith("…")
     assert all(font.getlength(line) <= 192 for line in lines)
     assert wrapped("one ring", 192, font) == ["one ring"]
@@ -118,3 +118,25 @@ def test_without_an_evaluation_there_is_no_before_and_after(store: Store, tmp_pa
     run = invent(store, tmp_path, trained=False)
     with pytest.raises(InputError, match="no evaluation"):
         before_after_sheet(store, run, tmp_path)
+
+
+def test_the_cover_shows_the_first_round_and_the_best_rated_pictures_since(store: Store, tmp_path: Path) -> None:
+    run = invent(store, tmp_path)
+    folder = tmp_path / "runs" / run
+    path = draw_cover(store, run, folder)
+    assert path == folder / "sheets" / "cover.png"
+    with Image.open(path) as cover:
+        assert cover.width == GAP + 8 * (128 + GAP)
+        ratings = ratings_by_image(store, run)
+        best = max((row for row in round_images(store, run, 2)), key=lambda row: ratings[row.id])
+        with Image.open(folder / best.path) as loved:
+            shown = loved.resize((256, 256), Image.Resampling.NEAREST)
+        left = GAP + (256 + GAP - 256) // 2
+        assert any(
+            cover.crop((left, y, left + 256, y + 256)).tobytes() == shown.tobytes() for y in range(cover.height - 256)
+        )
+
+
+def test_there_is_no_cover_before_a_second_round_is_rated(store: Store, tmp_path: Path) -> None:
+    run = invent(store, tmp_path, rounds=1)
+    assert draw_cover(store, run, tmp_path / "runs" / run) is None
