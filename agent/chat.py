@@ -28,7 +28,7 @@ from agent.telling import clean, facts, resume_command
 from prompts.errors import InputError
 from tools.records import LlmCall, StepRecord, StepRow
 
-HELP = "Rate with image number and 0 to 10: 3:8 5:2. Or say what you wish for: calmer, more teal. Empty: go on. quit: stop, all is kept."
+HELP = "Rate with image number and 0 to 10: 3:8 5:2. Or say what you wish for in your own words: calmer, fewer things. Empty: go on. quit: stop, all is kept."
 LEAVING = ("quit", "exit", "q")
 LONGEST = 500  # characters that are read of a wish: a small language model has little room for it
 
