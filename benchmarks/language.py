@@ -1,6 +1,6 @@
 """What the bundled language model can do by itself, without the grammar that vLLM holds it to, on lessons that it never saw.
 
-    python -m benchmarks.language          (about three minutes on 2 cores; --only wishes,written for a part)
+    python -m benchmarks.language          (about two minutes on one core; --only wishes,written for a part)
 
 Prints one JSON object of shares with Wilson 95 % intervals, and of means with 95 % intervals:
 
