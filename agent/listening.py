@@ -204,9 +204,8 @@ def _unknown(text: str, vocabulary: Vocabulary) -> list[str]:
     """The words of a plain wish that were not read, small words and the names of genes aside."""
     rest = _reader(tuple(vocabulary.words))[1].sub(" ", text)
     names = {part + ending for gene in vocabulary.genes for part in gene.split("_") for ending in ("", "s")}
-    return [
-        word for word in dict.fromkeys(re.findall(r"[\w'-]{3,}", rest)) if word not in names | {*SMALL_WORDS.split()}
-    ]
+    read = names.union(SMALL_WORDS.split())
+    return [word for word in dict.fromkeys(re.findall(r"[\w'-]{3,}", rest)) if word not in read]
 
 
 def _some_genes(vocabulary: Vocabulary) -> str:

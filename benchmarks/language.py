@@ -24,13 +24,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import random
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +38,7 @@ from transformers import AutoTokenizer, Qwen3ForCausalLM
 from agent.answers import InvalidPlan, ToolCall, read_call, read_object
 from agent.listening import Wish, understand
 from agent.scripted_llm import ScriptedLlm
-from benchmarks.studio import share
-from evaluators.win_rate import mean_interval
+from benchmarks.studio import average, machine, share
 from prompts.facts import Facts
 from prompts.messages import Message, plan_messages, wish_messages
 from tools.catalogue import TOOLS
@@ -257,12 +253,8 @@ def proposed(writer: Writer, rounds: int, count: int, temperature: float) -> Fou
         readable += [genome is not None for genome in genomes] or [False]
         known = [taste.utility(genome) for genome in genomes if genome]
         gains += [float(np.mean(known)) - chance] if known else []
-    mean, low, high, n = astuple(mean_interval(gains)) if gains else (None, None, None, 0)
-    return {"mean": rounded(mean), "low": rounded(low), "high": rounded(high), "n": n, "readable": share(readable)}
-
-
-def rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    gained = average(gains) if gains else {"mean": None, "low": None, "high": None, "n": 0}
+    return {**gained, "readable": share(readable)}
 
 
 def moment(number: int, rounds: int) -> tuple[Taste, list[Message], float]:
@@ -301,7 +293,7 @@ def main() -> None:
     torch.manual_seed(0)
     writer = Writer(chosen.model)
     found = {name: MEASURES[name](writer, chosen) for name in chosen.only}
-    print(json.dumps(found | {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}))
+    print(json.dumps(found | {"machine": machine()}))
 
 
 if __name__ == "__main__":

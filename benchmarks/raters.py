@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -33,6 +31,7 @@ from agent.people import simulated_person
 from agent.runner import numbers
 from agent.session import drive, new_run, open_store
 from agent.vllm_server import VllmServer
+from benchmarks.studio import machine
 from evaluators.agreement import spearman
 from evaluators.features import features
 from evaluators.raters import Rater, load_reference
@@ -218,7 +217,7 @@ def main() -> None:
     found: dict[str, Any] = {planner: summary(rows) for planner, rows in runs.items()}
     found |= {"last_round": differences(runs), "raters": raters}
     found |= {"agreement_with_pickscore": agreeing} if agreeing else {}
-    print(json.dumps(found | {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}))
+    print(json.dumps(found | {"machine": machine()}))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,11 @@ def said(caption: str) -> Said:
     )
 
 
+def machine() -> str:
+    """What the numbers were measured on."""
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
 def share(hits: Sequence[bool]) -> dict[str, float]:
     """A share with its 95 % interval."""
     rate = float(np.mean(hits))
@@ -147,21 +152,24 @@ def measure(models: Path, count: int, steps: int, guidance_scale: float) -> dict
         [psnr(vae, to_tensor(one[None]).to(vae.device, vae.dtype)) for one in pictures[:200]], 2
     )
     found["comparisons_right"] = comparisons_right(PickScore(models / "bauhaus-pickscore", device), 1000, model.size)
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {device}"
     return found | {
         "seconds_for_8_images": round(seconds, 2),
         "steps": steps,
         "guidance_scale": guidance_scale,
-        "machine": machine,
+        "machine": f"{machine()}, {device}",
     }
 
 
 def sheet(models: Path, path: Path) -> None:
     """64 unpicked samples, for the model card."""
     model = load(str(models / "bauhaus"), device="auto")
-    images = [one.image for one in paint(held_out(64, offset=5000)[1], model=model, seed=0)]
-    cell = model.size + 2
-    canvas = Image.new("RGB", (8 * cell, 8 * cell), "white")
+    save_grid([one.image for one in paint(held_out(64, offset=5000)[1], model=model, seed=0)], path)
+
+
+def save_grid(images: Sequence[Image.Image], path: Path) -> None:
+    """The pictures side by side, eight to a row, for a person's own eyes."""
+    cell = images[0].width + 2
+    canvas = Image.new("RGB", (8 * cell, -(-len(images) // 8) * cell), "white")
     for i, image in enumerate(images):
         canvas.paste(image, (i % 8 * cell + 1, i // 8 * cell + 1))
     canvas.save(path)

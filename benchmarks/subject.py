@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import tempfile
 import time
@@ -23,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.studio import COLOURS, MODELS, share
+from benchmarks.studio import COLOURS, MODELS, machine, save_grid, share
 from evaluators.colour import background
 from evaluators.scene_judge import SceneJudge, Seen
 from prompts.vocabulary import with_articles
@@ -107,7 +105,8 @@ def measure(subject: str, model: BaseModel, judge: SceneJudge, how: argparse.Nam
     scenes = [new_scene(subject, number) for number in range(how.scenes)]
     prompts, grounds = [prompt for prompt, _ in scenes], [ground for _, ground in scenes] * how.seeds
     with_it, without = (painted(prompts, model, adapters, how) for adapters in ([adapter], []))
-    sheet(with_it, how.sheet and how.sheet.with_stem(f"{how.sheet.stem}-{subject}"))
+    if how.sheet:
+        save_grid(with_it, how.sheet.with_stem(f"{how.sheet.stem}-{subject}"))
     return {
         "found": found(judge(with_it), subject), "found_without": found(judge(without), subject),
         "background_right": [background(image) == ground for image, ground in zip(with_it, grounds, strict=True)],
@@ -119,17 +118,6 @@ def measure(subject: str, model: BaseModel, judge: SceneJudge, how: argparse.Nam
 def found(seen: Sequence[Seen], subject: str) -> list[bool]:
     """Of each picture, whether the subject's shape is in it."""
     return [subject in one.shapes for one in seen]
-
-
-def sheet(images: Sequence[Image.Image], path: Path | None) -> None:
-    """The pictures side by side, eight to a row, for a person's own eyes."""
-    if path is None:
-        return
-    cell = images[0].width + 2
-    canvas = Image.new("RGB", (8 * cell, -(-len(images) // 8) * cell), "white")
-    for i, image in enumerate(images):
-        canvas.paste(image, (i % 8 * cell + 1, i // 8 * cell + 1))
-    canvas.save(path)
 
 
 def shares(hits: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +159,8 @@ def main() -> None:
         print(json.dumps({subject: shares(measured[subject])}), flush=True)
     told = {subject: shares(hits) for subject, hits in measured.items()}
     settings = {"steps": how.steps, "rank": how.rank, "learning_rate": how.learning_rate, "references": len(SHOWN_ON)}
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {model.device}"
-    print(json.dumps({"all": shares(together(list(measured.values()))), **told, **settings, "machine": machine}))
+    where = f"{machine()}, {model.device}"
+    print(json.dumps({"all": shares(together(list(measured.values()))), **told, **settings, "machine": where}))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.subject import SHOWN_ON, SUBJECTS, found, new_scene, reference, shares, sheet, together
+from benchmarks.studio import save_grid
+from benchmarks.subject import SHOWN_ON, SUBJECTS, found, new_scene, reference, shares, together
 from evaluators.colour import background, has_colour
 from evaluators.scene_judge import Seen
 from trainers.embedded.shapes import HELD_OUT_SHAPES
@@ -45,7 +46,6 @@ def test_hits_of_all_subjects_make_one_share() -> None:
 
 def test_a_sheet_holds_every_picture(tmp_path: Path) -> None:
     images = [Image.new("RGB", (8, 8), (20 * i, 0, 0)) for i in range(10)]
-    sheet(images, tmp_path / "sheet.png")
+    save_grid(images, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as made:
         assert made.size == (80, 20) and np.asarray(made)[15, 15].tolist() == [180, 0, 0]
-    sheet(images, None)

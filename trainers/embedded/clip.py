@@ -193,9 +193,7 @@ def main() -> None:
         return contrastive_loss(images.float(), texts.float(), model.logit_scale)
 
     steps, rate = int(how["clip"]["steps"]), how["clip"]["rate"]
-    model.load_state_dict(
-        recipe.train("clip", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.1, muon=True)
-    )
+    model.load_state_dict(recipe.train("clip", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.1))
     model.eval().cpu().save_pretrained(chosen.work / "clip")
     save_open_clip(model, tokenizer, chosen.out / "bauhaus-clip")
     shown, texts = held_out(1000, size=size)

@@ -18,7 +18,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from prompts.errors import InputError, PalateError
+from trainers.adapter_file import write_atomically
 from trainers.embedded.asked import table, verdicts
 from trainers.embedded.recipe import MODELS, RECIPES
 
@@ -162,12 +162,8 @@ def _ending(name: str, part: Values, kept: Values | None) -> str:
 
 
 def _write(file: Path, values: Any) -> None:
-    """Replace the file in one move, so that a crash leaves the old one or the new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}", delete=False) as part:
-        part.write(json.dumps(values, indent=1) + "\n")
-    Path(part.name).chmod(0o644)
-    os.replace(part.name, file)
+    write_atomically(file, json.dumps(values, indent=1) + "\n")
 
 
 def report(recipe: str, names: Sequence[str], parts: dict[str, Values]) -> Values:

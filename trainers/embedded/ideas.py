@@ -59,14 +59,9 @@ SHAPES = {  # the first is the singular that takes a number, the others are said
 }  # fmt: skip
 NOUNS = ["shapes", "things", "forms", "objects", "figures", "elements", "pieces"]
 BACKGROUNDS = [
-    "a {} background",
-    "a {} backdrop",
-    "{} backgrounds",
-    "a {} ground",
-    "the background {}",
-    "a background in {}",
+    "a {} background", "a {} backdrop", "{} backgrounds", "a {} ground", "the background {}", "a background in {}",
     "{} behind everything",
-]
+]  # fmt: skip
 
 THINGS: dict[str, list[Idea]] = {
     "layout": [
@@ -203,43 +198,15 @@ UNKNOWN = ["brown", "grey", "gray", "beige", "silver", "bronze", "khaki", "a rai
            "ovals", "an oval", "pentagons", "octagons", "waves", "zigzags", "letters", "numbers", "shadows", "metallic colours", "arrows", "clouds", "droplets", "swirls"]  # fmt: skip
 OWNERS = ["a", "a", "a", "the", "my", "our", "some", "your", "his", "that", "a big", "my own"]
 KINDLY = [
-    "",
-    "",
-    "",
-    "",
-    "old",
-    "fluffy",
-    "cute",
-    "funny",
-    "little",
-    "giant",
-    "sleeping",
-    "wooden",
-    "beautiful",
-    "flying",
-    "angry",
-    "famous",
-    "lonely",
-    "realistic",
-]
+    *[""] * 4,
+    "old", "fluffy", "cute", "funny", "little", "giant", "sleeping", "wooden", "beautiful", "flying", "angry", "famous",
+    "lonely", "realistic",
+]  # fmt: skip
 WHERE = [
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "in the rain",
-    "at night",
-    "on a hill",
-    "with a hat",
-    "from above",
-    "by the window",
-    "in the snow",
-    "eating lunch",
-    "under water",
-    "on the moon",
-]
+    *[""] * 6,
+    "in the rain", "at night", "on a hill", "with a hat", "from above", "by the window", "in the snow", "eating lunch",
+    "under water", "on the moon",
+]  # fmt: skip
 TALK = """hello|hi|hi there|good morning|thanks|thank you|thanks a lot|ok|okay|yes|no|maybe|i don't know|no idea|what can you do|what can you paint|how are you|who are you|
 surprise me|whatever you like|anything|you choose|go on|continue|next|nice|very nice|well done|cool, thanks|great job|i like these|i love them all|i like it|not bad|hmm|
 these are fine|keep going|more like these|more of the same|try again|again|something else|something different|do your best|help|what now|how does this work|

@@ -162,9 +162,7 @@ def main() -> None:
             logits = logits_of(model, shown)
         return loss_of(logits, [rows[i] for i in picked])
 
-    model.load_state_dict(
-        recipe.train("judge", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"], muon=True)
-    )
+    model.load_state_dict(recipe.train("judge", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"]))
     model.cpu()
     settle(model, to_tensor(pictures[:3000]))
     found = held_out_shares(model)

@@ -133,7 +133,7 @@ def main() -> None:
         with recipe.half_precision(chosen.device):
             return answer_loss(model, examples, chosen.device)
 
-    weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"], muon=True)
+    weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
     model.load_state_dict(weights)
     tokenizer.save_pretrained(folder)
     model.generation_config.eos_token_id = tokenizer.eos_token_id

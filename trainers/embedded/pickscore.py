@@ -139,7 +139,7 @@ def main() -> None:
         return torch.nn.functional.binary_cross_entropy_with_logits(margin.float(), preferred)
 
     steps, rate = int(how["steps"]), how["rate"]
-    model.load_state_dict(recipe.train("pickscore", model, loss_at, chosen.work, steps=steps, rate=rate, muon=True))
+    model.load_state_dict(recipe.train("pickscore", model, loss_at, chosen.work, steps=steps, rate=rate))
     model.eval().cpu()
     right = accuracy(model, tokenizer)
     save(model, tokenizer, chosen.out / "bauhaus-pickscore")

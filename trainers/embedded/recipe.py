@@ -19,7 +19,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prompts.errors import InputError
 from trainers.embedded.muon import Muon
 
-Optimizer = torch.optim.AdamW | Muon
 MODELS = Path(__file__).parents[2] / "models"
 
 RECIPES: dict[str, dict[str, dict[str, float]]] = {
@@ -96,11 +95,6 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 50) -> float
     return peak * min(1.0, max(0.02, left))
 
 
-def adamw(module: torch.nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
-    """The optimizer of the small towers, which are trained in minutes as it is."""
-    return torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=decay, fused=True)
-
-
 def train(
     name: str,
     module: torch.nn.Module,
@@ -110,13 +104,12 @@ def train(
     steps: int,
     rate: float,
     decay: float = 0.01,
-    muon: bool = False,
 ) -> dict[str, torch.Tensor]:
-    """Run (or resume) `steps` steps of AdamW, or of Muon, on `loss_at(step)`; returns the averaged weights.
+    """Run (or resume) `steps` steps of Muon on `loss_at(step)`; returns the averaged weights.
 
     A checkpoint is written at least each minute and at the end; `work/NAME.log.csv` holds step, loss and seconds.
     """
-    optimizer = Muon(module, rate, decay) if muon else adamw(module, rate, decay)
+    optimizer = Muon(module, rate, decay)
     average, path = Average(module), work / f"{name}.checkpoint.pt"
     start = _resume(path, module, optimizer, average)
     saved, began = time.monotonic(), time.monotonic()
@@ -137,7 +130,7 @@ def train(
 
 def _step(
     module: torch.nn.Module,
-    optimizer: Optimizer,
+    optimizer: Muon,
     loss_at: Callable[[int], torch.Tensor],
     step: int,
     rate: float,
@@ -153,7 +146,7 @@ def _step(
     return float(loss.detach())
 
 
-def _save(path: Path, module: torch.nn.Module, optimizer: Optimizer, average: Average, step: int) -> None:
+def _save(path: Path, module: torch.nn.Module, optimizer: Muon, average: Average, step: int) -> None:
     state = {
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -164,7 +157,7 @@ def _save(path: Path, module: torch.nn.Module, optimizer: Optimizer, average: Av
     os.replace(path.with_suffix(".part"), path)
 
 
-def _resume(path: Path, module: torch.nn.Module, optimizer: Optimizer, average: Average) -> int:
+def _resume(path: Path, module: torch.nn.Module, optimizer: Muon, average: Average) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True, map_location=next(module.parameters()).device)

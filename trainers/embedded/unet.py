@@ -139,7 +139,7 @@ def main() -> None:
             return velocity_loss(model, scheduler, latents[rows].float().to(chosen.device), told, generator)
 
     weights = recipe.train(
-        "unet", model, loss_at, chosen.work, steps=int(how["unet"]["steps"]), rate=how["unet"]["rate"], muon=True
+        "unet", model, loss_at, chosen.work, steps=int(how["unet"]["steps"]), rate=how["unet"]["rate"]
     )
     model.load_state_dict(weights)
     model.eval().cpu()

@@ -104,7 +104,7 @@ def polish(model: AutoencoderKL, pictures: np.ndarray, work: Path, how: dict[str
         return object_loss(half(latents + spread * torch.randn_like(latents)), shown)
 
     steps, rate = int(how["steps"]), how["rate"]
-    half.load_state_dict(recipe.train("decoder", half, loss_at, work, steps=steps, rate=rate, decay=0.0, muon=True))
+    half.load_state_dict(recipe.train("decoder", half, loss_at, work, steps=steps, rate=rate, decay=0.0))
 
 
 def main() -> None:
@@ -120,9 +120,7 @@ def main() -> None:
     def loss_at(step: int) -> torch.Tensor:
         return reconstruction_loss(model, batch_at(step, pictures, batch).to(chosen.device))
 
-    model.load_state_dict(
-        recipe.train("vae", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.0, muon=True)
-    )
+    model.load_state_dict(recipe.train("vae", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.0))
     normalise_latents(model.eval(), to_tensor(pictures[:500]).to(chosen.device))
     model.save_pretrained(chosen.work / "vae")
     polish(model, pictures, chosen.work, how["decoder"], chosen.device)

@@ -114,22 +114,9 @@ NEW_JOINS = [", plus ", " yet ", ", oh and ", " & ", "... ", ", though ", " as w
 TURNS = [" but ", ". ", "; ", ", but ", "! ", ". but "]  # what may stand between a no and a bare yes
 NEW_TURNS = [" yet ", "... ", ", though ", ". oh, "]
 OPENINGS = [
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "hi, ",
-    "hello, ",
-    "ok ",
-    "hmm ",
-    "well, ",
-    "so ",
-    "actually ",
-    "for the next ones: ",
-    "i think: ",
-]
+    *[""] * 6,
+    "hi, ", "hello, ", "ok ", "hmm ", "well, ", "so ", "actually ", "for the next ones: ", "i think: ",
+]  # fmt: skip
 NEW_OPENINGS = ["", "", "", "hey, ", "ah, ", "oh ", "dear palate, ", "next: ", "you know, "]
 ENDINGS = ["", "", "", "", ".", ".", "!", " thanks", ", thanks", " :)", "...", "!!"]
 PLURAL = {" is ": " are ", " isn't ": " aren't ", " has ": " have ", " makes ": " make ", " works ": " work ", " looks ": " look ",
