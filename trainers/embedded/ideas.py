@@ -6,7 +6,7 @@ Things ("teal", "thin outlines"), qualities ("calm"), changes ("calmer"), acts (
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,10 @@ class Idea:
     yes: Sides
     no: Sides = ((), ())
     direct: bool = True
+
+
+def _once(words: Iterable[str]) -> Words:
+    return tuple(dict.fromkeys(words))
 
 
 def direct_words(idea: Idea) -> set[str]:
@@ -72,7 +76,7 @@ THINGS: dict[str, list[Idea]] = {
         *(_named(said, "thing", "in a row") for said in ("a row", "rows", "things in a row", "shapes in a row", "things in a line", "a line-up", "one neat row")),
         *(_named(said, "thing", "radial") for said in ("a radial layout", "a star layout", "a wheel", "shapes around the middle", "a ring of shapes", "things in a circle")),
         *(_named(said, "thing", "symmetric") for said in ("symmetry", "a symmetric layout", "mirror images", "a mirrored layout", "both sides the same")),
-        *(_named(said, "thing", "centred") for said in ("a centred layout", "everything in the middle", "things in the middle", "a centred composition", "shapes in the centre", "everything in the center")),
+        *(_named(said, "thing", "centred") for said in ("a centred layout", "everything in the middle", "things in the middle", "a centred composition", "centered shapes", "shapes in the centre", "everything in the center")),
         *(_named(said, "thing", "scattered") for said in ("a scattered layout", "things all over the place", "scattered shapes", "random places", "a loose layout", "confetti")),
     ],
     "overlap": [
@@ -230,10 +234,20 @@ def colour_idea(rng: random.Random) -> Idea:
     said = list(found.values())
     if len(said) == 1:
         text = rng.choice(
-            ["{}"] * 8 + [*BACKGROUNDS, "{} tones", "{} shades", "the colour {}", "{} things", "{} shapes", "a {} one"]
+            ["{}"] * 8
+            + [
+                *BACKGROUNDS,
+                "{} tones",
+                "{} shades",
+                "the colour {}",
+                "the color {}",
+                "{} things",
+                "{} shapes",
+                "a {} one",
+            ]
         ).format(said[0])
     else:
-        text = ", ".join(said[:-1]) + rng.choice([" and ", " and ", " or ", " & "]) + said[-1]
+        text = ", ".join(said[:-1]) + rng.choice([" and ", " and ", " or ", " & ", " n "]) + said[-1]
     return _named(text, "thing", *found)
 
 
@@ -269,11 +283,8 @@ def scene_idea(rng: random.Random) -> Idea:
     text = " ".join(part for part in parts if part) + (
         f" on {rng.choice(['a ', ''])}{said_ground}{rng.choice(['', ' background'])}" if "ground" in chosen else ""
     )
-    words = [shape] + [
-        word
-        for part, word in (("count", count), ("size", size), ("colour", colour), ("ground", ground))
-        if part in chosen
-    ]
+    said = (("count", count), ("size", size), ("colour", colour), ("shape", shape), ("ground", ground))
+    words = [word for part, word in said if part in chosen | {"shape"}]
     return _named(_with_articles(text), "thing", *dict.fromkeys(words))
 
 
@@ -312,7 +323,17 @@ def word_idea(rng: random.Random) -> Idea:
 def quality_idea(rng: random.Random) -> Idea:
     """A mood or another quality: not wanted, its words are unwanted and nothing is put in their place."""
     said, (like, avoid) = rng.choice(list(QUALITIES.items()))
-    return Idea(said, "quality", (like, avoid), ((), like[-2:]), said in DIRECT)
+    one = Idea(said, "quality", (like, avoid), ((), like[-2:]), said in DIRECT)
+    return one if rng.random() > 0.12 else _both(one, quality_idea(rng), rng)
+
+
+def _both(one: Idea, other: Idea, rng: random.Random) -> Idea:
+    """Two qualities in one breath ("dark and moody"): what the first asks for, the second cannot take back."""
+    if one.said == other.said or set(one.yes[0]) & set(other.yes[1]) or set(other.yes[0]) & set(one.yes[1]):
+        return one
+    sides = [_once(one.yes[side] + other.yes[side]) for side in (0, 1)]
+    text = one.said + rng.choice([" and ", " and ", ", ", " but "]) + other.said
+    return Idea(text, "quality", (sides[0], sides[1]), ((), _once(one.no[1] + other.no[1])), False)
 
 
 def change_idea(rng: random.Random) -> Idea:
@@ -346,7 +367,7 @@ def palette_idea(rng: random.Random) -> Idea:
     said = (
         "black and white"
         if name == "monochrome" and rng.random() < 0.4
-        else rng.choice([name] * 3 + [f"{name} colours", f"{name} tones", f"{name} colors"])
+        else rng.choice([name] * 3 + [f"{name} colours", f"{name} tones", f"{name} colors", f"{name} ones"])
     )
     form: Literal["thing", "quality"] = "quality" if said == name else "thing"
     return Idea(said, form, (like, avoid), ((), like), said == "black and white")
@@ -355,10 +376,9 @@ def palette_idea(rng: random.Random) -> Idea:
 def style_words(name: str) -> Words:
     """What a style is told by: the first of what it allows of each gene, and two of colours and shapes."""
     style = STYLES[name]
-    wanted = {word for gene in ("colour", "shape") for word in style[gene][:2]}
-    return tuple(
-        wanted | {style[gene][0] for gene in ("background", "layout", "overlap", "lines", "texture") if gene in style}
-    )
+    several = [word for gene in ("colour", "shape") for word in style[gene][:2]]
+    first = [style[gene][0] for gene in ("background", "layout", "overlap", "lines", "texture") if gene in style]
+    return _once(several + first)
 
 
 def style_idea(rng: random.Random) -> Idea:
@@ -375,6 +395,8 @@ def style_idea(rng: random.Random) -> Idea:
 def theme_idea(rng: random.Random) -> Idea:
     """Colours of a place or a time."""
     name, words = rng.choice(list(THEMES.items()))
+    if rng.random() < 0.3:
+        return Idea(f"like {name}", "quality", (words, ()), ((), words), False)
     text = rng.choice(
         ["the colours of {}", "colours like {}", "the colors of {}", "colours of {}", "the mood of {}"]
     ).format(name)

@@ -27,7 +27,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "clip": {"steps": 900, "batch": 192, "rate": 1e-3},
         "vae": {"steps": 4500, "batch": 16, "rate": 3e-3},
         "decoder": {"steps": 1500, "batch": 16, "rate": 2e-3},
-        "unet": {"steps": 24_000, "batch": 64, "rate": 1.5e-3, "head": 32},
+        "unet": {"steps": 11_000, "batch": 64, "rate": 1.5e-3, "head": 32},
         "judge": {"count": 30_000, "steps": 2400, "batch": 64, "rate": 6e-3},
         "pickscore": {"count": 30_000, "steps": 900, "batch": 64, "rate": 2e-4},
         "lm": {"steps": 4000, "batch": 32, "rate": 3e-3},

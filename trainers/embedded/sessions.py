@@ -22,7 +22,7 @@ from trainers.embedded.wishes import invent_wish
 
 VOCABULARY = load_vocabulary("bauhaus")
 ROUND = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")
-ENDINGS = 0.3  # share of moments after the last round: a tool that is called once a session would hardly be learned
+ENDINGS = 0.1  # share of moments after the last round; they have lessons of their own, too
 ERRORS = ["the training process ended early", "no rated image fits", "steps: Input should be less than or equal to 2000", "ask_person was answered by nobody",
           "there is no learned taste yet: call learn_taste first", "the language model did not answer in time"]  # fmt: skip
 SAID_ALOUD = 0.6  # what a wish adds to a word's weight, in SD of utility
@@ -129,9 +129,8 @@ def _train_steps(rng: random.Random) -> int:
     return rng.choices([10 * rng.randint(1, 40), rng.randint(10, 400), rng.randint(1, 2000)], [5, 4, 1])[0]
 
 
-def invent_facts(taste: Taste, start: Facts, rng: random.Random) -> Facts:
-    """A moment after the first painting of a session that follows the routine."""
-    ending = rng.random() < ENDINGS
+def invent_facts(taste: Taste, start: Facts, rng: random.Random, ending: bool) -> Facts:
+    """A moment after the first painting of a session that follows the routine: after the last round if `ending`."""
     number = start.rounds if ending else rng.randint(1, start.rounds)
     facts = replace(start, round=number, images_left=max(0, start.images_left - number * start.images_per_round))
     done = ROUND[:4] if ending else ROUND[: rng.randint(0, 5 if facts.another_round else 4)]
@@ -182,11 +181,17 @@ def hermes(tool: str, args: dict[str, Any]) -> str:
 def plan_lesson(rng: random.Random) -> Example:
     """Which tool comes next, at any moment of a session."""
     taste, start = invent_session(rng)
-    facts = invent_facts(taste, start, rng)
+    facts = invent_facts(taste, start, rng, rng.random() < ENDINGS)
     tool, args = next_call(facts)
     if tool == "generate_images":
         args = proposal(taste, facts, rng)
     return Example(plan_messages(facts, VOCABULARY), hermes(tool, args))
+
+
+def ending_lesson(rng: random.Random) -> Example:
+    """A moment after the last round: what is called once a session, with settings that are written in its state alone."""
+    facts = invent_facts(*invent_session(rng), rng, ending=True)
+    return Example(plan_messages(facts, VOCABULARY), hermes(*next_call(facts)))
 
 
 def proposal_lesson(rng: random.Random) -> Example:
@@ -245,7 +250,7 @@ def wish_lesson(rng: random.Random) -> Example:
 
 # Wishes are short, and there are many ways to say them: they come often.
 KINDS = (
-    proposal_lesson, wish_lesson, plan_lesson, wish_lesson, proposal_lesson, wish_lesson, plan_lesson, wish_lesson, feedback_lesson,
+    proposal_lesson, wish_lesson, wish_lesson, plan_lesson, wish_lesson, wish_lesson, ending_lesson, wish_lesson, wish_lesson, feedback_lesson,
 )  # fmt: skip
 SHORT = (wish_lesson, feedback_lesson)  # a quarter as long as the others
 

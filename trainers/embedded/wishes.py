@@ -1,8 +1,8 @@
 """Invented wishes and what they mean in the vocabulary: how the small language model learns to listen.
 
 A wish is one to three clauses: an idea ("teal", "calmer", "spread them out"; `trainers.embedded.ideas`) in a carrier ("I love {}",
-"not so {}"), joined. Carriers and joins are written as patterns with [alternatives]. A fifth of the carriers, chosen by a checksum of
-their text, and some joins are never taught: `held_out=True` words a wish with those alone.
+"not so {}"), joined, sometimes with an aside that asks for nothing. Carriers and joins are written as patterns with [alternatives]. A
+fifth of the carriers, chosen by a checksum of their text, and some joins are never taught: `held_out=True` words a wish with those alone.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import itertools
 import random
 import re
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from trainers.embedded.ideas import KINDS, Idea, direct_words, small_talk
-from trainers.embedded.world import VOCABULARY
+from trainers.embedded.ideas import KINDS, Idea, direct_words, invented_noun, small_talk
 
 MOST = 10  # words wanted, and words unwanted, of one wish: as many as an answer may hold
 HELD_OUT = 5  # one carrier in so many is never taught
-TYPO = 0.03  # share of ideas with a slip of the finger
+TYPO = 0.06  # share of ideas with a slip of the finger
+ASIDE = 0.12  # share of wishes with words that ask for nothing
 MANNERS = "[| please|, please| next time| this time| if you can| now| next| for me]"
 
 # How a thing is wanted and not wanted; how a quality is; how an act is. "{}" is the idea.
@@ -34,7 +35,10 @@ LOVE = [
     "{} [is my favourite|is lovely|is great|is nice|is good|is perfect|is beautiful|would be nice|would be great|would be lovely|works well|looks good|looks great|is what i like|is what i want|makes me happy]",
     "[i'm a fan of|i am a big fan of|i'm fond of|i am fond of|i'm really into|i'm into|i can't get enough of|there should be|there could be more|it needs|it could use|it wants|with] {}",
     "[love|loving|like|want|need|prefer|love the|like the|a bit of|a touch of|a hint of|a dash of|loads of|tons of|more and more|as much as you can of] {}[| please| now]",
-    "{}[, yes| yes|, more of that|, i like that|, lovely| forever| everywhere| all over]",
+    "{}[, yes| yes|, more of that|, i like that|, lovely| forever| everywhere| all over| only| only, please| above all| more than anything]",
+    "[i don't mind|i wouldn't mind|i'm fine with|i am ok with|i have nothing against|nothing but|not enough|there's never enough|why not use|why are there no|why is there so little] {}",
+    "[my wife|my husband|my daughter|my son|my mum|my boss|everyone here|the kids] [loves|likes|adores|wants|prefers|would love] {}[| too| as well| as much as i do]",
+    "[i liked|i love|i loved|i like|i preferred|my favourite is] the [one|picture|image] with [|the ]{}[| best| most]",
 ]  # fmt: skip
 HATE = [
     "no {}", "less {}", "without {}", "not {}", "no {} please", "no more {}",
@@ -47,6 +51,10 @@ HATE = [
     "[i'm not a fan of|i am no fan of|not a fan of|i'm not fond of|i am not into|i'm not into|there is too much|there's too much|there should be no|there should be less|it has too much|i could do without|keep away from|stay away from] {}",
     "[hate|dislike|hating|don't like|don't want|not loving|hate the|not a bit of|never] {}[| please| at all]",
     "{}[? no|, no thanks| no thanks|, not for me|? not for me|? i hate that|? never]",
+    "[please stop with|stop it with|away with|down with|no need for|not again|why are there so many|why is there so much|who needs|i've had it with] [|the |all the ]{}[| please| already]",
+    "[my wife|my husband|my daughter|my son|my mum|my boss|everyone here|the kids] [hates|dislikes|doesn't like|can't stand|is tired of|would drop] {}[| too| as much as i do]",
+    "[the|all the|this|those] {} [is a bit much|was a bit much|was too much|was not my thing|spoils it|looks wrong|looks cheap|looks dirty|annoys me|bothers me]",
+    "[without|skip|no|drop|less|not] [|the ]{}, [it looks silly|it looks cheap|it is too much|that looks wrong|it is distracting|i saw it too often]",
 ]  # fmt: skip
 FEEL = [
     "{}", "{} please", "something {}", "more {}",
@@ -56,6 +64,7 @@ FEEL = [
     "[can you|could you|would you|maybe you could|you could|please] [make it|go|keep it|paint something|do something|make them|try something] [|more |a bit |really ]{}[| please]",
     "[it should feel|it should look|i want it to feel|i want it to look|it needs to be|it could be|it has to be|i'm in the mood for something|we need something|i am looking for something] [|more |really |very ]{}",
     "[maybe|perhaps|ok,|yes,|hmm,|well,|so,|right,|mostly|just|a bit|a little|really|very|quite|rather] {}[| please| this time]",
+    "[everything|all of it|the whole thing|the picture|the next one|all of them] [|should be |a bit |much ]{}[| please]",
 ]  # fmt: skip
 COOL_OFF = [
     "less {}", "not {}", "too {}", "not so {}", "not too {}",
@@ -109,39 +118,80 @@ OUTSIDE = [
     "[can you|could you|would you|can we|please|you could|i want you to|i'd like you to] [paint|draw|do|make|show me|give me|add|include|try] {}[| please| for me| next]",
     "[a picture of|a painting of|a photo of|a drawing of|an image of|a portrait of|something with|i'd love to see|i want to see|it should look like|it should be|make it look like] {}[| please]",
 ]  # fmt: skip
-JOINS = [", ", " and ", ". ", " but ", "; ", ", and ", " and also ", ", but ", "! ", ", also ", " - ", ", then "]
+JOINS = [
+    ", ", ", ", " and ", " and ", ". ", ". ", " but ", "; ", ", and ", " and also ", ", but ", "! ", ", also ", " - ", ", then ",
+    " / ", ", while ", "; besides, ", ", however ", ", well, ", ", and then ", " and please ",
+]  # fmt: skip
 NEW_JOINS = [", plus ", " yet ", ", oh and ", " & ", "... ", ", though ", " as well as "]
-TURNS = [" but ", ". ", "; ", ", but ", "! ", ". but "]  # what may stand between a no and a bare yes
+TURNS = [
+    " but ",
+    ". ",
+    "; ",
+    ", but ",
+    "! ",
+    ". but ",
+    ", however ",
+    " - but ",
+]  # what may stand between a no and a bare yes
 NEW_TURNS = [" yet ", "... ", ", though ", ". oh, "]
 OPENINGS = [
-    *[""] * 6,
-    "hi, ", "hello, ", "ok ", "hmm ", "well, ", "so ", "actually ", "for the next ones: ", "i think: ",
+    *[""] * 8,
+    "hi, ", "hello, ", "ok ", "hmm ", "well, ", "so ", "actually ", "for the next ones: ", "i think: ", "listen, ", "my wish: ", "to be honest, ",
+    "{name}, ", "hi {name}, ", "{name}: ",
 ]  # fmt: skip
 NEW_OPENINGS = ["", "", "", "hey, ", "ah, ", "oh ", "dear palate, ", "next: ", "you know, "]
-ENDINGS = ["", "", "", "", ".", ".", "!", " thanks", ", thanks", " :)", "...", "!!"]
+ENDINGS = [
+    "",
+    "",
+    "",
+    "",
+    ".",
+    ".",
+    "!",
+    " thanks",
+    ", thanks",
+    " :)",
+    "...",
+    "!!",
+    ", nothing else",
+    ", that's all",
+    " {name}",
+]
+ASIDES = [
+    "[it's|it is|this is|these are] for [my|our|the|a] [kitchen|office|hall|desk|bathroom|staircase|{name}]",
+    "[it's|it is|that's] [my birthday|late|monday|my first time here|a gift for {name}|what {name} said|fun]",
+    "[lol|haha|um|er|tbh|btw|imo|ha|phew|wow|{name}]",
+    "[says|said|thinks|asks] [my|our] [neighbour|cousin|colleague|{name}]",
+    "[i hope you can do that|you know best|no hurry|take your time|i trust you|as i said|i mean it|if that makes sense|hope that helps]",
+]  # fmt: skip
 PLURAL = {" is ": " are ", " isn't ": " aren't ", " has ": " have ", " makes ": " make ", " works ": " work ", " looks ": " look ",
           " does ": " do ", " hurts ": " hurt ", " leaves ": " leave "}  # fmt: skip
 
 
 @dataclass
 class Meaning:
-    """What the clauses so far ask for: words said themselves (`direct`) outweigh those that a mood implies."""
+    """What the clauses so far ask for, in the order it is said: words said themselves (`direct`) outweigh those that a mood implies."""
 
-    like: set[str] = field(default_factory=set)
-    avoid: set[str] = field(default_factory=set)
+    like: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
     direct: set[str] = field(default_factory=set)
     strange: str = ""
 
     def added(self, like: tuple[str, ...], avoid: tuple[str, ...], said: set[str]) -> Meaning | None:
         """The meaning with one more clause, or None where it contradicts what was said or is too long to answer."""
         more, less = set(like), set(avoid)
-        if (more & self.avoid & (self.direct | (more - said))) or (less & self.like & (self.direct | (less - said))):
+        against, torn = more & set(self.avoid), less & set(self.like)
+        if (against & (self.direct | (more - said))) or (torn & (self.direct | (less - said))):
             return None
-        liked = (self.like - (less & said)) | more
-        unwanted = (self.avoid | less) - liked
+        liked = _once(word for word in (*self.like, *like) if word not in less & said)
+        unwanted = _once(word for word in (*self.avoid, *avoid) if word not in liked)
         if len(liked) > MOST or len(unwanted) > MOST:
             return None
         return Meaning(liked, unwanted, self.direct | said, self.strange)
+
+
+def _once(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
 
 
 @lru_cache
@@ -179,8 +229,24 @@ def invent_wish(rng: random.Random, held_out: bool = False) -> tuple[str, dict[s
         clause, grown, denies = _clause(meaning, rng, held_out)
         text += (_join(clause, denied, rng, held_out) if text else "") + clause
         meaning, denied = grown, denies
-    text = rng.choice(NEW_OPENINGS if held_out else OPENINGS) + text + rng.choice(ENDINGS)
+    text = rng.choice(NEW_OPENINGS if held_out else OPENINGS) + text
+    if rng.random() < ASIDE:
+        text = _with_aside(text, rng, held_out)
+    text = _addressed(text + rng.choice(ENDINGS), rng)
     return (text if rng.random() < 0.7 else text.capitalize()), answer(meaning)
+
+
+def _with_aside(text: str, rng: random.Random, held_out: bool) -> str:
+    """The wish with words before or after it that ask for nothing."""
+    aside = carrier(ASIDES, rng, held_out)
+    return rng.choice(
+        [f"{aside}, {text}", f"{aside}: {text}", f"{text}, {aside}", f"{text}. {aside}", f"{text} ({aside})"]
+    )
+
+
+def _addressed(text: str, rng: random.Random) -> str:
+    """Names in their places: words that nobody knows, and that ask for nothing where they stand."""
+    return text.replace("{name}", invented_noun(rng))
 
 
 def _join(clause: str, denied: bool, rng: random.Random, held_out: bool) -> str:
@@ -229,12 +295,12 @@ def _plain(
 
 
 def _filled(template: str, said: str) -> str:
-    """The template with the idea in it, its verb in the plural for "circles"; "more calmer" and "no a ring" lose a word."""
+    """The template with the idea in it, its verb in the plural for "circles"; "more calmer", "no a ring" and "the the sea" lose a word."""
     if said.endswith("s") and not said.endswith("ss") and template.startswith("{}"):
         for one, many in PLURAL.items():
             template = (template + " ").replace(one, many).strip()
     text = re.sub(
-        r"\b(no|more|less|fewer|any|much|some|many|never|plenty of|lots of|the) an? ",
+        r"\b(no|more|less|fewer|any|much|some|many|never|plenty of|lots of|the|all the|this|those) (?:an?|the) ",
         r"\1 ",
         template.replace("{}", said),
     )
@@ -257,21 +323,21 @@ def _swap(
 def _slipped(text: str, idea: Idea, rng: random.Random) -> str:
     """Sometimes a slip of the finger in the idea's longest word."""
     word = max(idea.said.split(), key=len)
-    if len(word) < 5 or rng.random() > TYPO:
+    if len(word) < 4 or rng.random() > TYPO:
         return text
-    place = rng.randrange(1, len(word) - 1)
+    place = rng.randrange(1, len(word))
     left, right = word[:place], word[place:]
-    slips = [left + right[1:], left + right[0] + right, left + right[1] + right[0] + right[2:]]
+    slips = [left + right[1:], left + right[0] + right, left + right[1:2] + right[0] + right[2:]]
     return text.replace(word, rng.choice(slips))
 
 
 def answer(meaning: Meaning) -> dict[str, Any]:
-    """The answer to a wish, words in the vocabulary's order."""
-    like, avoid = ([word for word in VOCABULARY.words if word in words] for words in (meaning.like, meaning.avoid))
-    return {"like": like, "avoid": avoid, "reply": reply(like, avoid, meaning.strange)}
+    """The answer to a wish, words in the order in which they were said: a list that need not be sorted is a list to copy."""
+    reply_to = reply(meaning.like, meaning.avoid, meaning.strange)
+    return {"like": list(meaning.like), "avoid": list(meaning.avoid), "reply": reply_to}
 
 
-def reply(like: list[str], avoid: list[str], strange: str) -> str:
+def reply(like: Sequence[str], avoid: Sequence[str], strange: str) -> str:
     """One plain sentence that says what will change, and what cannot be painted here."""
     change = ([f"go for {', '.join(like)}"] if like else []) + ([f"leave out {', '.join(avoid)}"] if avoid else [])
     if not strange:

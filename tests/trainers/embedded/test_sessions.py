@@ -16,6 +16,7 @@ from trainers.embedded.sessions import (
     SAID_ALOUD,
     VOCABULARY,
     Example,
+    ending_lesson,
     feedback_lesson,
     invent_facts,
     invent_history,
@@ -90,9 +91,10 @@ def test_no_prompt_is_proposed_twice_or_again() -> None:
         assert not shown & set(prompts)
 
 
-def test_the_end_of_a_session_is_taught_often() -> None:
-    tools = [call_of(plan_lesson(random.Random(number)))[0] for number in range(600)]
+def test_the_end_of_a_session_has_lessons_of_its_own() -> None:
+    tools = [call_of(ending_lesson(random.Random(number)))[0] for number in range(300)]
     assert all(tools.count(tool) > 30 for tool in ("finetune", "evaluate_adapter", "finish")), tools
+    assert set(tools) == {"finetune", "evaluate_adapter", "finish"}
 
 
 def test_what_a_person_says_aloud_moves_the_taste_that_the_teacher_knows() -> None:
@@ -121,7 +123,7 @@ def test_every_kind_of_lesson_is_taught() -> None:
 def test_invented_moments_are_moments_of_a_session() -> None:
     for number in range(500):
         rng = random.Random(number)
-        facts = invent_facts(*invent_session(rng), rng)
+        facts = invent_facts(*invent_session(rng), rng, ending=number % 2 == 0)
         assert 1 <= facts.round <= facts.rounds and len(facts.rated) in (
             facts.round * facts.images_per_round, (facts.round - 1) * facts.images_per_round,
         )  # fmt: skip
