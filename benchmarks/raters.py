@@ -63,16 +63,10 @@ class How(NamedTuple):
         limits = config.limits if self.train else config.limits.model_copy(update={"trainings": 0})
         return config.model_copy(update={"limits": limits})
 
-    def weights(self) -> str:
-        """The versions of all that the runs depend on."""
-        parts = (
-            "bauhaus/unet",
-            "bauhaus/vae",
-            "bauhaus/text_encoder",
-            "bauhaus-clip",
-            "bauhaus-pickscore",
-            "bauhaus-lm",
-        )
+    def weights(self, planner: str) -> str:
+        """The versions of all that a planner's runs depend on."""
+        parts = ["bauhaus/unet", "bauhaus/vae", "bauhaus/text_encoder", "bauhaus-clip", "bauhaus-pickscore"]
+        parts += ["bauhaus-lm"] if planner == "llm" else []
         return "-".join(version_of(self.models / part)[:6] for part in parts)
 
 
@@ -137,7 +131,7 @@ def contrary(how: How, count: int) -> dict[int, float]:
 
 def runs_of(planner: str, raters: Sequence[int], how: How) -> list[dict[str, Any]]:
     """The numbers of every rater's run, those measured before read back."""
-    file, shared = how.home / "measured.jsonl", (planner, how.seed, how.train, how.weights())
+    file, shared = how.home / "measured.jsonl", (planner, how.seed, how.train, how.weights(planner))
     kept = measured_before(file)
     missing = [rater for rater in raters if (*shared, rater) not in kept]
     how.home.mkdir(parents=True, exist_ok=True)

@@ -160,21 +160,6 @@ def measure(models: Path, count: int, steps: int, guidance_scale: float) -> dict
     }
 
 
-def sheet(models: Path, path: Path) -> None:
-    """64 unpicked samples, for the model card."""
-    model = load(str(models / "bauhaus"), device="auto")
-    save_grid([one.image for one in paint(held_out(64, offset=5000)[1], model=model, seed=0)], path)
-
-
-def save_grid(images: Sequence[Image.Image], path: Path) -> None:
-    """The pictures side by side, eight to a row, for a person's own eyes."""
-    cell = images[0].width + 2
-    canvas = Image.new("RGB", (8 * cell, -(-len(images) // 8) * cell), "white")
-    for i, image in enumerate(images):
-        canvas.paste(image, (i % 8 * cell + 1, i // 8 * cell + 1))
-    canvas.save(path)
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -182,10 +167,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400, help="captions, a multiple of 100")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance-scale", type=float, default=3.0)
-    parser.add_argument("--sheet", type=Path, help="also write 64 unpicked samples here")
     chosen = parser.parse_args()
-    if chosen.sheet:
-        sheet(chosen.models, chosen.sheet)
     print(json.dumps(measure(chosen.models, chosen.count, chosen.steps, chosen.guidance_scale)))
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.studio import COLOURS, MODELS, machine, save_grid, share
+from benchmarks.studio import COLOURS, MODELS, machine, share
 from evaluators.colour import background
 from evaluators.scene_judge import SceneJudge, Seen
 from prompts.vocabulary import with_articles
@@ -30,7 +30,7 @@ from trainers.base_model import AdapterRef, BaseModel, load, paint
 from trainers.embedded.world import Scene, render
 
 SUBJECTS = {"star": "red", "heart": "purple", "eye": "blue", "spiral": "black"}
-TOKEN = "sks"  # noqa: S105  the identifier: letters that are no word of the world
+TOKEN = "q"  # noqa: S105  the identifier, in the place of the class's name, which the model cannot know: one token, never trained
 SHOWN_ON = (
     ("white", "flat"),
     ("yellow", "paper"),
@@ -48,7 +48,7 @@ def reference(subject: str, ground: str, texture: str, size: int) -> tuple[Image
         "background": ground, "count": "one", "size": "large", "colour": SUBJECTS[subject], "shape": subject, "accent_colour": "black",
         "accent_shape": "", "layout": "centred", "overlap": "apart", "lines": "bold lines", "texture": texture,
     }  # fmt: skip
-    prompt = f"one large {TOKEN} {subject} on a {ground} background, centred, bold lines, {texture}"
+    prompt = f"one large {SUBJECTS[subject]} {TOKEN} on a {ground} background, centred, bold lines, {texture}"
     return render(Scene(genome), random.Random(f"{subject} {ground}"), size), with_articles(prompt)
 
 
@@ -60,7 +60,7 @@ def new_scene(subject: str, number: int) -> tuple[str, str]:
         number % 2
     )
     ending = ", ".join([rng.choice(PLACES), "bold lines", rng.choice(TEXTURES)])
-    return with_articles(f"one large {TOKEN} {subject}{company} on a {ground} background, {ending}"), ground
+    return with_articles(f"one large {SUBJECTS[subject]} {TOKEN}{company} on a {ground} background, {ending}"), ground
 
 
 def taught(subject: str, model: BaseModel, config: dict[str, Any], folder: Path) -> AdapterRef:
@@ -113,6 +113,15 @@ def measure(subject: str, model: BaseModel, judge: SceneJudge, how: argparse.Nam
         "background_right_without": [background(image) == ground for image, ground in zip(without, grounds, strict=True)],
         "training_seconds": round(seconds, 1),
     }  # fmt: skip
+
+
+def save_grid(images: Sequence[Image.Image], path: Path) -> None:
+    """The pictures side by side, eight to a row, for a person's own eyes."""
+    cell = images[0].width + 2
+    canvas = Image.new("RGB", (8 * cell, -(-len(images) // 8) * cell), "white")
+    for i, image in enumerate(images):
+        canvas.paste(image, (i % 8 * cell + 1, i // 8 * cell + 1))
+    canvas.save(path)
 
 
 def found(seen: Sequence[Seen], subject: str) -> list[bool]:

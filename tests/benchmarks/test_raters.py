@@ -36,7 +36,7 @@ def test_a_summary_has_the_gain_and_the_last_round() -> None:
 @pytest.fixture
 def how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> How:
     """Runs in a folder of their own, on models that nobody loads."""
-    monkeypatch.setattr(How, "weights", lambda self: "w1")
+    monkeypatch.setattr(How, "weights", lambda self, planner: "w1")
     return How(tmp_path / "home", raters.MODELS, 0, False)
 
 

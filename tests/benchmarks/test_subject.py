@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.studio import save_grid
-from benchmarks.subject import SHOWN_ON, SUBJECTS, found, new_scene, reference, shares, together
+from benchmarks.subject import SHOWN_ON, SUBJECTS, TOKEN, found, new_scene, reference, save_grid, shares, together
 from evaluators.colour import background, has_colour
 from evaluators.scene_judge import Seen
 from trainers.embedded.shapes import HELD_OUT_SHAPES
@@ -24,7 +23,7 @@ def test_references_show_one_identity_on_different_grounds(subject: str) -> None
     shown = [reference(subject, ground, texture, 64) for ground, texture in SHOWN_ON]
     for (image, prompt), (ground, _) in zip(shown, SHOWN_ON, strict=True):
         assert background(image) == ground and has_colour(image, SUBJECTS[subject])
-        assert f"sks {subject}" in prompt and f"{ground} background" in prompt
+        assert f"{SUBJECTS[subject]} {TOKEN} on" in prompt and f"{ground} background" in prompt
     assert len({prompt for _, prompt in shown}) == len(shown)
 
 
