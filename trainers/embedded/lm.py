@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -19,10 +20,11 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from prompts.vocabulary import Vocabulary
 from trainers.embedded import recipe
-from trainers.embedded.sessions import KINDS, SHORT, VOCABULARY, Example, lesson
+from trainers.embedded.sessions import KINDS, TIMES, VOCABULARY, Example, lesson
 
 VOCABULARY_SIZE, CONTEXT, WIDTH = 1536, 2048, 192
 PROMPT_WEIGHT = 0.1
+FIRST = 15_000  # the first lesson, in units of a cycle: those before it made the tokenizer
 MARKS = r"\n,:;!?{}\[\]()+.-"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
 CHAT_TEMPLATE = (
@@ -125,13 +127,21 @@ def main() -> None:
     model, batch = make_model(tokenizer).to(chosen.device), int(how["batch"])
 
     def loss_at(step: int) -> torch.Tensor:
-        # Lessons of one kind share a batch, so that short ones are not padded to the length of long ones.
-        kind = step % len(KINDS)
-        count = 2 * batch if KINDS[kind] in SHORT else batch
-        first = (15_000 + step * 2 * batch) * len(KINDS) + kind
-        examples = [encode(lesson(first + i * len(KINDS)), tokenizer) for i in range(count)]
         with recipe.half_precision(chosen.device):
-            return answer_loss(model, examples, chosen.device)
+            return answer_loss(model, batches(step // len(KINDS))[step % len(KINDS)], chosen.device)
+
+    @lru_cache(maxsize=1)
+    def batches(cycle: int) -> list[list[tuple[list[int], int]]]:
+        """The batches of a cycle, each of one kind of lesson; lessons of a kind are dealt out by length, so that little is padding."""
+        first = FIRST + cycle * len(KINDS) * 4 * batch
+        found: dict[int, list[tuple[list[int], int]]] = {}
+        for kind in set(KINDS):
+            places = [place for place, one in enumerate(KINDS) if one is kind]
+            count = TIMES.get(kind, 1) * batch
+            numbers = [(first + row) * len(KINDS) + place for place in places for row in range(count)]
+            dealt = sorted((encode(lesson(number), tokenizer) for number in numbers), key=lambda one: len(one[0]))
+            found |= {place: dealt[i * count : (i + 1) * count] for i, place in enumerate(places)}
+        return [found[place] for place in range(len(KINDS))]
 
     weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
     model.load_state_dict(weights)

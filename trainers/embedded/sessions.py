@@ -252,7 +252,7 @@ def wish_lesson(rng: random.Random) -> Example:
 KINDS = (
     proposal_lesson, wish_lesson, wish_lesson, plan_lesson, wish_lesson, wish_lesson, ending_lesson, wish_lesson, wish_lesson, feedback_lesson,
 )  # fmt: skip
-SHORT = (wish_lesson, feedback_lesson)  # a quarter as long as the others
+TIMES = {wish_lesson: 4, feedback_lesson: 2}  # a quarter as long as the others: so many times as many make a batch
 
 
 def lesson(number: int) -> Example:

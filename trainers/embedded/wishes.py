@@ -120,7 +120,8 @@ OUTSIDE = [
 ]  # fmt: skip
 JOINS = [
     ", ", ", ", " and ", " and ", ". ", ". ", " but ", "; ", ", and ", " and also ", ", but ", "! ", ", also ", " - ", ", then ",
-    " / ", ", while ", "; besides, ", ", however ", ", well, ", ", and then ", " and please ",
+    " / ", ", while ", "; besides, ", ", however ", ", well, ", ", and then ", " and please ", ", moreover ", ". likewise ", ", in addition ",
+    " and besides that ", ", meanwhile ", ". secondly, ", " together with that, ", ", still, ", ", {name}, ", " {name}: ",
 ]  # fmt: skip
 NEW_JOINS = [", plus ", " yet ", ", oh and ", " & ", "... ", ", though ", " as well as "]
 TURNS = [
