@@ -8,7 +8,7 @@ Prints one JSON object of shares with Wilson 95 % intervals, and of means with 9
   whether it paints); finetune: `called` at the moments that want it, and called with the `method` and the `steps` that the state gives;
 - feedback: sentences that are the teacher's;
 - wishes, invented by the grammar that taught it (`trainers.embedded.wishes`) but in carriers and joins that were held out: `words`, both
-  lists right; `reply`, right too; outside: `said` of wishes for what cannot be painted, and of the others (`wrongly`);
+  sides right; `reply`, right too; outside: `said` of wishes for what cannot be painted, and of the others (`wrongly`);
 - written: `wishes.jsonl`, 70 wishes as people type them, written by hand before their author had read the invented ones, and never
   trained on (five of the shortest might be invented, too: "surprise me"). The author of the guards knew them. A line's words are
   right if at least one of each group in `need` is there and nothing that is neither in `need` nor in `may` ("+teal": wanted, "-red":
@@ -144,9 +144,14 @@ def wishes(writer: Writer, chosen: argparse.Namespace) -> Found:
     """Invented wishes in wordings that were never taught."""
     pairs = list(itertools.islice(held_out_wishes("wish"), chosen.count))
     heard = read_wishes(writer, [wish for wish, _ in pairs])
-    right = [(one.like, one.avoid) == (answer["like"], answer["avoid"]) for one, (_, answer) in zip(heard, pairs, strict=True)]  # fmt: skip
+    right = [understood(one, answer) for one, (_, answer) in zip(heard, pairs, strict=True)]
     replies = [one.reply == answer["reply"] for one, (_, answer) in zip(heard, pairs, strict=True)]
     return {"words": share(right), "reply": share(replies)}
+
+
+def understood(heard: Wish, answer: dict[str, Any]) -> bool:
+    """Whether a reading has exactly the teacher's words on either side; their order means nothing."""
+    return (set(heard.like), set(heard.avoid)) == (set(answer["like"]), set(answer["avoid"]))
 
 
 def outside(writer: Writer, chosen: argparse.Namespace) -> Found:

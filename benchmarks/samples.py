@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from agent.drawing import contact_sheet
-from benchmarks.language import Writer, held_out_wishes, read_wishes
+from benchmarks.language import Writer, held_out_wishes, read_wishes, understood
 from benchmarks.studio import MODELS
 from evaluators.clip import Clip
 from evaluators.pickscore import PickScore
@@ -98,8 +98,7 @@ def wishes(models: Path) -> None:
     heard = read_wishes(Writer(models / "bauhaus-lm"), [wish for wish, _ in pairs])
     lines = []
     for one, (wish, answer) in zip(heard, pairs, strict=True):
-        right = (one.like, one.avoid) == (answer["like"], answer["avoid"])
-        cells = ["" if right else "x", wish, ", ".join(one.like), ", ".join(one.avoid), one.reply]
+        cells = ["" if understood(one, answer) else "x", wish, ", ".join(one.like), ", ".join(one.avoid), one.reply]
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |\n")
     (models / "bauhaus-lm" / "samples.md").write_text(HEAD + "".join(lines))
 

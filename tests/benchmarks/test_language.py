@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.listening import Wish, look_up
-from benchmarks.language import WRITTEN, executable, read_wish, says_outside, through_the_agent, words_right
+from benchmarks.language import WRITTEN, executable, read_wish, says_outside, through_the_agent, understood, words_right
 from trainers.embedded.sessions import VOCABULARY, plan_lesson
 from trainers.embedded.wishes import reply
 
@@ -68,3 +68,12 @@ def test_an_unreadable_answer_is_empty_alone_and_looked_up_by_the_agent() -> Non
     assert through_the_agent("more red", '{"like": ["red"]').like == ["red"]
     answer = wish(["red", "orange"], []).model_dump_json()
     assert through_the_agent("warmer", answer) == read_wish(answer)
+
+
+def test_an_invented_wish_is_understood_if_both_sides_have_its_words_in_any_order() -> None:
+    answer = {"like": ["red", "ring"], "avoid": ["blue"]}
+    assert understood(wish(["ring", "red"], ["blue"]), answer)
+    assert not understood(wish(["ring"], ["blue"]), answer) and not understood(
+        wish(["ring", "red", "bar"], ["blue"]), answer
+    )
+    assert not understood(wish(["ring", "red", "blue"], []), answer)
