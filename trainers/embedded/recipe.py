@@ -28,9 +28,9 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "vae": {"steps": 4500, "batch": 16, "rate": 3e-3},
         "decoder": {"steps": 1500, "batch": 16, "rate": 2e-3},
         "unet": {"steps": 11_000, "batch": 64, "rate": 1.5e-3, "head": 32},
-        "judge": {"count": 30_000, "steps": 2400, "batch": 64, "rate": 6e-3},
+        "judge": {"count": 30_000, "steps": 4000, "batch": 64, "rate": 6e-3},
         "pickscore": {"count": 30_000, "steps": 900, "batch": 64, "rate": 2e-4},
-        "lm": {"steps": 4000, "batch": 32, "rate": 3e-3},
+        "lm": {"steps": 7000, "batch": 32, "rate": 3e-3},
     },
     "gpu": {  # one H100 and 16 cores
         "data": {"count": 200_000, "size": 128},

@@ -20,7 +20,7 @@ from trainers.embedded.ideas import KINDS, Idea, direct_words, invented_noun, sm
 
 MOST = 10  # words wanted, and words unwanted, of one wish: as many as an answer may hold
 HELD_OUT = 5  # one carrier in so many is never taught
-TYPO = 0.06  # share of ideas with a slip of the finger
+TYPO = 0.03  # share of ideas with a slip of the finger
 ASIDE = 0.12  # share of wishes with words that ask for nothing
 MANNERS = "[| please|, please| next time| this time| if you can| now| next| for me]"
 
@@ -32,11 +32,11 @@ LOVE = [
     f"[let's have|let us try|bring in|go for|stick with|keep|keep the|how about|what about|i'd like|i would like|i'd love|i want to see|i'm after|i am in the mood for] {{}}{MANNERS}",
     "[can you|could you|would you|can we|could we|maybe you could|you could|you should|please] [use|add|try|do|paint|have|include|give me] {}[| please| next| more]",
     "[maybe|perhaps|ok,|yes,|hmm,|well,|so,|right,|definitely|mostly|mainly|only|just] {}[| please| this time]",
-    "{} [is my favourite|is lovely|is great|is nice|is good|is perfect|is beautiful|would be nice|would be great|would be lovely|works well|looks good|looks great|is what i like|is what i want|makes me happy]",
+    "{} [is my favourite|is lovely|is great|is nice|is good|is perfect|is beautiful|would be nice|would be great|would be lovely|works well|looks good|looks great|is what i like|is what i want|makes me happy][|, really| to me| by the way| these days]",
     "[i'm a fan of|i am a big fan of|i'm fond of|i am fond of|i'm really into|i'm into|i can't get enough of|there should be|there could be more|it needs|it could use|it wants|with] {}",
     "[love|loving|like|want|need|prefer|love the|like the|a bit of|a touch of|a hint of|a dash of|loads of|tons of|more and more|as much as you can of] {}[| please| now]",
-    "{}[, yes| yes|, more of that|, i like that|, lovely| forever| everywhere| all over| only| only, please| above all| more than anything]",
-    "[i don't mind|i wouldn't mind|i'm fine with|i am ok with|i have nothing against|nothing but|not enough|there's never enough|why not use|why are there no|why is there so little] {}",
+    "{}[, yes| yes|, more of that|, i like that|, lovely| forever| everywhere| all over| only| above all| more than anything][|, please| for once]",
+    "[i don't mind|i wouldn't mind|i'm fine with|i am ok with|i have nothing against|nothing but|not enough|there's never enough|why not use|why are there no|why is there so little] {}[| here| now| any more]",
     "[my wife|my husband|my daughter|my son|my mum|my boss|everyone here|the kids] [loves|likes|adores|wants|prefers|would love] {}[| too| as well| as much as i do]",
     "[i liked|i love|i loved|i like|i preferred|my favourite is] the [one|picture|image] with [|the ]{}[| best| most]",
 ]  # fmt: skip
@@ -46,11 +46,11 @@ HATE = [
     f"[no|no more|less|much less|a lot less|fewer|without|without any|skip|skip the|drop|drop the|lose|lose the|avoid|remove|leave out|get rid of|cut|stop using|stop with|not so much|not too much] {{}}{MANNERS}",
     "[can you|could you|would you|maybe you could|you could|you should|please] [avoid|drop|skip|remove|lose|leave out|get rid of|stop using|not use|not paint] {}[| please| next time]",
     "[please|maybe|perhaps|ok,|hmm,|well,|so,|right,|definitely|just] [no|no more|not|less|don't use|do not use|don't paint|never|never any] {}[| this time| again]",
-    "[enough of|enough|too much|far too much|way too much|i'm tired of|i am tired of|tired of|i'm sick of|i've seen enough|i had enough of|i'm bored of|fed up with|anything but|everything but] {}",
-    "{} [is ugly|is boring|is awful|is horrible|is too much|is not for me|isn't for me|is not my thing|is not nice|does nothing for me|must go|has to go|hurts my eyes|leaves me cold]",
-    "[i'm not a fan of|i am no fan of|not a fan of|i'm not fond of|i am not into|i'm not into|there is too much|there's too much|there should be no|there should be less|it has too much|i could do without|keep away from|stay away from] {}",
+    "[enough of|enough|too much|far too much|way too much|i'm tired of|i am tired of|tired of|i'm sick of|i've seen enough|i had enough of|i'm bored of|fed up with|anything but|everything but] {}[| now|, really|, sorry| here]",
+    "{} [is ugly|is boring|is awful|is horrible|is too much|is not for me|isn't for me|is not my thing|is not nice|does nothing for me|must go|has to go|hurts my eyes|leaves me cold][|, really| to me|, sorry| these days]",
+    "[i'm not a fan of|i am no fan of|not a fan of|i'm not fond of|i am not into|i'm not into|there is too much|there's too much|there should be no|there should be less|it has too much|i could do without|keep away from|stay away from] {}[| now|, really|, please| here]",
     "[hate|dislike|hating|don't like|don't want|not loving|hate the|not a bit of|never] {}[| please| at all]",
-    "{}[? no|, no thanks| no thanks|, not for me|? not for me|? i hate that|? never]",
+    "{}[? no|, no thanks| no thanks|, not for me|? not for me|? i hate that|? never][|, please|, really| ever]",
     "[please stop with|stop it with|away with|down with|no need for|not again|why are there so many|why is there so much|who needs|i've had it with] [|the |all the ]{}[| please| already]",
     "[my wife|my husband|my daughter|my son|my mum|my boss|everyone here|the kids] [hates|dislikes|doesn't like|can't stand|is tired of|would drop] {}[| too| as much as i do]",
     "[the|all the|this|those] {} [is a bit much|was a bit much|was too much|was not my thing|spoils it|looks wrong|looks cheap|looks dirty|annoys me|bothers me]",
@@ -164,6 +164,10 @@ ASIDES = [
     "[lol|haha|um|er|tbh|btw|imo|ha|phew|wow|{name}]",
     "[says|said|thinks|asks] [my|our] [neighbour|cousin|colleague|{name}]",
     "[i hope you can do that|you know best|no hurry|take your time|i trust you|as i said|i mean it|if that makes sense|hope that helps]",
+    "[i have not decided yet|not there yet|it is early yet|yet again|even though it rains|though i say it myself|as though you knew|plus or minus|that is a plus]",
+    "[as well you know|you did well|oh well|oh dear|dear me|dear {name}|my palate is odd|that palate of yours|next to {name}|who is next]",
+    "[ever since {name}|because of {name}|while i wait|until tomorrow|after all|before lunch|whether you can or not|during the break|perhaps unlike {name}|between us]",
+    "[which would please {name}|whose idea was this|where {name} lives|when you have time|how nice|why ever|anyone would|nobody told me|somebody asked|such is life]",
 ]  # fmt: skip
 PLURAL = {" is ": " are ", " isn't ": " aren't ", " has ": " have ", " makes ": " make ", " works ": " work ", " looks ": " look ",
           " does ": " do ", " hurts ": " hurt ", " leaves ": " leave "}  # fmt: skip
