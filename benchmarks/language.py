@@ -175,10 +175,8 @@ def says_outside(reply: str) -> bool:
 
 
 def read_wishes(writer: Writer, asked: Sequence[str]) -> list[Wish]:
-    """The model's own readings; one that is no answer of the right shape is empty."""
-    return [
-        read_wish(text) or Wish.model_construct(like=[], avoid=[], reply="") for text in wish_answers(writer, asked)
-    ]
+    """The model's own readings of wishes."""
+    return [heard_in(text) for text in wish_answers(writer, asked)]
 
 
 def wish_answers(writer: Writer, asked: Sequence[str]) -> list[str]:
@@ -192,13 +190,18 @@ def read_wish(text: str) -> Wish | None:
         return None
 
 
+def heard_in(text: str) -> Wish:
+    """The reading that an answer is; of one that has not the right shape, nothing."""
+    return read_wish(text) or Wish.model_construct(like=[], avoid=[], reply="")
+
+
 def written(writer: Writer, chosen: argparse.Namespace) -> Found:
     """The wishes written by hand, by three readers."""
     lines = [json.loads(line) for line in WRITTEN.read_text().splitlines()]
     asked = [line["wish"] for line in lines]
     texts = wish_answers(writer, asked)
     readings = {
-        "model": [read_wish(text) or Wish.model_construct(like=[], avoid=[], reply="") for text in texts],
+        "model": [heard_in(text) for text in texts],
         "agent": [through_the_agent(wish, text) for wish, text in zip(asked, texts, strict=True)],
         "look_up": [understand(None, wish, VOCABULARY) for wish in asked],
     }

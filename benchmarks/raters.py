@@ -31,7 +31,7 @@ from agent.people import simulated_person
 from agent.runner import numbers
 from agent.session import drive, new_run, open_store
 from agent.vllm_server import VllmServer
-from benchmarks.studio import machine
+from benchmarks.studio import machine, painted
 from evaluators.agreement import spearman
 from evaluators.features import features
 from evaluators.raters import Rater, load_reference
@@ -39,7 +39,6 @@ from evaluators.weights import version_of
 from evaluators.win_rate import mean_interval
 from prompts.vocabulary import load_vocabulary
 from tools.context import Studio
-from trainers.base_model import paint
 
 PLANNERS = ("llm", "rules", "random")  # in the order of the differences: the first less the second
 PAINTINGS = 192  # random ones, on which a rater's taste is compared with the population's
@@ -96,14 +95,8 @@ def random_paintings(config: Config, studio: Studio, count: int, seed: int) -> t
     """Paintings of random prompts of the config's vocabulary, as a run would make them, and the prompts."""
     rng, vocabulary = random.Random(f"random prompts {seed}"), load_vocabulary(config.vocabulary)
     prompts = [vocabulary.phrase(vocabulary.random(rng)) for _ in range(count)]
-    images: list[Image.Image] = []
-    for start in range(0, count, 8):
-        batch = paint(
-            prompts[start : start + 8], model=studio.painter, seed=seed * 1_000_003 + start, steps=config.steps,
-            guidance_scale=config.guidance_scale, size=config.size,
-        )  # fmt: skip
-        images += [one.image for one in batch]
-    return images, prompts
+    how = {"steps": config.steps, "guidance_scale": config.guidance_scale, "size": config.size}
+    return painted(prompts, studio.painter, seed * 1_000_003, **how), prompts
 
 
 def random_run(rater: int, how: How, studio: Studio) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from PIL import Image
 
 from agent.drawing import contact_sheet
 from benchmarks.language import Writer, held_out_wishes, read_wishes, understood
-from benchmarks.studio import MODELS
+from benchmarks.studio import MODELS, painted
 from evaluators.clip import Clip
 from evaluators.pickscore import PickScore
 from evaluators.scene_judge import SceneJudge, Seen
-from trainers.base_model import BaseModel, load, paint
+from trainers.base_model import load
 from trainers.embedded.dataset import held_out
 
 COUNT, ROW, TILE = 64, 8, 128  # samples of each model; pictures in a row, and their side
@@ -41,17 +41,11 @@ Invented wishes in carriers and joins that were never taught, not picked; wrong 
 """
 
 
-def painted(model: BaseModel, captions: Sequence[str]) -> list[Image.Image]:
-    """A painting of each caption."""
-    batches = [captions[start : start + ROW] for start in range(0, len(captions), ROW)]
-    return [one.image for seed, batch in enumerate(batches) for one in paint(batch, model=model, seed=ROW * seed)]
-
-
 def paintings(models: Path) -> None:
     """The sheets of the painter, of the judge and of the population's taste."""
     model = load(str(models / "bauhaus"), device="auto")
     device, captions = str(model.device), held_out(COUNT, offset=FIRST, size=model.size)[1]
-    images = painted(model, captions)
+    images = painted(captions, model)
     judge = SceneJudge(models / "bauhaus-judge", device)
     _save([(image, [caption]) for image, caption in zip(images, captions, strict=True)], models / "bauhaus")
     _save(
@@ -60,7 +54,7 @@ def paintings(models: Path) -> None:
     )
     rows = [caption for caption in captions[:ROW] for _ in range(ROW)]
     scorer = PickScore(models / "bauhaus-pickscore", device)
-    _save(best_first(painted(model, rows), rows, scorer), models / "bauhaus-pickscore")
+    _save(best_first(painted(rows, model), rows, scorer), models / "bauhaus-pickscore")
 
 
 def in_words(seen: Seen) -> str:

@@ -112,16 +112,18 @@ def promises_kept(images: Sequence[Image.Image], captions: Sequence[str], seen: 
     }  # fmt: skip
 
 
-def painted(
-    model: BaseModel, captions: Sequence[str], steps: int, guidance_scale: float
-) -> tuple[list[Image.Image], float]:
-    """A picture of each caption, eight at a time, and the seconds that eight take."""
-    batches = [captions[start : start + 8] for start in range(0, len(captions), 8)]
-    paint(batches[0], model=model, seed=0, steps=1)  # what is made once only is no picture's time
-    began, images = time.perf_counter(), []
-    for number, batch in enumerate(batches):
-        made = paint(batch, model=model, seed=8 * number, steps=steps, guidance_scale=guidance_scale)
-        images += [one.image for one in made]
+def painted(prompts: Sequence[str], model: BaseModel, seed: int = 0, **how: Any) -> list[Image.Image]:
+    """A picture of each prompt, eight at a time; the batch that begins with prompt n has seed `seed` + n. `how`: what else `paint` takes."""
+    starts = range(0, len(prompts), 8)
+    batches = (paint(prompts[start : start + 8], model=model, seed=seed + start, **how) for start in starts)
+    return [one.image for batch in batches for one in batch]
+
+
+def timed(captions: Sequence[str], model: BaseModel, **how: Any) -> tuple[list[Image.Image], float]:
+    """A picture of each caption, and the seconds that eight take."""
+    paint(captions[:8], model=model, seed=0, steps=1)  # what is made once only is no picture's time
+    began = time.perf_counter()
+    images = painted(captions, model, **how)
     return images, 8 * (time.perf_counter() - began) / len(images)
 
 
@@ -140,7 +142,7 @@ def measure(models: Path, count: int, steps: int, guidance_scale: float) -> dict
     clip, judge = Clip(models / "bauhaus-clip", device), SceneJudge(models / "bauhaus-judge", device)
     pictures, captions = held_out(count, size=model.size)
     drawn = [Image.fromarray(picture) for picture in pictures]
-    images, seconds = painted(model, captions, steps, guidance_scale)
+    images, seconds = timed(captions, model, steps=steps, guidance_scale=guidance_scale)
     ceilings = promises_kept(drawn, captions, judge(drawn))
     found: dict[str, Any] = promises_kept(images, captions, judge(images))
     found |= {f"{name}_in_renderings": value for name, value in ceilings.items()}

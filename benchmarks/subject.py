@@ -21,22 +21,17 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.studio import COLOURS, MODELS, machine, share
+from benchmarks.studio import COLOURS, MODELS, machine, painted, share
 from evaluators.colour import background
 from evaluators.scene_judge import SceneJudge, Seen
 from prompts.vocabulary import with_articles
 from tools.job_watch import run_job
-from trainers.base_model import AdapterRef, BaseModel, load, paint
+from trainers.base_model import AdapterRef, BaseModel, load
 from trainers.embedded.world import Scene, render
 
 SUBJECTS = {"star": "red", "heart": "purple", "eye": "blue", "spiral": "black"}
 TOKEN = "q"  # noqa: S105  the identifier, in the place of the class's name, which the model cannot know: one token, never trained
-SHOWN_ON = (
-    ("white", "flat"),
-    ("yellow", "paper"),
-    ("teal", "flat"),
-    ("orange", "gradient"),
-)  # grounds of the references
+SHOWN_ON = (("white", "flat"), ("yellow", "paper"), ("teal", "flat"), ("orange", "gradient"))  # the references' grounds
 MODULES = (  # what learns: with attention alone a new shape falls apart as soon as it has company
     "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1", "conv2",
 )  # fmt: skip
@@ -85,19 +80,15 @@ def taught(subject: str, model: BaseModel, config: dict[str, Any], folder: Path)
     return AdapterRef(Path(state["adapter"]["path"]), 1.0)
 
 
-def painted(
+def scenes_of(
     prompts: Sequence[str], model: BaseModel, adapters: Sequence[AdapterRef], how: argparse.Namespace
 ) -> list[Image.Image]:
     """Every prompt with each seed."""
-    images = []
-    for seed in range(how.seeds):
-        for start in range(0, len(prompts), 8):
-            batch = prompts[start : start + 8]
-            made = paint(
-                batch, model=model, adapters=adapters, seed=1000 * seed + start, guidance_scale=how.guidance_scale
-            )
-            images += [one.image for one in made]
-    return images
+    return [
+        image
+        for seed in range(how.seeds)
+        for image in painted(prompts, model, 1000 * seed, adapters=adapters, guidance_scale=how.guidance_scale)
+    ]
 
 
 def measure(subject: str, model: BaseModel, judge: SceneJudge, how: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -107,7 +98,7 @@ def measure(subject: str, model: BaseModel, judge: SceneJudge, how: argparse.Nam
     seconds = time.perf_counter() - began
     scenes = [new_scene(subject, number) for number in range(how.scenes)]
     prompts, grounds = [prompt for prompt, _ in scenes], [ground for _, ground in scenes] * how.seeds
-    with_it, without = (painted(prompts, model, adapters, how) for adapters in ([adapter], []))
+    with_it, without = (scenes_of(prompts, model, adapters, how) for adapters in ([adapter], []))
     if how.sheet:
         save_grid(with_it, how.sheet.with_stem(f"{how.sheet.stem}-{subject}"))
     return {

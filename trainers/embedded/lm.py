@@ -27,6 +27,7 @@ PROMPT_WEIGHT = 0.1
 FIRST = 15_000  # the first lesson, in units of a cycle: those before it made the tokenizer
 MARKS = r"\n,:;!?{}\[\]()+.-"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
+Encoded = tuple[list[int], int]  # token ids of a conversation, and where its answer begins
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if message.role != 'system' %}<|im_start|>{{ message.role }}\n"
     "{% if message.content %}{{ message.content | lower | replace('\u2019', \"'\") }}{% endif %}"
@@ -96,14 +97,27 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     )  # fmt: skip
 
 
-def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], int]:
+def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> Encoded:
     """Token ids of the whole conversation, and where the answer begins."""
     prompt = tokenizer.apply_chat_template(example.messages, add_generation_prompt=True, tokenize=False)
     before, answer = tokenizer(prompt).input_ids, tokenizer(f"{example.answer}<|im_end|>").input_ids
     return before + answer, len(before)
 
 
-def answer_loss(model: Qwen3ForCausalLM, examples: list[tuple[list[int], int]], device: str) -> torch.Tensor:
+def batches(cycle: int, batch: int, tokenizer: PreTrainedTokenizerFast) -> list[list[Encoded]]:
+    """The batches of a cycle, each of one kind of lesson; lessons of a kind are dealt out by length, so that little is padding."""
+    first = FIRST + cycle * len(KINDS) * max(TIMES.values()) * batch
+    found: dict[int, list[Encoded]] = {}
+    for kind in dict.fromkeys(KINDS):
+        places = [place for place, one in enumerate(KINDS) if one is kind]
+        count = TIMES.get(kind, 1) * batch
+        numbers = [(first + row) * len(KINDS) + place for place in places for row in range(count)]
+        ordered = sorted((encode(lesson(number), tokenizer) for number in numbers), key=lambda one: len(one[0]))
+        found |= {place: ordered[i * count : (i + 1) * count] for i, place in enumerate(places)}
+    return [found[place] for place in range(len(KINDS))]
+
+
+def answer_loss(model: Qwen3ForCausalLM, examples: list[Encoded], device: str) -> torch.Tensor:
     """Cross-entropy of each next token, weight 1 in the answer and PROMPT_WEIGHT before it."""
     longest = max(len(ids) for ids, _ in examples)
     ids = torch.zeros(len(examples), longest, dtype=torch.long)
@@ -126,22 +140,13 @@ def main() -> None:
     torch.manual_seed(0)
     model, batch = make_model(tokenizer).to(chosen.device), int(how["batch"])
 
+    @lru_cache(maxsize=1)
+    def dealt(cycle: int) -> list[list[Encoded]]:
+        return batches(cycle, batch, tokenizer)
+
     def loss_at(step: int) -> torch.Tensor:
         with recipe.half_precision(chosen.device):
-            return answer_loss(model, batches(step // len(KINDS))[step % len(KINDS)], chosen.device)
-
-    @lru_cache(maxsize=1)
-    def batches(cycle: int) -> list[list[tuple[list[int], int]]]:
-        """The batches of a cycle, each of one kind of lesson; lessons of a kind are dealt out by length, so that little is padding."""
-        first = FIRST + cycle * len(KINDS) * 4 * batch
-        found: dict[int, list[tuple[list[int], int]]] = {}
-        for kind in set(KINDS):
-            places = [place for place, one in enumerate(KINDS) if one is kind]
-            count = TIMES.get(kind, 1) * batch
-            numbers = [(first + row) * len(KINDS) + place for place in places for row in range(count)]
-            dealt = sorted((encode(lesson(number), tokenizer) for number in numbers), key=lambda one: len(one[0]))
-            found |= {place: dealt[i * count : (i + 1) * count] for i, place in enumerate(places)}
-        return [found[place] for place in range(len(KINDS))]
+            return answer_loss(model, dealt(step // len(KINDS))[step % len(KINDS)], chosen.device)
 
     weights = recipe.train("lm", model, loss_at, chosen.work, steps=int(how["steps"]), rate=how["rate"])
     model.load_state_dict(weights)

@@ -11,12 +11,13 @@ import itertools
 import random
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from trainers.embedded.ideas import KINDS, Idea, direct_words, invented_noun, small_talk
+from trainers.embedded.ideas import KINDS, invented_noun, small_talk
+from trainers.embedded.sayings import Idea, direct_words, once
 
 MOST = 10  # words wanted, and words unwanted, of one wish: as many as an answer may hold
 HELD_OUT = 5  # one carrier in so many is never taught
@@ -142,10 +143,7 @@ OPENINGS = [
 ]  # fmt: skip
 NEW_OPENINGS = ["", "", "", "hey, ", "ah, ", "oh ", "dear palate, ", "next: ", "you know, "]
 ENDINGS = [
-    "",
-    "",
-    "",
-    "",
+    *[""] * 4,
     ".",
     ".",
     "!",
@@ -188,15 +186,11 @@ class Meaning:
         against, torn = more & set(self.avoid), less & set(self.like)
         if (against & (self.direct | (more - said))) or (torn & (self.direct | (less - said))):
             return None
-        liked = _once(word for word in (*self.like, *like) if word not in less & said)
-        unwanted = _once(word for word in (*self.avoid, *avoid) if word not in liked)
+        liked = once(word for word in (*self.like, *like) if word not in less & said)
+        unwanted = once(word for word in (*self.avoid, *avoid) if word not in liked)
         if len(liked) > MOST or len(unwanted) > MOST:
             return None
         return Meaning(liked, unwanted, self.direct | said, self.strange)
-
-
-def _once(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(words))
 
 
 @lru_cache
@@ -338,8 +332,8 @@ def _slipped(text: str, idea: Idea, rng: random.Random) -> str:
 
 def answer(meaning: Meaning) -> dict[str, Any]:
     """The answer to a wish, words in the order in which they were said: a list that need not be sorted is a list to copy."""
-    reply_to = reply(meaning.like, meaning.avoid, meaning.strange)
-    return {"like": list(meaning.like), "avoid": list(meaning.avoid), "reply": reply_to}
+    said = reply(meaning.like, meaning.avoid, meaning.strange)
+    return {"like": list(meaning.like), "avoid": list(meaning.avoid), "reply": said}
 
 
 def reply(like: Sequence[str], avoid: Sequence[str], strange: str) -> str:

@@ -1,4 +1,4 @@
-"""trainers/embedded/wishes.py and ideas.py: wishes that mean what their answers say, and wordings that are never taught."""
+"""trainers/embedded/wishes.py, ideas.py and sayings.py: wishes that mean what their answers say, and wordings that are never taught."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from trainers.embedded import ideas, wishes
+from trainers.embedded import ideas, sayings, wishes
 from trainers.embedded.wishes import (
     ACT,
     AMOUNT,
@@ -157,13 +157,13 @@ def test_every_palette_and_every_style_is_asked_for_by_name() -> None:
 
 def test_ideas_mean_words_of_the_vocabulary_and_no_word_both_ways() -> None:
     invented = [make(random.Random(n)) for _, make in ideas.KINDS.values() for n in range(300)]
-    for idea in [*(one for things in ideas.THINGS.values() for one in things), *invented]:
+    for idea in [*(one for things in sayings.THINGS.values() for one in things), *invented]:
         for like, avoid in (idea.yes, idea.no):
             assert {*like, *avoid} <= set(ORDER) and not set(like) & set(avoid), idea
 
 
 def test_every_change_is_of_a_quality_or_a_palette() -> None:
-    assert {*ideas.CHANGES.values()} <= {*ideas.QUALITIES, *PALETTES}
+    assert {*sayings.CHANGES.values()} <= {*sayings.QUALITIES, *PALETTES}
 
 
 def test_a_pattern_stands_for_every_choice() -> None:
