@@ -48,7 +48,8 @@ class BaseModel:
     @property
     def size(self) -> int:
         """The side in pixels that the model was made for."""
-        return int(getattr(self.pipe, "default_sample_size", self.denoiser.config.sample_size) * self.multiple)
+        sides = getattr(self.pipe, "default_sample_size", None) or self.denoiser.config.sample_size
+        return int(sides * self.multiple)
 
     @property
     def multiple(self) -> int:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from pydantic import Field
 from torch import Tensor
@@ -22,17 +20,10 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.diffusion import (
-    Predict,
-    check_trainable,
-    denoise_once,
-    encode_images,
-    encode_prompts,
-    noise_prediction_loss,
-    noise_scheduler,
-    predictor,
-)
+from trainers.denoiser import encode_images, encode_prompts, predictor, trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.preference_losses import dpo_loss, margins, statistic_loss
+from trainers.process import Predict, Process
 
 
 class DpoConfig(LoraConfig):
@@ -66,28 +57,10 @@ class PairLosses:
     statistic: Tensor
 
 
-def margins(win: Tensor, lose: Tensor, win_reference: Tensor, lose_reference: Tensor, beta: float) -> Tensor:
-    """-beta * ((L_w - L_l) of the policy - (L_w - L_l) of the reference), (N,): positive prefers the winner."""
-    return -beta * ((win - lose) - (win_reference - lose_reference))
-
-
-def dpo_loss(margin: Tensor) -> Tensor:
-    """Diffusion-DPO (Wallace et al. 2023, Eq. 14; HG-DPO Eq. 3): mean of -log sigmoid(margin); log 2 at margin 0.
-
-    Errors are means over C, H, W, so beta 2500 here is 5000 in scripts that write 0.5 * beta. HG-DPO's Eq. 3 has the
-    loser's reference look at the winner's latent, a misprint that we do not follow."""
-    return -F.logsigmoid(margin).mean()
-
-
-def statistic_loss(policy: Tensor, reference: Tensor) -> Tensor:
-    """HG-DPO Eq. 8: squared distance of the channel means of two (N, C, H, W) latents, averaged over N."""
-    return (policy.mean(dim=(2, 3)) - reference.mean(dim=(2, 3))).square().sum(dim=1).mean()
-
-
 def pair_losses(
     policy: Predict,
     frozen: Predict,
-    scheduler: Any,
+    process: Process,
     win: Tensor,
     lose: Tensor,
     noise: Tensor,
@@ -99,10 +72,10 @@ def pair_losses(
     The statistic compares the winner's latents after one sampler step of `stride` timesteps, without guidance."""
     latents, twice, both = torch.cat([win, lose]), torch.cat([noise, noise]), torch.cat([times, times])
     with torch.no_grad():
-        known, before, _ = noise_prediction_loss(frozen, scheduler, latents, twice, both)
-    errors, after, noisy = noise_prediction_loss(policy, scheduler, latents, twice, both)
+        known, before, _ = process.errors(frozen, latents, twice, both)
+    errors, after, noisy = process.errors(policy, latents, twice, both)
     n = len(win)
-    stepped = [denoise_once(scheduler, noisy[:n], predicted[:n], times, stride) for predicted in (after, before)]
+    stepped = [process.move(noisy[:n], predicted[:n], times, times - stride) for predicted in (after, before)]
     return PairLosses(errors[:n], errors[n:], known[:n], known[n:], statistic_loss(*stepped))
 
 
@@ -124,22 +97,20 @@ def train(
     checkpoint in `out` when run again with the same arguments. `on_step` and losses.jsonl get loss, dpo_loss,
     statistic_loss, margin, accuracy (share of pairs with a positive margin, ties half), win_change and lose_change
     (error of the policy minus the reference's). Raises InputError and PalateError as dreambooth.train does."""
-    check_trainable(base_model)
+    process = trainable(base_model)
     if not dataset:
         raise InputError("dataset holds no pairs: rate or compare some images first")
     size = config.size or base_model.size
     win = encode_images([pair.win for pair in dataset], base_model, size)
     lose = encode_images([pair.lose for pair in dataset], base_model, size)
     conditions = encode_prompts([pair.prompt for pair in dataset], base_model, size)
-    scheduler = noise_scheduler(base_model)
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("pairs", len(dataset))
-        noise = torch.randn(win[rows].shape, generator=training.generator).to(win)
-        times = torch.randint(len(scheduler.alphas_cumprod), (len(rows),), generator=training.generator).to(win.device)
+        noise, times = process.draw(win[rows], training.generator)
         policy = predictor(base_model, conditions[rows].twice())
         found = pair_losses(
-            policy, training.reference(policy), scheduler, win[rows], lose[rows], noise, times, config.statistic_stride
+            policy, training.reference(policy), process, win[rows], lose[rows], noise, times, config.statistic_stride
         )
         return _total(found, config)
 

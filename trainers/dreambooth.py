@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
@@ -19,20 +17,9 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.diffusion import (
-    Predict,
-    check_trainable,
-    encode_images,
-    encode_prompts,
-    noise_prediction_loss,
-    noise_scheduler,
-    predictor,
-)
+from trainers.denoiser import trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
-
-__all__ = ["DreamBoothConfig", "noise_prediction_loss", "prior_preservation_loss", "train"]
-
-Example = tuple[Image.Image, str]
+from trainers.sft import Example, encoded, errors
 
 
 class DreamBoothConfig(LoraConfig):
@@ -71,22 +58,22 @@ def train(
     `weights`: one factor per dataset item for its loss (GAL's openness weight for synthetic ones), default 1.
     Runs where `base_model` is. Runs again with the same arguments: continues from the last checkpoint in `out`.
     Raises InputError for data or an `out` it cannot use, PalateError when the loss stops being a number."""
-    check_trainable(base_model)
+    process = trainable(base_model)
     if not dataset or (weights is not None and len(weights) != len(dataset)):
         raise InputError(
             f"dataset of {len(dataset)} items with {weights and len(weights)} weights: give one weight each"
         )
     size = config.size or base_model.size
     scale = torch.tensor(weights if weights is not None else [1.0] * len(dataset), device=base_model.device)
-    own, kept = _encoded(dataset, base_model, size), _encoded(prior if config.prior_weight else (), base_model, size)
-    scheduler = noise_scheduler(base_model)
+    own = encoded(dataset, base_model, size)
+    kept = encoded(prior, base_model, size) if prior and config.prior_weight else None
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("instance", len(dataset))
-        instance = _errors(own, rows, base_model, scheduler, training.generator)
+        instance = errors(own, rows, base_model, process, training.generator)
         before = instance.new_zeros(0)
         if kept is not None:
-            before = _errors(kept, training.rows("prior", len(prior)), base_model, scheduler, training.generator)
+            before = errors(kept, training.rows("prior", len(prior)), base_model, process, training.generator)
         loss = prior_preservation_loss(instance, before, config.prior_weight, scale[rows])
         shown = {"loss": loss.item(), "instance_loss": instance.mean().item()}
         return loss, shown | ({"prior_loss": before.mean().item()} if kept is not None else {})
@@ -96,18 +83,3 @@ def train(
         config, losses, kind="dreambooth", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
-
-
-def _encoded(examples: Sequence[Example], model: BaseModel, size: int) -> Any:
-    if not examples:
-        return None
-    prompts = [prompt for _, prompt in examples]
-    return encode_images([image for image, _ in examples], model, size), encode_prompts(prompts, model, size)
-
-
-def _errors(data: Any, rows: list[int], model: BaseModel, scheduler: Any, draw: torch.Generator) -> Tensor:
-    latents, conditions = data[0][rows], data[1][rows]
-    noise = torch.randn(latents.shape, generator=draw).to(latents)
-    times = torch.randint(len(scheduler.alphas_cumprod), (len(rows),), generator=draw).to(latents.device)
-    predict: Predict = predictor(model, conditions)
-    return noise_prediction_loss(predict, scheduler, latents, noise, times)[0]

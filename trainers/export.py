@@ -55,7 +55,8 @@ def write_diffusers(folder: Path, pipe: Any, state: Mapping[str, Tensor], scale:
     """Write `state` (PEFT names) so that `pipe.load_lora_weights(folder)` works. `scale` = alpha / rank is folded into
     the up weights, because most readers of this layout know no alpha."""
     folded = {key: (value * scale if ".lora_B." in key else value).contiguous().cpu() for key, value in state.items()}
-    pipe.save_lora_weights(folder, unet_lora_layers=folded, safe_serialization=True)
+    part = "unet" if getattr(pipe, "unet", None) is not None else "transformer"
+    pipe.save_lora_weights(folder, **{f"{part}_lora_layers": folded}, safe_serialization=True)
     return folder / DIFFUSERS_FILE
 
 

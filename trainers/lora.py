@@ -23,7 +23,7 @@ from trainers import checkpoint
 from trainers.adapter_file import Adapter
 from trainers.attach import Adapters, activate, attached, quiet, remove
 from trainers.base_model import BaseModel
-from trainers.diffusion import Predict
+from trainers.process import Predict
 from trainers.export import save_adapter
 
 NEW = "new_adapter"

@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from prompts.errors import InputError
 from trainers.attach import attached
 from trainers.base_model import BaseModel, load
-from trainers.diffusion import encode_prompts, predictor
-from trainers.dpo import DpoConfig, Pair, dpo_loss, margins, pair_losses, statistic_loss, train
+from trainers.denoiser import encode_prompts, predictor
+from trainers.dpo import DpoConfig, Pair, pair_losses, train
+from trainers.preference_losses import dpo_loss, margins, statistic_loss
+from trainers.process import process_of
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
@@ -63,7 +65,7 @@ def test_the_statistic_is_the_squared_distance_of_channel_means() -> None:
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
 def test_winner_and_loser_policy_and_reference_share_noise_and_timestep(kind: str) -> None:
-    schedule = DDPMScheduler(prediction_type=kind, clip_sample=False)
+    process = process_of(DDPMScheduler(prediction_type=kind), "ours")
     draw = torch.Generator().manual_seed(0)
     win, lose, noise = (torch.randn(3, 2, 4, 4, generator=draw) for _ in range(3))
     times, asked = torch.tensor([10, 500, 990]), []
@@ -72,12 +74,12 @@ def test_winner_and_loser_policy_and_reference_share_noise_and_timestep(kind: st
         asked.append((x, t))
         return 0.1 * x
 
-    found = pair_losses(model, model, schedule, win, lose, noise, times, stride=50)
+    found = pair_losses(model, model, process, win, lose, noise, times, stride=50)
     (first, t_first), (second, t_second) = asked
     assert torch.equal(first, second) and torch.equal(t_first, t_second) and torch.equal(t_first[:3], t_first[3:])
-    kept = schedule.alphas_cumprod[times].view(3, 1, 1, 1)
+    signal, spread = process.scales(times)
     for noisy, clean in ((first[:3], win), (first[3:], lose)):
-        assert torch.allclose((noisy - kept.sqrt() * clean) / (1 - kept).sqrt(), noise, atol=1e-3)
+        assert torch.allclose((noisy - signal * clean) / spread, noise, atol=1e-3)
     assert found.statistic.item() == 0.0
     assert torch.equal(found.win, found.win_reference) and torch.equal(found.lose, found.lose_reference)
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import DDPMScheduler
 from PIL import Image
 from pydantic import ValidationError
 
 from prompts.errors import InputError
 from trainers.base_model import BaseModel, load, paint
-from trainers.diffusion import denoise_once, encode_images, encode_prompts, noise_prediction_loss, split_prediction
+from trainers.denoiser import encode_images, encode_prompts
 from trainers.dreambooth import DreamBoothConfig, prior_preservation_loss, train
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
@@ -26,41 +25,6 @@ STRANGE = Image.fromarray(SQUARES).resize((64, 64), Image.Resampling.NEAREST)
 @pytest.fixture(scope="module")
 def model(studio: Path) -> BaseModel:
     return load(str(studio), device="cpu")
-
-
-def scheduler(kind: str) -> DDPMScheduler:
-    """Two timesteps: a_0 = 0.64, a_1 = 0.36, so the square roots are 0.8 and 0.6 and swap for the noise."""
-    return DDPMScheduler(num_train_timesteps=2, trained_betas=[0.36, 0.4375], prediction_type=kind, clip_sample=False)
-
-
-LATENTS, NOISE, TIMES = torch.full((2, 1, 1, 2), 2.0), torch.full((2, 1, 1, 2), 1.0), torch.tensor([0, 1])
-NOISY = {0: 0.8 * 2 + 0.6 * 1, 1: 0.6 * 2 + 0.8 * 1}
-
-
-def test_epsilon_prediction_is_compared_with_the_noise() -> None:
-    errors, _, noisy = noise_prediction_loss(
-        lambda x, t: torch.zeros_like(x), scheduler("epsilon"), LATENTS, NOISE, TIMES
-    )
-    assert errors.tolist() == pytest.approx([1.0, 1.0])
-    assert noisy[:, 0, 0, 0].tolist() == pytest.approx([NOISY[0], NOISY[1]])
-
-
-def test_v_prediction_is_compared_with_the_velocity() -> None:
-    errors, _, _ = noise_prediction_loss(
-        lambda x, t: torch.zeros_like(x), scheduler("v_prediction"), LATENTS, NOISE, TIMES
-    )
-    assert errors.tolist() == pytest.approx([(0.8 * 1 - 0.6 * 2) ** 2, (0.6 * 1 - 0.8 * 2) ** 2], rel=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
-def test_a_perfect_prediction_means_the_clean_latents_and_the_noise(kind: str) -> None:
-    schedule = scheduler(kind)
-    noisy = schedule.add_noise(LATENTS, NOISE, TIMES)
-    perfect = NOISE if kind == "epsilon" else schedule.get_velocity(LATENTS, NOISE, TIMES)
-    clean, noise = split_prediction(schedule, noisy, perfect, TIMES)
-    assert torch.allclose(clean, LATENTS, atol=1e-5) and torch.allclose(noise, NOISE, atol=1e-5)
-    stepped = denoise_once(schedule, noisy, perfect, TIMES, stride=1)
-    assert stepped[:, 0, 0, 0].tolist() == pytest.approx([2.0, NOISY[0]], rel=1e-5)  # t = 0 ends at the clean latents
 
 
 def test_the_prior_is_weighted_and_the_instance_scaled_apart() -> None:

@@ -1,0 +1,113 @@
+"""Every trainer on the real pipeline classes of SD 1.5, SDXL, SD 3.5 and FLUX, narrow and with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoPipelineForText2Image, FluxPipeline
+from PIL import Image
+
+from prompts.errors import InputError
+from tests.tiny_models import PIPELINES
+from trainers import dpo, dreambooth, kto, sft
+from trainers.adapter_file import Adapter
+from trainers.base_model import BaseModel, paint
+from trainers.denoiser import FAMILIES, encode_images, encode_prompts, packed, predictor, trainable, unpacked
+
+Tiny = Callable[[str], BaseModel]
+
+RED, BLUE = (Image.new("RGB", (40, 32), colour) for colour in ((220, 30, 30), (20, 40, 200)))
+PROMPT = "a photo of the red dog"
+SHORT = {"steps": 2, "batch_size": 2, "learning_rate": 1e-2, "size": 32, "rank": 2}
+TRAININGS: dict[str, tuple[Any, Any, list[Any]]] = {
+    "dpo": (dpo.train, dpo.DpoConfig(**SHORT), [dpo.Pair(PROMPT, RED, BLUE), dpo.Pair("a blue field", BLUE, RED)]),
+    "kto": (kto.train, kto.KtoConfig(**SHORT), [kto.Judged(PROMPT, RED, True), kto.Judged(PROMPT, BLUE, False)]),
+    "sft": (sft.train, sft.SftConfig(**SHORT), [(RED, PROMPT), (BLUE, "a blue field")]),
+    "dreambooth": (dreambooth.train, dreambooth.DreamBoothConfig(**SHORT), [(RED, PROMPT)]),
+}
+
+
+def painted(model: BaseModel, **more: Any) -> np.ndarray:
+    return np.asarray(paint([PROMPT], model=model, seed=3, steps=3, size=32, **more)[0].image, dtype=int)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("kind", TRAININGS)
+def test_a_trained_adapter_changes_the_picture_in_a_stock_pipeline_too(
+    kind: str, name: str, tiny: Tiny, tmp_path: Path
+) -> None:
+    model, (train, config, data) = tiny(name), TRAININGS[kind]
+    before, seen = painted(model), []
+    adapter: Adapter = train(
+        config, data, base_model=model, out=tmp_path / "out", on_step=lambda i, n, row: seen.append(row)
+    )
+    assert len(seen) == 2 and all(np.isfinite(list(row.values())).all() for row in seen)
+    after = painted(model, adapters={adapter.path: 1.0})
+    assert (before != after).any() and (painted(model) == before).all()
+    stock = AutoPipelineForText2Image.from_pretrained(model.name)
+    stock.set_progress_bar_config(disable=True)
+    stock.load_lora_weights(adapter.path, weight_name=adapter.file.name)
+    theirs = stock(
+        PROMPT, generator=torch.Generator().manual_seed(3), num_inference_steps=3, guidance_scale=3.0, height=32, width=32
+    ).images[0]  # fmt: skip
+    assert np.abs(np.asarray(theirs, dtype=int) - after).max() <= 2
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_trainer_asks_the_denoiser_as_the_pipeline_does(
+    name: str, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipeline's first call of its denoiser, and ours with the same latents and time, get the same answer."""
+    model, calls = tiny(name), []
+    forward = model.denoiser.forward
+
+    def listen(*args: Any, **kwargs: Any) -> Any:
+        answer = forward(*args, **kwargs)
+        calls.append((args[0] if args else kwargs["hidden_states"], args[1:] or kwargs["timestep"], answer))
+        return answer
+
+    monkeypatch.setattr(model.denoiser, "forward", listen)
+    paint([PROMPT], model=model, seed=0, steps=2, size=32, guidance_scale=1.0)
+    latents, time, answer = calls[0]
+    theirs = answer[0] if isinstance(answer, tuple) else answer.sample
+    time = torch.as_tensor(time[0] if isinstance(time, tuple) else time).reshape(-1)[:1]
+    if name == "flux":
+        latents, theirs, time = unpacked(latents, 8), unpacked(theirs, 8), time * 1000
+    monkeypatch.setattr(model.denoiser, "forward", forward)
+    with torch.no_grad():
+        ours = predictor(model, encode_prompts([PROMPT], model, 32))(latents[-1:].float(), time)
+    assert torch.allclose(ours, theirs[-1:].float(), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_latents_decode_to_the_picture_they_were_made_of(name: str, tiny: Tiny) -> None:
+    """Scaled and shifted as the pipeline unscales: what a perfect sampler would end with decodes as the VAE's own round trip."""
+    model = tiny(name)
+    latents, vae = encode_images([RED], model, 32), model.pipe.vae
+    pixels = model.pipe.image_processor.preprocess(RED.resize((32, 32)))
+    with torch.no_grad():
+        direct = vae.encode(pixels).latent_dist.mode()
+    assert torch.allclose(latents / vae.config.scaling_factor + (vae.config.shift_factor or 0), direct, atol=1e-5)
+
+
+def test_flux_tokens_are_packed_as_its_pipeline_packs_them() -> None:
+    latents = torch.randn(2, 16, 6, 10, generator=torch.Generator().manual_seed(0))
+    theirs = FluxPipeline._pack_latents(latents, 2, 16, 6, 10)
+    assert torch.equal(packed(latents), theirs) and torch.equal(unpacked(theirs, 3), latents)
+
+
+def test_a_class_that_we_cannot_train_is_refused_with_those_that_we_can(tiny: Tiny) -> None:
+    class KandinskyPipeline:
+        pass
+
+    other = BaseModel("my-kandinsky", KandinskyPipeline(), torch.device("cpu"), torch.float32)
+    with pytest.raises(InputError, match=f"my-kandinsky.*KandinskyPipeline.*{list(FAMILIES)[0]}"):
+        trainable(other)
+    half = BaseModel("half", tiny("sd15").pipe, torch.device("cpu"), torch.float16)
+    with pytest.raises(InputError, match="float16.*bfloat16"):
+        trainable(half)

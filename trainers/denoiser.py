@@ -1,0 +1,161 @@
+"""What a denoiser is told and what it answers, for the pipelines of SD 1.5, SDXL, SD 3.5 and FLUX.
+
+Knows latents, text embeddings and each class's way to be called. Does not know noise, LoRA, optimizers, datasets or losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from prompts.errors import InputError
+from trainers.attach import quiet
+from trainers.base_model import BaseModel
+from trainers.process import Predict, Process, process_of
+
+_AT_ONCE = 8
+_FLUX_GUIDANCE = 1.0  # a guidance-distilled model that is told 1 predicts the data, not what guidance makes of it
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the denoiser is told besides latent and timestep, a row per sample: `embeds` (N, tokens, width) and the class's extras."""
+
+    embeds: Tensor
+    extras: dict[str, Tensor]
+
+    def __getitem__(self, rows: Any) -> Conditions:
+        return Conditions(self.embeds[rows], {key: value[rows] for key, value in self.extras.items()})
+
+    def twice(self) -> Conditions:
+        return Conditions(torch.cat([self.embeds] * 2), {key: torch.cat([v] * 2) for key, v in self.extras.items()})
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a class of pipelines is trained. `encode(pipe, prompts, size)`: their conditions; `predict(denoiser, noisy, times, conditions)`."""
+
+    encode: Callable[[Any, list[str], int], Conditions]
+    predict: Callable[[Any, Tensor, Tensor, Conditions], Tensor]
+
+
+def trainable(model: BaseModel) -> Process:
+    """The process that `model` is trained with. Raises InputError for a class, scheduler or dtype that cannot be trained."""
+    kind = type(model.pipe).__name__
+    if kind not in FAMILIES:
+        raise InputError(f"{model.name!r} is a {kind}, which we cannot train: we train {', '.join(FAMILIES)}")
+    if model.dtype == torch.float16:
+        raise InputError(
+            f"{model.name!r} is loaded in float16, whose gradients underflow: load it in bfloat16 or float32"
+        )
+    return process_of(model.pipe.scheduler, model.name)
+
+
+@torch.no_grad()
+def encode_images(images: Sequence[Image.Image], model: BaseModel, size: int) -> Tensor:
+    """Means of the VAE's posterior, scaled as the denoiser expects: (N, C, size / multiple, ..), float32."""
+    vae, fitted = model.pipe.vae, []
+    for at in range(0, len(images), _AT_ONCE):
+        square = [
+            ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+            for image in images[at : at + _AT_ONCE]
+        ]
+        pixels = model.pipe.image_processor.preprocess(square).to(model.device, vae.dtype)
+        fitted.append(vae.encode(pixels).latent_dist.mode().float())
+    return (torch.cat(fitted) - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+
+@torch.no_grad()
+def encode_prompts(prompts: Sequence[str], model: BaseModel, size: int) -> Conditions:
+    """What the model is told of each prompt (each distinct prompt is encoded once)."""
+    family, distinct = FAMILIES[type(model.pipe).__name__], list(dict.fromkeys(prompts))
+    rows = torch.tensor([distinct.index(prompt) for prompt in prompts], device=model.device)
+    with quiet():
+        parts = [
+            family.encode(model.pipe, distinct[at : at + _AT_ONCE], size) for at in range(0, len(distinct), _AT_ONCE)
+        ]
+    extras = {key: torch.cat([part.extras[key] for part in parts]) for key in parts[0].extras}
+    return Conditions(torch.cat([part.embeds for part in parts]), extras)[rows]
+
+
+def predictor(model: BaseModel, conditions: Conditions) -> Predict:
+    """The denoiser as it is now (whichever adapters act), told `conditions`, answering in float32."""
+    family = FAMILIES[type(model.pipe).__name__]
+
+    def predict(noisy: Tensor, times: Tensor) -> Tensor:
+        with torch.autocast(model.device.type, dtype=model.dtype, enabled=model.dtype != torch.float32):
+            return family.predict(model.denoiser, noisy, times, conditions).float()
+
+    return predict
+
+
+def _encode_sd(pipe: Any, prompts: list[str], size: int) -> Conditions:
+    embeds = pipe.encode_prompt(prompts, pipe.device, num_images_per_prompt=1, do_classifier_free_guidance=False)[0]
+    return Conditions(embeds, {})
+
+
+def _encode_sdxl(pipe: Any, prompts: list[str], size: int) -> Conditions:
+    embeds, _, pooled, _ = pipe.encode_prompt(
+        prompts, device=pipe.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
+    sizes = torch.tensor([[size, size, 0, 0, size, size]] * len(prompts), device=pipe.device, dtype=pooled.dtype)
+    return Conditions(embeds, {"text_embeds": pooled, "time_ids": sizes})
+
+
+def _encode_sd3(pipe: Any, prompts: list[str], size: int) -> Conditions:
+    embeds, _, pooled, _ = pipe.encode_prompt(
+        prompts, None, None, device=pipe.device, do_classifier_free_guidance=False
+    )
+    return Conditions(embeds, {"pooled_projections": pooled})
+
+
+def _encode_flux(pipe: Any, prompts: list[str], size: int) -> Conditions:
+    embeds, pooled, _ = pipe.encode_prompt(prompts, None, device=pipe.device)
+    return Conditions(embeds, {"pooled_projections": pooled})
+
+
+def _predict_unet(unet: Any, noisy: Tensor, times: Tensor, told: Conditions) -> Tensor:
+    answer: Tensor = unet(noisy, times, encoder_hidden_states=told.embeds, added_cond_kwargs=told.extras).sample
+    return answer
+
+
+def _predict_sd3(transformer: Any, noisy: Tensor, times: Tensor, told: Conditions) -> Tensor:
+    answer: Tensor = transformer(noisy, timestep=times, encoder_hidden_states=told.embeds, **told.extras).sample
+    return answer
+
+
+def _predict_flux(transformer: Any, noisy: Tensor, times: Tensor, told: Conditions) -> Tensor:
+    """FLUX reads 2 x 2 latents as one token, times from 0 to 1, and the place of each token."""
+    height, width = noisy.shape[2] // 2, noisy.shape[3] // 2
+    places = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"), dim=-1)
+    ids = torch.nn.functional.pad(places, (1, 0)).reshape(-1, 3).to(noisy)
+    guidance = torch.full_like(times, _FLUX_GUIDANCE) if transformer.config.guidance_embeds else None
+    answer = transformer(
+        hidden_states=packed(noisy), timestep=times / 1000, guidance=guidance, encoder_hidden_states=told.embeds, img_ids=ids,
+        txt_ids=ids.new_zeros(told.embeds.shape[1], 3), **told.extras,
+    ).sample  # fmt: skip
+    return unpacked(answer, height)
+
+
+def packed(latents: Tensor) -> Tensor:
+    """(N, C, H, W) as FLUX's tokens (N, H/2 * W/2, 4C)."""
+    return pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)
+
+
+def unpacked(tokens: Tensor, height: int) -> Tensor:
+    """FLUX's tokens (N, height * width, 4C) as latents (N, C, 2 * height, 2 * width)."""
+    return pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (height, -1)), 2)
+
+
+FAMILIES = {
+    "StableDiffusionPipeline": Family(_encode_sd, _predict_unet),
+    "StableDiffusionXLPipeline": Family(_encode_sdxl, _predict_unet),
+    "StableDiffusion3Pipeline": Family(_encode_sd3, _predict_sd3),
+    "FluxPipeline": Family(_encode_flux, _predict_flux),
+}

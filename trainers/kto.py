@@ -1,0 +1,90 @@
+"""Diffusion-KTO with LoRA: learn from images a person liked and images they disliked, which need not be pairs.
+
+Knows judged images and the loss on them (Li et al. 2024, arXiv:2404.04465). Does not know who judged, or why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from prompts.errors import InputError
+from trainers.adapter_file import Adapter
+from trainers.attach import Adapters
+from trainers.base_model import BaseModel
+from trainers.checkpoint import fingerprint
+from trainers.denoiser import predictor, trainable
+from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.preference_losses import advantage, kto_loss
+from trainers.sft import encoded
+
+
+class KtoConfig(LoraConfig):
+    """Settings of one Diffusion-KTO job."""
+
+    learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's step size; 1e-5 suits SD 1.5 and SDXL")
+    steps: int = Field(300, ge=1, le=100_000, description="optimizer steps")
+    batch_size: int = Field(8, ge=1, le=256, description="images per step")
+    beta: float = Field(2500.0, gt=0, le=1e6, description="pull towards the reference, as in dpo")
+    like_weight: float = Field(1.0, ge=0, le=100, description="weight of liked images")
+    dislike_weight: float = Field(1.0, ge=0, le=100, description="weight of disliked images")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One image, its prompt, and whether the person liked it."""
+
+    prompt: str
+    image: Image.Image
+    liked: bool
+
+
+def train(
+    config: KtoConfig,
+    dataset: Sequence[Judged],
+    *,
+    base_model: BaseModel,
+    out: Path,
+    adapters: Adapters = (),
+    generator: torch.Generator | None = None,
+    on_step: OnStep | None = None,
+    should_stop: Callable[[], bool] = bool,
+    name: str = "kto",
+) -> Adapter:
+    """Train a LoRA on liked and disliked images; `adapters` act, frozen, in both policy and reference.
+
+    `on_step` and losses.jsonl get loss, advantage_liked and advantage_disliked (0 where the batch has none).
+    Raises InputError and PalateError as dreambooth.train does."""
+    process = trainable(base_model)
+    if {judged.liked for judged in dataset} != {True, False}:
+        raise InputError(
+            f"dataset of {len(dataset)} images needs liked and disliked ones: rate more images, or train sft on the liked"
+        )
+    examples = [(judged.image, judged.prompt) for judged in dataset]
+    latents, conditions = encoded(examples, base_model, config.size or base_model.size)
+    liked = torch.tensor([judged.liked for judged in dataset], device=base_model.device)
+
+    def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
+        rows = training.rows("images", len(dataset))
+        policy = predictor(base_model, conditions[rows])
+        noise, times = process.draw(latents[rows], training.generator)
+        with torch.no_grad():
+            before = process.errors(training.reference(policy), latents[rows], noise, times)[0]
+        gained = advantage(process.errors(policy, latents[rows], noise, times)[0], before, config.beta)
+        loss = kto_loss(gained, liked[rows], config.like_weight, config.dislike_weight)
+        means = {side: gained[liked[rows] == value] for side, value in (("liked", True), ("disliked", False))}
+        return loss, {"loss": loss.item()} | {
+            f"advantage_{side}": values.mean().item() if len(values) else 0.0 for side, values in means.items()
+        }
+
+    data = fingerprint(examples, [float(judged.liked) for judged in dataset])
+    return fit(
+        config, losses, kind="kto", name=name, model=base_model, adapters=adapters, out=out, data=data,
+        generator=generator, on_step=on_step, should_stop=should_stop,
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""Supervised fine-tuning with LoRA: more of these images, for these prompts. What preference training is compared with.
+
+Knows the simple loss. Does not know why these images were chosen; dreambooth adds a prior, dpo what to move away from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from prompts.errors import InputError
+from trainers.adapter_file import Adapter
+from trainers.attach import Adapters
+from trainers.base_model import BaseModel
+from trainers.checkpoint import fingerprint
+from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
+from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.process import Process
+
+Example = tuple[Image.Image, str]
+Encoded = tuple[Tensor, Conditions]
+
+
+class SftConfig(LoraConfig):
+    """Settings of one supervised fine-tuning."""
+
+    learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's step size; 1e-5 suits SD 1.5 and SDXL")
+    steps: int = Field(300, ge=1, le=100_000, description="optimizer steps")
+    batch_size: int = Field(8, ge=1, le=256, description="images per step")
+
+
+def encoded(examples: Sequence[Example], model: BaseModel, size: int) -> Encoded:
+    """Latents and conditions of (image, prompt) pairs, in their order."""
+    prompts = [prompt for _, prompt in examples]
+    return encode_images([image for image, _ in examples], model, size), encode_prompts(prompts, model, size)
+
+
+def errors(data: Encoded, rows: list[int], model: BaseModel, process: Process, draw: torch.Generator) -> Tensor:
+    """The simple loss (N,) of these rows under fresh noise."""
+    latents, conditions = data[0][rows], data[1][rows]
+    return process.errors(predictor(model, conditions), latents, *process.draw(latents, draw))[0]
+
+
+def train(
+    config: SftConfig,
+    dataset: Sequence[Example],
+    *,
+    base_model: BaseModel,
+    out: Path,
+    adapters: Adapters = (),
+    generator: torch.Generator | None = None,
+    on_step: OnStep | None = None,
+    should_stop: Callable[[], bool] = bool,
+    name: str = "sft",
+) -> Adapter:
+    """Train a LoRA on (image, prompt) pairs, on top of `adapters`. Continues from the last checkpoint in `out`.
+
+    Raises InputError and PalateError as dreambooth.train does."""
+    process = trainable(base_model)
+    if not dataset:
+        raise InputError("dataset holds no images: rate some images first")
+    data = encoded(dataset, base_model, config.size or base_model.size)
+
+    def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
+        loss = errors(data, training.rows("images", len(dataset)), base_model, process, training.generator).mean()
+        return loss, {"loss": loss.item()}
+
+    return fit(
+        config, losses, kind="sft", name=name, model=base_model, adapters=adapters, out=out, data=fingerprint(dataset, None),
+        generator=generator, on_step=on_step, should_stop=should_stop,
+    )  # fmt: skip
