@@ -33,7 +33,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-WORDS = "a photo of the red blue field dog person on with in and".split()
+WORDS = ["a", "photo", "of", "the", "red", "blue", "field", "dog", "person", "on", "with", "in", "and"]
 WIDTH = 16  # of the text encoders
 PIPELINES = ("sd15", "sd15-v", "sdxl", "sd3", "flux")
 

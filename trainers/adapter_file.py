@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from prompts.errors import InputError
+from trainers.kohya import from_kohya
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -94,11 +95,17 @@ def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:
     options: dict[str, Any] = {"unet_config": pipe.unet.config} if getattr(pipe, "unet", None) is not None else {}
     try:
         found = pipe.lora_state_dict(
-            str(file.parent), weight_name=file.name, use_safetensors=True, local_files_only=True, **options
-        )
+            from_kohya(file, denoiser_of(pipe)) or str(file.parent), weight_name=file.name, use_safetensors=True,
+            local_files_only=True, **options,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
         raise InputError(f"adapter {str(file)!r} is not a LoRA file we can read ({error}): export it again") from error
     return found[0] if isinstance(found, tuple) else found
+
+
+def denoiser_of(pipe: Any) -> Any:
+    """The UNet or transformer of a pipeline."""
+    return pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
 
 
 def check(state: Mapping[str, torch.Tensor], pipe: Any, name: str) -> None:

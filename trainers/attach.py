@@ -16,6 +16,7 @@ import torch
 from prompts.errors import InputError
 from trainers import adapter_file
 from trainers.adapter_file import AdapterRef
+from trainers.kohya import from_kohya
 
 if TYPE_CHECKING:
     from trainers.base_model import BaseModel
@@ -95,8 +96,9 @@ def _inject(model: BaseModel, key: str, file: Path) -> None:
     name = f"adapter_{key[:16]}"
     try:
         model.pipe.load_lora_weights(
-            str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True, local_files_only=True
-        )
+            from_kohya(file, model.denoiser) or str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True,
+            local_files_only=True,
+        )  # fmt: skip
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         raise InputError(f"adapter {str(file)!r} could not be attached to {model.name!r}: {error}") from error
     model.loaded[key] = name

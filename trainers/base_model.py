@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
-from trainers.adapter_file import AdapterRef
+from trainers.adapter_file import AdapterRef, denoiser_of
 from trainers.attach import Adapters, attached, quiet
 
 __all__ = ["AdapterRef", "BaseModel", "Painted", "attached", "cut_off", "load", "paint"]
@@ -43,7 +43,7 @@ class BaseModel:
 
     @property
     def denoiser(self) -> Any:
-        return self.pipe.unet if getattr(self.pipe, "unet", None) is not None else self.pipe.transformer
+        return denoiser_of(self.pipe)
 
     @property
     def size(self) -> int:

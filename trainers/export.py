@@ -21,6 +21,7 @@ from prompts.errors import PalateError
 from trainers.adapter_file import DIFFUSERS_FILE, Adapter, sha256, write_atomically
 from trainers.attach import lora_layers, quiet, remove
 from trainers.base_model import BaseModel
+from trainers.kohya import from_kohya, kohya_names
 
 _CHECKED = "checked_adapter"
 
@@ -40,8 +41,9 @@ def save_adapter(
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     file = write_diffusers(part, model.pipe, state, alpha / config["rank"])
-    write_kohya(part / kohya, state, rank=config["rank"], alpha=alpha, base_model=model.name)
-    checked = _smoke_load(model, trained, file, part / kohya, state, alpha)
+    named = kohya_names(state, alpha, model.denoiser)
+    write_kohya(part / kohya, named, rank=config["rank"], alpha=alpha, base_model=model.name)
+    checked = _smoke_load(model, trained, file, part / kohya, named)
     (part / "losses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
     adapter = Adapter(out, sha256(file), about["kind"], config, _last(history))
     for made in part.iterdir():
@@ -60,21 +62,10 @@ def write_diffusers(folder: Path, pipe: Any, state: Mapping[str, Tensor], scale:
     return folder / DIFFUSERS_FILE
 
 
-def kohya_names(state: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """`state` (PEFT names) under kohya's: lora_unet_<module with _>.lora_down/lora_up.weight and one alpha each."""
-    named: dict[str, Tensor] = {}
-    for key, value in state.items():
-        module, side = key.removesuffix(".weight").rsplit(".", 1)
-        prefix = "lora_unet_" + module.replace(".", "_")
-        named[f"{prefix}.{'lora_down' if side == 'lora_A' else 'lora_up'}.weight"] = value.contiguous().cpu()
-        named[f"{prefix}.alpha"] = torch.tensor(float(alpha))
-    return named
-
-
-def write_kohya(file: Path, state: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> Path:
-    """Write `state` (PEFT names) for ComfyUI, A1111 and sd-scripts."""
+def write_kohya(file: Path, named: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> Path:
+    """Write weights under kohya's names for ComfyUI, A1111 and sd-scripts."""
     about = {"ss_network_module": "networks.lora", "ss_network_dim": str(rank), "ss_network_alpha": str(alpha)}
-    save_file(kohya_names(state, alpha), file, metadata={**about, "ss_sd_model_name": base_model, "format": "pt"})
+    save_file(dict(named), file, metadata={**about, "ss_sd_model_name": base_model, "format": "pt"})
     return file
 
 
@@ -99,14 +90,14 @@ def write_card(
     write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
 
 
-def _smoke_load(model: BaseModel, trained: str, file: Path, kohya: Path, state: dict[str, Tensor], alpha: float) -> str:
+def _smoke_load(model: BaseModel, trained: str, file: Path, kohya: Path, wanted: dict[str, Tensor]) -> str:
     """Load both files back and compare them, layer by layer, with what was trained. "loaded", or "names" when diffusers
     cannot read kohya's names for this UNet and only names and values were compared. Raises PalateError."""
     _compare(model, trained, file)
     try:
         _compare(model, trained, kohya)
     except (ValueError, KeyError, AttributeError, IndexError) as error:
-        written, wanted = load_file(kohya), kohya_names(state, alpha)
+        written = load_file(kohya)
         if written.keys() != wanted.keys() or not all(torch.equal(written[key], wanted[key]) for key in wanted):
             raise PalateError(f"{kohya.name} does not hold what was trained: the disk may be failing") from error
         return "names"
@@ -116,20 +107,20 @@ def _smoke_load(model: BaseModel, trained: str, file: Path, kohya: Path, state: 
 def _compare(model: BaseModel, trained: str, file: Path) -> None:
     try:
         with quiet():
-            model.pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=_CHECKED)
+            given = from_kohya(file, model.denoiser) or str(file.parent)
+            model.pipe.load_lora_weights(given, weight_name=file.name, adapter_name=_CHECKED)
         for layer in lora_layers(model):
-            if (trained in layer.lora_A) != (_CHECKED in layer.lora_A):
-                raise PalateError(f"{file.name} misses a layer that was trained: this is a bug, please report it")
-            if trained in layer.lora_A and not torch.allclose(
-                _change(layer, trained), _change(layer, _CHECKED), rtol=0.02, atol=1e-6
-            ):
+            found, wanted = _change(layer, _CHECKED), _change(layer, trained)
+            if not torch.allclose(found, wanted, rtol=0.02, atol=1e-6):
                 raise PalateError(f"{file.name} loads back as other weights: this is a bug, please report it")
     finally:
         remove(model, _CHECKED)
 
 
 def _change(layer: Any, name: str) -> Tensor:
-    """What the adapter adds to its layer's weight."""
+    """What the adapter adds to its layer's weight; nothing where it has no part."""
+    if name not in layer.lora_A:
+        return torch.zeros(())
     change = layer.lora_B[name].weight.flatten(1) @ layer.lora_A[name].weight.flatten(1)
     return layer.scaling[name] * change.detach().float()
 

@@ -23,8 +23,8 @@ from trainers import checkpoint
 from trainers.adapter_file import Adapter
 from trainers.attach import Adapters, activate, attached, quiet, remove
 from trainers.base_model import BaseModel
-from trainers.process import Predict
 from trainers.export import save_adapter
+from trainers.process import Predict
 
 NEW = "new_adapter"
 

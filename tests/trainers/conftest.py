@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
 
 import pytest
 
@@ -16,7 +15,7 @@ from trainers.base_model import BaseModel, load
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], BaseModel]:
     """The tiny model of a name (see tests.tiny_models.PIPELINES), loaded as any checkpoint is."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def loaded(name: str) -> BaseModel:
         return load(str(build(name, tmp_path_factory.mktemp("tiny") / name)), device="cpu")
 

@@ -41,7 +41,11 @@ class Case:
         self.win, self.lose, self.noise = (
             torch.randn(4, 3, 5, 5, generator=draw, dtype=torch.float64) for _ in range(3)
         )
-        self.times = torch.tensor([20.0, 310, 650, 990], dtype=torch.float64) if kind == "flow" else torch.tensor([20, 310, 650, 990])
+        self.times = (
+            torch.tensor([20.0, 310, 650, 990], dtype=torch.float64)
+            if kind == "flow"
+            else torch.tensor([20, 310, 650, 990])
+        )
         self.policy, self.reference = (torch.randn(3, 3, generator=draw, dtype=torch.float64) for _ in range(2))
         self.policy.requires_grad_(True)
 
