@@ -15,14 +15,17 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from prompts.errors import InputError, PalateError
 from trainers.adapter_file import AdapterRef, denoiser_of
 from trainers.attach import Adapters, attached, quiet
+from trainers.lan import Statistics, normalized, statistics
 
 __all__ = ["AdapterRef", "BaseModel", "Painted", "attached", "cut_off", "load", "paint"]
 
 MAX_IMAGES = 64
+OnSampled = Callable[[int, int, Tensor], None]  # (steps in all, the step just made, its latents)
 _PIXELS_AT_ONCE = 8 * 512 * 512
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 _HOLDS = "a model folder holds model_index.json and the folders it names (unet or transformer, vae, text_encoder, ...)"
@@ -96,27 +99,61 @@ def paint(
     steps: int = 20,
     guidance_scale: float = 3.0,
     size: int | tuple[int, int] | None = None,
+    like: Adapters | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> list[Painted]:
     """Paint one image per prompt, 1 to 64 of them; image i starts from its own generator, seeded seed + i.
 
-    `size`: pixels, a side or (width, height), None for the model's own. `on_step(i, n)` after each denoising step.
+    `size`: pixels, a side or (width, height), None for the model's own. `like`: paint with the latent statistics that the
+    model has with these adapters (LAN, HG-DPO Eq. 7; twice the time). `on_step(i, n)` after each denoising step.
     The same call gives the same images; a different number of prompts may change the last bits of a float.
     Raises InputError for arguments it cannot use and for adapters that do not fit."""
     width, height = _check_arguments(prompts, model, seed, steps, guidance_scale, size)
     batch = max(1, min(8, _PIXELS_AT_ONCE // (width * height)))
     chunks = [range(at, min(at + batch, len(prompts))) for at in range(0, len(prompts), batch)]
+    passes = 2 if like is not None else 1
+    how = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "width": width, "height": height}
     cuts = [cut_off(prompt, model) for prompt in prompts]
     images: list[Image.Image] = []
-    with model.lock, attached(model, adapters), quiet(), torch.inference_mode():
+    with model.lock, quiet(), torch.inference_mode():
         for number, chunk in enumerate(chunks):
-            images += model.pipe(
-                prompt=[prompts[i] for i in chunk],
-                generator=[torch.Generator("cpu").manual_seed(seed + i) for i in chunk],
-                num_inference_steps=steps, guidance_scale=guidance_scale, width=width, height=height,
-                callback_on_step_end=_counter(on_step, number, len(chunks)),
-            ).images  # fmt: skip
+            told = {**how, "prompt": [prompts[i] for i in chunk]}
+            count = _counter(on_step, passes * number, passes * len(chunks))
+            seen: list[Statistics] | None = None
+            if like is not None:
+                seen = _statistics_of(model, like, told, seed + chunk[0], count)
+                count = _counter(on_step, passes * number + 1, passes * len(chunks))
+            with attached(model, adapters):
+                images += _sample(model, told, seed + chunk[0], count, seen).images
     return [Painted(image, seed + i, prompts[i], cuts[i]) for i, image in enumerate(images)]
+
+
+def _sample(
+    model: BaseModel, told: dict[str, Any], seed: int, count: OnSampled, wanted: list[Statistics] | None, **more: Any
+) -> Any:
+    """One call of the pipeline, whose latents get the wanted statistics after each step."""
+
+    def ended(pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
+        count(pipe.num_timesteps, step, values["latents"])
+        return values if wanted is None else {"latents": normalized(values["latents"], wanted[step])}
+
+    draws = [torch.Generator("cpu").manual_seed(seed + i) for i in range(len(told["prompt"]))]
+    return model.pipe(**told, **more, generator=draws, callback_on_step_end=ended)
+
+
+def _statistics_of(
+    model: BaseModel, adapters: Adapters, told: dict[str, Any], seed: int, count: OnSampled
+) -> list[Statistics]:
+    """The latents' statistics after each step of a sampling with `adapters`."""
+    seen: list[Statistics] = []
+
+    def look(steps: int, step: int, latents: Tensor) -> None:
+        seen.append(statistics(latents))
+        count(steps, step, latents)
+
+    with attached(model, adapters):
+        _sample(model, told, seed, look, None, output_type="latent")
+    return seen
 
 
 def cut_off(prompt: str, model: BaseModel) -> str:
@@ -149,11 +186,10 @@ def _check_arguments(
     return width, height
 
 
-def _counter(on_step: Callable[[int, int], None] | None, chunk: int, chunks: int) -> Any:
-    def count(pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
+def _counter(on_step: Callable[[int, int], None] | None, done: int, passes: int) -> OnSampled:
+    def count(steps: int, step: int, _latents: Tensor) -> None:
         if on_step is not None:
-            on_step(chunk * pipe.num_timesteps + step + 1, chunks * pipe.num_timesteps)
-        return values
+            on_step(done * steps + step + 1, passes * steps)
 
     return count
 
