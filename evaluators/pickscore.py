@@ -76,6 +76,21 @@ class PickScore:
             parts.append(_unit(self.model.get_image_features(pixel_values=pixels.to(self.device, torch.float32))))
         return torch.cat(parts)
 
+    def of_pixels(self, pixels: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
+        """Scores (N,) of images (N, 3, H, W) in 0..1, differentiable in them: what a trainer can push up.
+
+        Resized without the rounding to whole numbers that files go through, so equal to a call within a few hundredths."""
+        how = self.processor.image_processor
+        side = how.crop_size["height"]
+        fitted = torch.nn.functional.interpolate(
+            pixels.to(self.device), size=(side, side), mode="bicubic", antialias=True
+        )
+        mean, spread = (torch.tensor(one, device=self.device).view(3, 1, 1) for one in (how.image_mean, how.image_std))
+        features = _unit(self.model.get_image_features(pixel_values=(fitted.clamp(0, 1) - mean) / spread))
+        texts = self.text_features(prompts).clone()  # made without gradients in mind
+        scores: torch.Tensor = self.model.logit_scale.exp() * (features * texts).sum(dim=-1)
+        return scores
+
     def text_features(self, prompts: Sequence[str]) -> torch.Tensor:
         """(N, D) unit rows; each distinct prompt is encoded once and remembered."""
         if len(self._texts) > _CACHED:

@@ -33,8 +33,10 @@ class Conditions:
     def __getitem__(self, rows: Any) -> Conditions:
         return Conditions(self.embeds[rows], {key: value[rows] for key, value in self.extras.items()})
 
-    def twice(self) -> Conditions:
-        return Conditions(torch.cat([self.embeds] * 2), {key: torch.cat([v] * 2) for key, v in self.extras.items()})
+    def joined(self, other: Conditions) -> Conditions:
+        """These rows, then the other's."""
+        extras = {key: torch.cat([value, other.extras[key]]) for key, value in self.extras.items()}
+        return Conditions(torch.cat([self.embeds, other.embeds]), extras)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,20 @@ def encode_images(images: Sequence[Image.Image], model: BaseModel, size: int) ->
         pixels = model.pipe.image_processor.preprocess(square).to(model.device, vae.dtype)
         fitted.append(vae.encode(pixels).latent_dist.mode().float())
     return (torch.cat(fitted) - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+
+def decode_latents(latents: Tensor, model: BaseModel) -> Tensor:
+    """The images (N, 3, H, W) in 0..1 that latents decode to, with their gradient."""
+    vae = model.pipe.vae
+    unscaled = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    pixels: Tensor = vae.decode(unscaled.to(vae.dtype)).sample
+    return (pixels.float() / 2 + 0.5).clamp(0, 1)
+
+
+def latent_shape(model: BaseModel, count: int, size: int) -> tuple[int, int, int, int]:
+    """Of the latents of `count` images of `size` pixels a side."""
+    side = size // model.multiple
+    return count, model.pipe.vae.config.latent_channels, side, side
 
 
 @torch.no_grad()

@@ -108,7 +108,7 @@ def train(
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("pairs", len(dataset))
         noise, times = process.draw(win[rows], training.generator)
-        policy = predictor(base_model, conditions[rows].twice())
+        policy = predictor(base_model, conditions[rows].joined(conditions[rows]))
         found = pair_losses(
             policy, training.reference(policy), process, win[rows], lose[rows], noise, times, config.statistic_stride
         )

@@ -1,0 +1,103 @@
+"""Reward back-propagation: the sampler and its gradient, and a score that rises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evaluators.pickscore import PickScore
+from prompts.errors import InputError
+from tests.tiny_models import PIPELINES
+from trainers.base_model import BaseModel, load, paint
+from trainers.denoiser import encode_images, latent_shape
+from trainers.process import Process, process_of
+from trainers.reward import RewardConfig, sample, train
+
+KEPT = torch.linspace(0.999, 0.01, 1000)
+
+
+def redness(images: torch.Tensor, prompts: Sequence[str]) -> torch.Tensor:
+    return images[:, 0].mean(dim=(1, 2)) - images[:, 1:].mean(dim=(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "process", [Process("epsilon", KEPT), Process("v_prediction", KEPT), Process("flow", shift=3.0)]
+)
+def test_a_model_that_knows_the_image_samples_it(process: Process) -> None:
+    draw = torch.Generator().manual_seed(0)
+    image, noise = torch.randn(2, 3, 4, 4, generator=draw), torch.randn(2, 3, 4, 4, generator=draw)
+
+    def knowing(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        signal, spread = process.scales(times)
+        return process.target(image, (noisy - signal * image) / spread, times)
+
+    assert torch.allclose(sample(knowing, process, noise, steps=5, through=2), image, atol=1e-4)
+
+
+def test_gradients_go_through_the_last_steps_only() -> None:
+    process, noise, asked = Process("flow"), torch.ones(1, 1, 2, 2), []
+    weight = torch.tensor(0.5, requires_grad=True)
+
+    def predict(noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        asked.append(float(times))
+        return weight * noisy
+
+    found = sample(predict, process, noise, steps=4, through=2)
+    expected = (1 - 0.25 * 0.5) ** 4  # Euler: x <- x - weight * x / 4
+    assert found.mean().item() == pytest.approx(expected, rel=1e-5)
+    found.mean().backward()
+    # d/dw of (1 - w/4)^2 times the two steps that count as constants
+    assert weight.grad is not None
+    assert weight.grad.item() == pytest.approx(-2 * 0.25 * (1 - 0.125) * (1 - 0.125) ** 2, rel=1e-5)
+    assert asked == [1000, 750, 500, 250, 250, 500]  # the last two again on the way back
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_one_step_on_every_class(name: str, tiny: Callable[[str], BaseModel], tmp_path: Path) -> None:
+    model, seen = tiny(name), []
+    config = RewardConfig(steps=2, batch_size=2, sampler_steps=3, backprop_steps=2, size=32, learning_rate=1e-2)
+    train(
+        config, ["a red dog", "a blue field"], scorer=redness, base_model=model, out=tmp_path,
+        on_step=lambda i, n, row: seen.append(row),
+    )  # fmt: skip
+    assert len(seen) == 2 and all(row["loss"] == pytest.approx(-0.1 * row["score"], abs=1e-6) for row in seen)
+    assert latent_shape(model, 1, 32) == tuple(encode_images([Image.new("RGB", (32, 32))], model, 32).shape)
+
+
+def test_pictures_of_the_bundled_model_grow_redder(studio: Path, tmp_path: Path) -> None:
+    model, prompts = load(str(studio), device="cpu"), ["a red circle, white background", "two circles"]
+    config = RewardConfig(steps=6, batch_size=4, sampler_steps=8, backprop_steps=3, learning_rate=3e-3, score_scale=1)
+    adapter = train(config, prompts, scorer=redness, base_model=model, out=tmp_path)
+
+    def score(**how: object) -> float:
+        images = [one.image for one in paint(prompts * 4, model=model, seed=5, steps=8, **how)]  # type: ignore[arg-type]
+        pixels = torch.tensor(np.stack([np.asarray(image) for image in images]) / 255).permute(0, 3, 1, 2)
+        return float(redness(pixels, prompts).mean())
+
+    assert score(adapters={adapter.path: 1.0}) > score() + 0.05
+
+
+def test_pickscore_gives_pixels_the_score_that_it_gives_files_and_a_gradient(studio_pickscore: Path) -> None:
+    scorer, draw = PickScore(studio_pickscore), np.random.default_rng(0)
+    coarse = draw.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    images = [Image.fromarray(one).resize((64, 64), Image.Resampling.NEAREST) for one in coarse]
+    pixels = torch.tensor(np.stack([np.asarray(one) for one in images]) / 255, dtype=torch.float32).permute(0, 3, 1, 2)
+    pixels.requires_grad_(True)
+    found, prompts = scorer.of_pixels(pixels, ["a red circle", "squares"]), ["a red circle", "squares"]
+    assert found.tolist() == pytest.approx(scorer(images, prompts).values, abs=0.05)
+    found.sum().backward()
+    assert pixels.grad is not None and pixels.grad.abs().max() > 0
+
+
+def test_no_prompts_are_refused(tiny: Callable[[str], BaseModel], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no prompts"):
+        train(RewardConfig(), [], scorer=redness, base_model=tiny("sd15"), out=tmp_path)
+
+
+def test_the_process_of_the_bundled_model_is_known(studio: Path) -> None:
+    assert process_of(load(str(studio), device="cpu").pipe.scheduler, "bauhaus").kind in ("epsilon", "v_prediction")
