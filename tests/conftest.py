@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,20 @@ def bundled(name: str, file: str) -> Path:
 def studio() -> Path:
     """The bundled diffusion pipeline's folder."""
     return bundled("bauhaus", "model_index.json")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """The tiny model of a name (see tests.tiny_models.PIPELINES), loaded as any checkpoint is."""
+
+    from tests.tiny_models import build
+    from trainers.base_model import load
+
+    @cache
+    def loaded(name: str) -> Any:
+        return load(str(build(name, tmp_path_factory.mktemp("tiny") / name)), device="cpu")
+
+    return loaded
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """One training job in its own process: `python -m tools.job job.json`.
 
-Joins a trainer with a base model and a dataset on disk, and keeps state.json beside the job file up to date. Does not
-know the agent or its store; tools.job_watch is the side that waits.
+Joins a trainer with a base model and the data that tools.job_spec reads, and keeps state.json beside the job file up to date.
+Does not know the agent or its store; tools.job_watch is the side that waits.
 """
 
 from __future__ import annotations
@@ -15,55 +15,13 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from prompts.errors import InputError, PalateError
+from tools.job_spec import Job, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
 
 _PR_SET_PDEATHSIG = 1
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AdapterSpec(_Record):
-    """An adapter that acts during the training."""
-
-    path: Path
-    weight: float = Field(1.0, ge=-10, le=10)
-
-
-class Example(_Record):
-    """One image for DreamBooth. `weight` scales its loss."""
-
-    image: Path
-    prompt: str
-    weight: float = Field(1.0, ge=0, le=100)
-
-
-class PairFiles(_Record):
-    """One pair for DPO."""
-
-    prompt: str
-    win: Path
-    lose: Path
-
-
-class Job(_Record):
-    """A training job. `config`: DreamBoothConfig's or DpoConfig's fields; `out`: where checkpoints and adapter go."""
-
-    kind: Literal["dreambooth", "dpo"]
-    config: dict[str, Any] = Field(default_factory=dict)
-    base_model: str
-    adapters: list[AdapterSpec] = Field(default_factory=list)
-    dataset: list[dict[str, Any]]
-    prior: list[Example] = Field(default_factory=list)
-    out: Path
-    device: str = "auto"
-    name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
 
 
 class _Stopped(PalateError):
@@ -94,17 +52,16 @@ class Reporter:
 
 def run(job: Job, report: Reporter) -> State:
     """Train, and return the final state. Raises PalateError for everything we can explain."""
-    from trainers import base_model, dpo, dreambooth
+    from trainers import base_model
     from trainers.adapter_file import AdapterRef
 
     report.put()
-    configs: dict[str, Any] = {"dreambooth": dreambooth.DreamBoothConfig, "dpo": dpo.DpoConfig}
-    trainers: dict[str, Any] = {"dreambooth": dreambooth.train, "dpo": dpo.train}
-    config = _validated(configs[job.kind], job.config, "config")
-    data, extra = _pairs(job) if job.kind == "dpo" else _examples(job)
+    kind = kind_of(job)
+    config = validated(kind.config, job.config, "config")
+    data, extra = kind.data(job)
     report.put(total=config.steps)
     model = base_model.load(job.base_model, device=job.device)
-    adapter = trainers[job.kind](
+    adapter = kind.train(
         config, data, base_model=model, out=job.out, name=job.name or job.kind,
         adapters=[AdapterRef(spec.path, spec.weight) for spec in job.adapters],
         on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
@@ -113,44 +70,9 @@ def run(job: Job, report: Reporter) -> State:
     return report.put(state="done", step=config.steps, adapter=made)
 
 
-def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    items = [_validated(Example, item, f"dataset[{i}]") for i, item in enumerate(job.dataset)]
-    prior = [(_image(item.image), item.prompt) for item in job.prior]
-    return [(_image(x.image), x.prompt) for x in items], {"prior": prior, "weights": [x.weight for x in items]}
-
-
-def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    from trainers.dpo import Pair
-
-    if job.prior:
-        raise InputError("prior images are for kind 'dreambooth': leave prior out of a 'dpo' job")
-    items = [_validated(PairFiles, item, f"dataset[{i}]") for i, item in enumerate(job.dataset)]
-    return [Pair(x.prompt, _image(x.win), _image(x.lose)) for x in items], {}
-
-
-def _image(path: Path) -> Any:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error
-
-
-def _validated(record: Any, values: Any, where: str) -> Any:
-    try:
-        return record.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, (where, *first["loc"])))
-        known = ", ".join(record.model_fields)
-        raise InputError(f"{field} = {first['input']!r:.200}: {first['msg']} (known: {known})") from error
-
-
 def _read(file: Path) -> Job:
     try:
-        return _validated(Job, json.loads(file.read_text()), "job")  # type: ignore[no-any-return]
+        return validated(Job, json.loads(file.read_text()), "job")  # type: ignore[no-any-return]
     except (OSError, ValueError) as error:
         raise InputError(f"job file {str(file)!r} cannot be read ({error}): give the path of a JSON file") from error
 

@@ -100,6 +100,11 @@ def train(
     process = trainable(base_model)
     if not dataset:
         raise InputError("dataset holds no pairs: rate or compare some images first")
+    for number, pair in enumerate(dataset):
+        if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
+            raise InputError(
+                f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
+            )
     size = config.size or base_model.size
     win = encode_images([pair.win for pair in dataset], base_model, size)
     lose = encode_images([pair.lose for pair in dataset], base_model, size)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from prompts.errors import InputError
 from tools import job
+from tools.job_spec import Job
 from tools.job_watch import State, alone, read_state, run_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,13 +122,28 @@ def test_two_jobs_never_share_a_folder(dpo: dict[str, Any], tmp_path: Path) -> N
         ({"dataset": [{"prompt": "red", "win": "nowhere.png", "lose": "nowhere.png"}]}, "nowhere.png"),
         ({"dataset": [{"image": "red.png"}]}, r"dataset\[0\]"),
         ({"dataset": []}, "no pairs"),
+        ({"dataset": [{"prompt": "red", "win": "win.png", "lose": "win.png"}]}, "'red'.*one image as winner and loser"),
+        ({"dataset": [{"prompt": "red", "win": "win.png", "lose": "half.png"}]}, "half.png.*cannot be read"),
+        ({"config": {"rank": 0}}, "config.rank = 0.*greater than or equal to 1"),
+        ({"kind": "kto", "dataset": [{"prompt": "red", "image": "win.png", "liked": True}]}, "liked and disliked"),
+        ({"kind": "reward"}, "pickscore = None in a 'reward' job"),
+        ({"pickscore": "here"}, "pickscore = 'here' in a 'dpo' job"),
+        ({"prior": [{"prompt": "red", "image": "win.png"}]}, "prior images are for kind 'dreambooth'"),
         ({"base_model": "/nowhere"}, "'/nowhere' is not a model"),
         ({"adapters": [{"path": "a.pt"}]}, "pickle"),
     ],
 )
 def test_a_job_file_with_a_mistake_fails_and_says_which(
-    dpo: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], told: str
+    dpo: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    told: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = Path("win.png").read_bytes()
+    Path("half.png").write_bytes(whole[: len(whole) // 2])
     file = tmp_path / "job.json"
     file.write_text(json.dumps({**dpo, **changes}))
     handlers = [signal.getsignal(sign) for sign in (signal.SIGTERM, signal.SIGINT)]
@@ -160,6 +176,24 @@ def test_a_dreambooth_job_reads_its_images_and_trains(
     }  # fmt: skip
     file.write_text(json.dumps(values))
     report = job.Reporter(tmp_path / "state.json")
-    assert job.run(job.Job.model_validate(values), report)["state"] == "done"
+    assert job.run(Job.model_validate(values), report)["state"] == "done"
     assert (tmp_path / "out" / "sks_kohya.safetensors").is_file()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", ["sft", "kto", "reward"])
+def test_every_kind_of_job_reads_its_data_and_trains(
+    kind: str, tiny: Any, studio_pickscore: Path, tmp_path: Path, pairs: list[dict[str, Any]]
+) -> None:
+    data: dict[str, list[dict[str, Any]]] = {
+        "sft": pairs,
+        "kto": [{"prompt": "red", "image": pairs[0][side], "liked": side == "win"} for side in ("win", "lose")],
+        "reward": [{"prompt": "a red field"}, {"prompt": "a blue field"}],
+    }
+    values = {
+        "kind": kind, "config": {"steps": 2, "batch_size": 2, "size": 32}, "base_model": tiny("sd15").name, "device": "cpu",
+        "dataset": data[kind], "out": str(tmp_path / "out"), "pickscore": str(studio_pickscore) if kind == "reward" else None,
+    }  # fmt: skip
+    state = job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))
+    assert state["state"] == "done" and state["adapter"]["kind"] == kind
+    assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 2

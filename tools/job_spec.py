@@ -1,0 +1,160 @@
+"""What a training job is: its kinds, its settings, and its data as they lie on disk.
+
+Knows the trainers' arguments and reads the files that a job names. Does not know processes; tools.job runs what is read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prompts.errors import InputError
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AdapterSpec(_Record):
+    """An adapter that acts during the training."""
+
+    path: Path
+    weight: float = Field(1.0, ge=-10, le=10)
+
+
+class Example(_Record):
+    """One image for dreambooth and sft. `weight` scales its loss (dreambooth)."""
+
+    image: Path
+    prompt: str
+    weight: float = Field(1.0, ge=0, le=100)
+
+
+class PairFiles(_Record):
+    """One pair for dpo; sft learns its winner."""
+
+    prompt: str
+    win: Path
+    lose: Path
+
+
+class JudgedFile(_Record):
+    """One liked or disliked image for kto."""
+
+    image: Path
+    prompt: str
+    liked: bool
+
+
+class PromptLine(_Record):
+    """One prompt to paint for reward."""
+
+    prompt: str = Field(min_length=1)
+
+
+class Job(_Record):
+    """A training job. `config`: the fields of the kind's config; `pickscore`: the scorer that a reward job pushes up, a folder or
+    hub id; `out`: where checkpoints and the adapter go."""
+
+    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward"]
+    config: dict[str, Any] = Field(default_factory=dict)
+    base_model: str
+    adapters: list[AdapterSpec] = Field(default_factory=list)
+    dataset: list[dict[str, Any]]
+    prior: list[Example] = Field(default_factory=list)
+    pickscore: str | None = None
+    out: Path
+    device: str = "auto"
+    name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
+
+
+class Kind(NamedTuple):
+    """A trainer: its config, its function, and how a job's data become its arguments (the dataset, then what else it takes)."""
+
+    config: Any
+    train: Callable[..., Any]
+    data: Callable[[Job], tuple[list[Any], dict[str, Any]]]
+
+
+def kind_of(job: Job) -> Kind:
+    """The trainer that a job asks for. Raises InputError for fields that another kind has."""
+    from trainers import dpo, dreambooth, kto, reward, sft
+
+    if job.prior and job.kind != "dreambooth":
+        raise InputError(f"prior images are for kind 'dreambooth': leave prior out of a {job.kind!r} job")
+    if (job.pickscore is None) == (job.kind == "reward"):
+        raise InputError(
+            f"pickscore = {job.pickscore!r} in a {job.kind!r} job: it is what kind 'reward' needs, and no other kind"
+        )
+    kinds = {
+        "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
+        "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
+        "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _examples),
+    }  # fmt: skip
+    return kinds[job.kind]
+
+
+def validated(record: Any, values: Any, where: str) -> Any:
+    """`values` as a `record`. Raises InputError naming the first field that is wrong, its value, and the fields there are."""
+    try:
+        return record.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, (where, *first["loc"])))
+        known = ", ".join(record.model_fields)
+        raise InputError(f"{field} = {first['input']!r:.200}: {first['msg']} (known: {known})") from error
+
+
+def _items(record: Any, job: Job) -> list[Any]:
+    return [validated(record, item, f"dataset[{i}]") for i, item in enumerate(job.dataset)]
+
+
+def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    items = _items(Example, job)
+    prior = [(_image(item.image), item.prompt) for item in job.prior]
+    return [(_image(x.image), x.prompt) for x in items], {"prior": prior, "weights": [x.weight for x in items]}
+
+
+def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    from trainers.dpo import Pair
+
+    return [Pair(x.prompt, _image(x.win), _image(x.lose)) for x in _items(PairFiles, job)], {}
+
+
+def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    if job.dataset and "win" in job.dataset[0]:
+        return [(_image(x.win), x.prompt) for x in _items(PairFiles, job)], {}
+    return [(_image(x.image), x.prompt) for x in _items(Example, job)], {}
+
+
+def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    from trainers.kto import Judged
+
+    return [Judged(x.prompt, _image(x.image), x.liked) for x in _items(JudgedFile, job)], {}
+
+
+def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    from evaluators.pickscore import PickScore
+
+    assert job.pickscore is not None, "kind_of has seen to it"
+    scorer = PickScore(job.pickscore, _device(job.device))
+    return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels}
+
+
+def _device(device: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _image(path: Path) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error
