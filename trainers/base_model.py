@@ -115,7 +115,7 @@ def paint(
     how = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "width": width, "height": height}
     cuts = [cut_off(prompt, model) for prompt in prompts]
     images: list[Image.Image] = []
-    with model.lock, quiet(), torch.inference_mode():
+    with model.lock, quiet():
         for number, chunk in enumerate(chunks):
             told = {**how, "prompt": [prompts[i] for i in chunk]}
             count = _counter(on_step, passes * number, passes * len(chunks))
@@ -138,7 +138,8 @@ def _sample(
         return values if wanted is None else {"latents": normalized(values["latents"], wanted[step])}
 
     draws = [torch.Generator("cpu").manual_seed(seed + i) for i in range(len(told["prompt"]))]
-    return model.pipe(**told, **more, generator=draws, callback_on_step_end=ended)
+    with torch.inference_mode():  # not around the adapters: what is loaded here may be trained upon
+        return model.pipe(**told, **more, generator=draws, callback_on_step_end=ended)
 
 
 def _statistics_of(

@@ -70,17 +70,32 @@ def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write checkpoint-N in one move and drop all but the `keep` newest. An existing checkpoint-N is left as it is."""
     folder = out / f"checkpoint-{checkpoint.step}"
     if not folder.exists():
-        part = out / f".checkpoint-{checkpoint.step}.{os.getpid()}"
-        shutil.rmtree(part, ignore_errors=True)
+        try:
+            _write(out / f".checkpoint-{checkpoint.step}.{os.getpid()}", folder, checkpoint)
+        except OSError as error:
+            raise PalateError(
+                f"checkpoint {str(folder)!r} cannot be written ({error.strerror or error}): make room and run it again; the "
+                "checkpoints before it are whole"
+            ) from error
+    for old in _folders(out)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def _write(part: Path, folder: Path, checkpoint: Checkpoint) -> None:
+    """All of it, or nothing."""
+    shutil.rmtree(part, ignore_errors=True)
+    try:
         part.mkdir(parents=True)
         save_file(checkpoint.tensors, part / "training.safetensors")
         about = {"step": checkpoint.step, "about": checkpoint.about, "history": checkpoint.history}
         (part / "training.json").write_text(json.dumps(about))
         _sync(part)
         os.rename(part, folder)
-    for old in _folders(out)[:-keep]:
-        shutil.rmtree(old)
-    return folder
+    except SafetensorError as error:  # its writer reports a full disk so
+        raise OSError(str(error)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def latest(out: Path) -> Checkpoint | None:

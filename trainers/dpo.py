@@ -6,7 +6,7 @@ or why; the reference is the model as it was before this job, personal adapters 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from trainers.denoiser import encode_images, encode_prompts, predictor, trainabl
 from trainers.lora import LoraConfig, OnStep, Training, fit
 from trainers.preference_losses import dpo_loss, margins, statistic_loss
 from trainers.process import Predict, Process
+
+WINDOW = 50  # steps over which winners and losers are watched
 
 
 class DpoConfig(LoraConfig):
@@ -96,15 +98,9 @@ def train(
     `adapters` act, frozen, in both policy and reference. Runs where `base_model` is, and continues from the last
     checkpoint in `out` when run again with the same arguments. `on_step` and losses.jsonl get loss, dpo_loss,
     statistic_loss, margin, accuracy (share of pairs with a positive margin, ties half), win_change and lose_change
-    (error of the policy minus the reference's). Raises InputError and PalateError as dreambooth.train does."""
+    (error of the policy minus the reference's) and only_losers_move (1 warns). Raises InputError and PalateError as dreambooth.train does."""
     process = trainable(base_model)
-    if not dataset:
-        raise InputError("dataset holds no pairs: rate or compare some images first")
-    for number, pair in enumerate(dataset):
-        if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
-            raise InputError(
-                f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
-            )
+    _check(dataset)
     size = config.size or base_model.size
     win = encode_images([pair.win for pair in dataset], base_model, size)
     lose = encode_images([pair.lose for pair in dataset], base_model, size)
@@ -117,13 +113,35 @@ def train(
         found = pair_losses(
             policy, training.reference(policy), process, win[rows], lose[rows], noise, times, config.statistic_stride
         )
-        return _total(found, config)
+        loss, shown = _total(found, config)
+        return loss, shown | {"only_losers_move": only_losers_move([*training.history, shown])}
 
     data = fingerprint([(image, pair.prompt) for pair in dataset for image in (pair.win, pair.lose)], None)
     return fit(
         config, losses, kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
+
+
+def only_losers_move(history: Sequence[Mapping[str, float]], window: int = WINDOW) -> float:
+    """1 when, over the last `window` steps, the pairs came apart although winners too became less likely; else 0.
+
+    The early warning of a DPO that unlearns: the margin rises, the pictures get worse (a rate that is too high, or a beta too low)."""
+    last = history[-window:]
+    if len(last) < window:
+        return 0.0
+    margin, win = (sum(row[key] for row in last) / window for key in ("margin", "win_change"))
+    return float(margin > 0 and win > 0)
+
+
+def _check(dataset: Sequence[Pair]) -> None:
+    if not dataset:
+        raise InputError("dataset holds no pairs: rate or compare some images first")
+    for number, pair in enumerate(dataset):
+        if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
+            raise InputError(
+                f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
+            )
 
 
 def _total(found: PairLosses, config: DpoConfig) -> tuple[Tensor, dict[str, float]]:

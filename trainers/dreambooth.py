@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -17,9 +18,11 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.denoiser import trainable
+from trainers.denoiser import predictor, trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
-from trainers.sft import Example, encoded, errors
+from trainers.preference_losses import advantage, dco_losses
+from trainers.process import Process
+from trainers.sft import Encoded, Example, encoded, errors
 
 
 class DreamBoothConfig(LoraConfig):
@@ -28,6 +31,10 @@ class DreamBoothConfig(LoraConfig):
     learning_rate: float = Field(5e-4, gt=0, le=0.1, description="AdamW's step size; 1e-4 suits SD 1.5 and SDXL")
     steps: int = Field(200, ge=1, le=100_000, description="optimizer steps")
     batch_size: int = Field(4, ge=1, le=256, description="instance images per step (and as many prior images)")
+    loss: Literal["simple", "dco"] = Field(
+        "simple", description="dco stays near the model as it was, and needs no images of the class"
+    )
+    beta: float = Field(1000.0, gt=0, le=1e6, description="dco's pull towards the reference")
     prior_weight: float = Field(1.0, ge=0, le=100, description="weight of the prior-preservation loss; 0 turns it off")
 
 
@@ -70,7 +77,7 @@ def train(
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("instance", len(dataset))
-        instance = errors(own, rows, base_model, process, training.generator)
+        instance = _instance(own, rows, training, process, config)
         before = instance.new_zeros(0)
         if kept is not None:
             before = errors(kept, training.rows("prior", len(prior)), base_model, process, training.generator)
@@ -83,3 +90,13 @@ def train(
         config, losses, kind="dreambooth", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
+
+
+def _instance(own: Encoded, rows: list[int], training: Training, process: Process, config: DreamBoothConfig) -> Tensor:
+    """The loss (N,) of the instance images: their errors, or dco's of the errors' advantage."""
+    if config.loss == "simple":
+        return errors(own, rows, training.model, process, training.generator)
+    latents, predict = own[0][rows], predictor(training.model, own[1][rows])
+    noise, times = process.draw(latents, training.generator)
+    before = process.errors(training.reference(predict), latents, noise, times)[0]
+    return dco_losses(advantage(process.errors(predict, latents, noise, times)[0], before, config.beta))

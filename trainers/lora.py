@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,15 @@ class LoraConfig(Record):
 
 @dataclass
 class Training:
-    """A job under way. `step`: steps done; `frozen`: personal adapters that act besides the new one, by weight."""
+    """A job under way. `frozen`: personal adapters that act besides the new one, by weight; `step`: steps done; `history`: what
+    they showed."""
 
     config: LoraConfig
     model: BaseModel
     frozen: dict[str, float]
     generator: torch.Generator
     step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
 
     def rows(self, label: str, n: int) -> list[int]:
         """This step's examples out of `n`: batch_size of them (n, if fewer) from an endless, reshuffled stream.
@@ -131,8 +133,8 @@ def fit(
         training = Training(config, model, frozen, generator or torch.Generator().manual_seed(config.seed))
         try:
             _add(training)
-            history = _loop(training, losses, out, about, on_step, should_stop)
-            return save_adapter(out, model, NEW, about=about, history=history, name=name)
+            _loop(training, losses, out, about, on_step, should_stop)
+            return save_adapter(out, model, NEW, about=about, history=training.history, name=name)
         finally:
             remove(model, NEW)
 
@@ -164,37 +166,35 @@ def _loop(
     about: dict[str, Any],
     on_step: OnStep | None,
     should_stop: Callable[[], bool],
-) -> list[dict[str, float]]:
+) -> None:
     config, weights = training.config, training.weights()
     optimizer = torch.optim.AdamW(weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    history = _resume(training, optimizer, out, about)
+    _resume(training, optimizer, out, about)
 
     def keep() -> None:
         tensors = checkpoint.pack(weights, optimizer, training.generator)
-        checkpoint.save(out, checkpoint.Checkpoint(training.step, about, history, tensors), config.keep_checkpoints)
+        checkpoint.save(
+            out, checkpoint.Checkpoint(training.step, about, training.history, tensors), config.keep_checkpoints
+        )
 
     while training.step < config.steps:
         if should_stop():
             keep()
             raise TrainingStopped(f"stopped after step {training.step} of {config.steps}: run it again to continue")
-        history.append(_step(training, losses, optimizer, out))
+        training.history.append(_step(training, losses, optimizer, out))
         if training.step % config.checkpoint_every == 0:
             keep()
         if on_step is not None:
-            on_step(training.step, config.steps, history[-1])
-    return history
+            on_step(training.step, config.steps, training.history[-1])
 
 
-def _resume(
-    training: Training, optimizer: torch.optim.Optimizer, out: Path, about: dict[str, Any]
-) -> list[dict[str, float]]:
+def _resume(training: Training, optimizer: torch.optim.Optimizer, out: Path, about: dict[str, Any]) -> None:
     found = checkpoint.latest(out)
     if found is None:
-        return []
+        return
     checkpoint.same_job(out, found.about, about)
     checkpoint.unpack(found.tensors, training.weights(), optimizer, training.generator)
-    training.step = found.step
-    return found.history
+    training.step, training.history = found.step, found.history
 
 
 def _step(training: Training, losses: Losses, optimizer: torch.optim.Optimizer, out: Path) -> dict[str, float]:

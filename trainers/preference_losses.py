@@ -38,10 +38,10 @@ def kto_loss(advantages: Tensor, liked: Tensor, like_weight: float = 1.0, dislik
     return (weight * (1 - (sign * (advantages - distance)).sigmoid())).mean()
 
 
-def dco_loss(advantages: Tensor) -> Tensor:
-    """Direct consistency optimisation (Lee et al. 2024, arXiv:2402.12004): mean of -log sigmoid(advantage); fits the images while it stays
-    near the reference, so that no images of the class are needed."""
-    return -F.logsigmoid(advantages).mean()
+def dco_losses(advantages: Tensor) -> Tensor:
+    """Direct consistency optimisation (Lee et al. 2024, arXiv:2402.12004): -log sigmoid(advantage), (N,); fits the images while it
+    stays near the reference, so that no images of the class are needed."""
+    return -F.logsigmoid(advantages)
 
 
 def statistic_loss(policy: Tensor, reference: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from prompts.errors import InputError
 from trainers.attach import attached
 from trainers.base_model import BaseModel, load
 from trainers.denoiser import encode_prompts, predictor
-from trainers.dpo import DpoConfig, Pair, pair_losses, train
+from trainers.dpo import DpoConfig, Pair, only_losers_move, pair_losses, train
 from trainers.preference_losses import dpo_loss, margins, statistic_loss
 from trainers.process import process_of
 
@@ -129,3 +129,21 @@ def test_no_pairs_and_unknown_settings_are_refused(model: BaseModel, tmp_path: P
         train(DpoConfig(), [], base_model=model, out=tmp_path)
     with pytest.raises(ValidationError):
         DpoConfig(betta=1)  # type: ignore[call-arg]
+
+
+def test_a_margin_that_grows_while_winners_become_less_likely_is_warned_of() -> None:
+    sound, sick = {"margin": 1.0, "win_change": -0.01}, {"margin": 1.0, "win_change": 0.02}
+    assert only_losers_move([sick] * 9, window=10) == 0  # too early to say
+    assert only_losers_move([sick] * 10, window=10) == 1
+    assert only_losers_move([sick] * 30 + [sound] * 10, window=10) == 0
+    assert only_losers_move([{"margin": -1.0, "win_change": 0.02}] * 10, window=10) == 0
+
+
+def test_a_rate_that_is_far_too_high_is_warned_of(model: BaseModel, tmp_path: Path) -> None:
+    config = DpoConfig(steps=60, batch_size=1, rank=2, learning_rate=2e-2, statistic_weight=0, beta=500)
+    assert train(config, PAIRS, base_model=model, out=tmp_path).metrics["only_losers_move"] == 1
+
+
+def test_one_image_as_winner_and_loser_is_refused(model: BaseModel, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pair 1 \('a dog'\) has one image as winner and loser"):
+        train(DpoConfig(), [PAIRS[0], Pair("a dog", RED, RED.copy())], base_model=model, out=tmp_path)

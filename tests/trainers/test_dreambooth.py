@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from prompts.errors import InputError
+from trainers.attach import attached
 from trainers.base_model import BaseModel, load, paint
-from trainers.denoiser import encode_images, encode_prompts
+from trainers.denoiser import encode_images, encode_prompts, predictor
 from trainers.dreambooth import DreamBoothConfig, prior_preservation_loss, train
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
@@ -76,3 +78,25 @@ def test_training_lowers_the_loss_and_changes_what_is_painted(model: BaseModel, 
     assert (np.asarray(before[0].image) != np.asarray(after[0].image)).any()
     again = paint(["a red field"], model=model, seed=0, steps=4)
     assert (np.asarray(before[0].image) == np.asarray(again[0].image)).all()
+
+
+def test_dco_learns_the_images_and_stays_nearer_to_the_model_as_it_was(model: BaseModel, tmp_path: Path) -> None:
+    """The same steps: both fit the strange picture, dco moves a prompt that it was not shown less."""
+    other = encode_prompts(["two blue circles"], model, 64)
+    latents, times = torch.zeros(1, model.denoiser.config.in_channels, 8, 8), torch.tensor([600])
+    moved: dict[str, float] = {}
+    losses: dict[str, list[float]] = {"simple": [], "dco": []}
+    for loss, beta in (("simple", 1.0), ("dco", 1e5)):
+        keep = losses[loss].append
+        config = DreamBoothConfig(steps=24, batch_size=4, learning_rate=3e-3, seed=1, loss=loss, beta=beta)  # type: ignore[arg-type]
+        adapter = train(
+            config, [(STRANGE, "a red field")] * 4, base_model=model, out=tmp_path / loss,
+            on_step=lambda i, n, row, keep=keep: keep(row["instance_loss"]),  # type: ignore[misc]
+        )  # fmt: skip
+        with torch.no_grad():
+            before = predictor(model, other)(latents, times)
+            with attached(model, {adapter.path: 1.0}):
+                moved[loss] = (predictor(model, other)(latents, times) - before).abs().mean().item()
+    assert losses["dco"][0] == pytest.approx(math.log(2), abs=1e-4)  # policy and reference are one at the start
+    assert np.mean(losses["dco"][-8:]) < math.log(2)
+    assert moved["dco"] < moved["simple"], moved

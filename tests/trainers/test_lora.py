@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from prompts.errors import InputError, PalateError
-from trainers import lora
+from trainers import checkpoint, lora
 from trainers.adapter_file import Adapter, sha256
 from trainers.base_model import BaseModel, load, paint
 from trainers.dreambooth import DreamBoothConfig, train
@@ -122,6 +123,23 @@ def test_a_damaged_checkpoint_is_named(model: BaseModel, tmp_path: Path) -> None
     (tmp_path / "checkpoint-1" / "training.safetensors").write_bytes(b"half")
     with pytest.raises(PalateError, match="checkpoint-1"):
         train(CONFIG, DATA, base_model=model, out=tmp_path)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")])
+def test_a_full_disk_stops_the_job_and_leaves_the_checkpoints_before_whole(
+    model: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    interrupted(model, tmp_path, after=1)
+
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", full)
+        with pytest.raises(PalateError, match=r"checkpoint-2.*No space left.*make room"):
+            train(CONFIG, DATA, base_model=model, out=tmp_path, name="fields")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-1"]
+    assert train(CONFIG, DATA, base_model=model, out=tmp_path, name="fields").file.is_file()  # with room again
 
 
 def test_a_loss_that_is_not_a_number_stops_the_job_and_keeps_the_last_checkpoint(

@@ -15,7 +15,7 @@ from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
 from trainers.dpo import pair_losses
 from trainers.dreambooth import prior_preservation_loss
-from trainers.preference_losses import advantage, dco_loss, dpo_loss, kto_loss, margins
+from trainers.preference_losses import advantage, dco_losses, dpo_loss, kto_loss, margins
 from trainers.process import Process, process_of
 
 KINDS = ("epsilon", "v_prediction", "flow")
@@ -158,7 +158,7 @@ def ours(name: str, case: Case) -> torch.Tensor:
             advantage(error(policy, judged), error(reference, judged), BETA), torch.tensor([True, True, False, False])
         )
     if name == "dco":
-        return dco_loss(advantage(error(policy, case.win), error(reference, case.win), BETA))
+        return dco_losses(advantage(error(policy, case.win), error(reference, case.win), BETA)).mean()
     weights = torch.tensor([1, 1, 0.25, 0.25], dtype=torch.float64)
     if name == "sft":
         return error(policy, case.win).mean()
