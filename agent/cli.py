@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
@@ -55,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     _demo(commands.add_parser("demo", help="watch an agent learn a simulated person's taste, in minutes"))
     _chat(commands.add_parser("chat", help="let the agent learn your taste"))
     _run(commands.add_parser("run", help="run a config without a person"))
+    _train(commands.add_parser("train", help="train an adapter from a YAML file; run it again and it goes on"))
     _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
     _logs(commands.add_parser("logs", help="read what was logged"))
     _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))
@@ -88,6 +89,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
     _common(parser)
     parser.set_defaults(command=run_config)
+
+
+def _train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, for example configs/training/dpo.yaml")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
+    parser.set_defaults(command=train)
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:
@@ -167,6 +174,18 @@ def run_config(chosen: argparse.Namespace) -> int:
         run_id = new_run(config, chosen.home, store)
         with answered_for(store, run_id):
             return _carry_out(config, chosen, store, run_id)
+
+
+def train(chosen: argparse.Namespace) -> int:
+    """palate train."""
+    from agent.training import train as carry_out
+
+    state = carry_out(chosen.config, chosen.home, quiet=chosen.json)
+    if chosen.json:
+        print(json.dumps(state))
+    else:
+        print(f"adapter: {state['adapter']['path']}")
+    return 0
 
 
 def resume(chosen: argparse.Namespace) -> int:

@@ -109,13 +109,19 @@ def load_config(path: str | Path, **changes: Any) -> Config:
     if not file.is_file():
         known = ", ".join(sorted(f"configs/{p.name}" for p in CONFIGS.glob("*.yaml")))
         raise InputError(f"There is no config {str(path)!r}: give the path of a YAML file, for example one of {known}.")
+    values = read_yaml(file)
+    return make_config(values | {key: value for key, value in changes.items() if value is not None})
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file. Raises InputError."""
     try:
         values = yaml.safe_load(file.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"The config {str(file)!r} cannot be read: {error}.") from error
     if not isinstance(values, dict):
         raise InputError(f"The config {str(file)!r} holds a {type(values).__name__}: it must hold keys and values.")
-    return make_config(values | {key: value for key, value in changes.items() if value is not None})
+    return values
 
 
 def make_config(values: dict[str, Any]) -> Config:

@@ -1,0 +1,110 @@
+"""`palate train`: what a person writes in one YAML file, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from agent import cli
+from agent.config import MODELS
+from agent.training import load_job
+from prompts.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with pictures and a file of pairs."""
+    (tmp_path / "dog").mkdir()
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (32, 32), colour).save(tmp_path / "dog" / f"{name}.png")
+    line = {"prompt": "a red dog", "win": "dog/a.png", "lose": "dog/b.png"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(line) + "\n\n")
+    return tmp_path
+
+
+def written(folder: Path, **values: Any) -> Path:
+    file = folder / "mine.yaml"
+    file.write_text(yaml.safe_dump({"kind": "dpo", "base_model": "bauhaus", "dataset": "pairs.jsonl"} | values))
+    return file
+
+
+def test_paths_count_from_the_file_and_bundled_names_are_known(folder: Path) -> None:
+    job = load_job(written(folder), folder / "home")
+    assert job.base_model == str(MODELS / "bauhaus") and job.name == "mine"
+    assert job.out == folder / "home" / "train" / "mine"
+    assert job.dataset == [{"prompt": "a red dog", "win": str(folder / "dog/a.png"), "lose": str(folder / "dog/b.png")}]
+    assert load_job(written(folder, out="there"), folder).out == folder / "there"
+
+
+def test_a_folder_of_pictures_is_a_subject_with_one_prompt(folder: Path) -> None:
+    job = load_job(written(folder, kind="dreambooth", dataset="dog", prompt="a photo of sks dog"), folder)
+    assert [Path(item["image"]).name for item in job.dataset] == ["a.png", "b.png"]
+    assert {item["prompt"] for item in job.dataset} == {"a photo of sks dog"}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"kind": "dop"}, r"job.kind = 'dop'.*'dpo'"),
+        ({"learning_rate": 1}, r"job.learning_rate.*known: .*config"),
+        ({"dataset": "nowhere.jsonl"}, r"nowhere.jsonl.*cannot be read"),
+        ({"dataset": 3}, r"dataset = 3.*a list, a .jsonl file"),
+        ({"dataset": "dog"}, r"prompt = None: say what the pictures in .*dog"),
+        ({"dataset": ".", "prompt": "a dog"}, "holds no pictures"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_starts(folder: Path, values: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        load_job(written(folder, **values), folder / "home")
+    assert not (folder / "home").exists()
+
+
+def test_a_file_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "nowhere.yaml"]) == 1
+    assert "'nowhere.yaml' cannot be read" in capsys.readouterr().err
+
+
+def test_the_example_is_a_job(folder: Path) -> None:
+    example = ROOT / "configs" / "training" / "dpo.yaml"
+    (folder / example.name).write_text(example.read_text())
+    from trainers.dpo import DpoConfig
+
+    assert DpoConfig(**load_job(folder / example.name, folder).config) == DpoConfig()
+
+
+def test_a_training_runs_is_kept_with_its_config_and_is_not_run_twice(
+    folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(folder, base_model=tiny("sd15").name, config={"steps": 2, "batch_size": 1, "size": 32}, out="out")
+    assert cli.main(["train", str(file), "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert state["state"] == "done" and state["step"] == 2 and state["adapter"]["kind"] == "dpo"
+    assert Path(state["adapter"]["path"]) == folder / "out"
+    kept = yaml.safe_load((folder / "out" / "config.yaml").read_text())
+    assert kept["config"] == {"steps": 2, "batch_size": 1, "size": 32} and kept["base_model"] == tiny("sd15").name
+    made = (folder / "out" / "adapter.json").stat().st_mtime_ns
+    assert cli.main(["train", str(file)]) == 0
+    assert f"adapter: {folder / 'out'}" in capsys.readouterr().out
+    assert (folder / "out" / "adapter.json").stat().st_mtime_ns == made
+
+
+def test_another_job_is_refused_where_one_lies_and_a_failure_says_where_its_log_is(
+    folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tiny("sd15").name
+    for size in (32, 30):
+        file = written(folder, base_model=model, config={"steps": 1, "batch_size": 1, "size": size}, out="out")
+        assert cli.main(["train", str(file)]) == (0 if size == 32 else 1)
+    assert "holds another job: its config was" in capsys.readouterr().err
+    file = written(folder, base_model=model, config={"size": 30}, out="other")
+    assert cli.main(["train", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "config.size = 30" in told and "job.log" in told
