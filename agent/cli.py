@@ -92,7 +92,9 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file, for example configs/training/dpo.yaml")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a YAML file, for example configs/training/dpo.yaml"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
     parser.set_defaults(command=train)
 

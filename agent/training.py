@@ -44,7 +44,9 @@ def load_job(file: Path, home: Path) -> Job:
     values["dataset"] = _dataset(values.get("dataset"), prompt, file)
     values["out"] = str(file.parent / values["out"] if "out" in values else home.resolve() / "train" / file.stem)
     values.setdefault("name", file.stem)
-    for key in ("base_model", "pickscore"):
+    if isinstance(values.get("pool"), dict) and "prompts" in values["pool"]:
+        values["pool"] = values["pool"] | {"prompts": str(file.parent / str(values["pool"]["prompts"]))}
+    for key in ("base_model", "pickscore", "clip"):
         if isinstance(values.get(key), str):
             values[key] = bundled(values[key])
     job: Job = validated(Job, values, "job")
@@ -79,6 +81,8 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
 
 def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
     """The data as a list of records, paths absolute."""
+    if given is None:
+        return []
     if isinstance(given, str):
         path = file.parent / given
         given = _pictures(path, prompt) if path.is_dir() else _lines(path)
@@ -121,6 +125,8 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
         task, warned = progress.add_task("training", total=None, losses=""), []
 
         def show(state: State) -> None:
+            if state.get("pools") and not state["step"]:
+                progress.update(task, description=f"training (pairs of {state['pools']} pools)")
             told = "  ".join(f"{key} {value:.4g}" for key, value in list(state["losses"].items())[:5] if key != "step")
             progress.update(task, total=state["total"] or None, completed=state["step"], losses=told)
             if state["losses"].get("only_losers_move") and not warned:

@@ -20,6 +20,8 @@ from typing import Any
 from prompts.errors import InputError, PalateError
 from tools.job_spec import Job, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
+from tools.pairs import build_pairs
+from tools.scorers import place, scorers
 
 _PR_SET_PDEATHSIG = 1
 
@@ -61,13 +63,26 @@ def run(job: Job, report: Reporter) -> State:
     data, extra = kind.data(job)
     report.put(total=config.steps)
     model = base_model.load(job.base_model, device=job.device)
+    acting = [AdapterRef(spec.path, spec.weight) for spec in job.adapters]
     adapter = kind.train(
-        config, data, base_model=model, out=job.out, name=job.name or job.kind,
-        adapters=[AdapterRef(spec.path, spec.weight) for spec in job.adapters],
+        config, _with_pools(job, data, model, acting, report), base_model=model, out=job.out, name=job.name or job.kind,
+        adapters=acting,
         on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
     return report.put(state="done", step=config.steps, adapter=made)
+
+
+def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Reporter) -> Any:
+    """The data of a job as they are, or the pairs of its pools, made now or before."""
+    if job.pool is None:
+        return compared
+    folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
+    return build_pairs(
+        job.pool, job.out / "pairs", model=model, adapters=acting, compared=compared,
+        scorers=scorers(job.pool.scorers, folders, place(job.device)),
+        on_pools=lambda done: report.put(pools=done), should_stop=lambda: report.asked_to_stop,
+    )  # fmt: skip
 
 
 def _read(file: Path) -> Job:

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
+from tools.pairs import PoolSpec
+from tools.scorers import place
 
 
 class _Record(BaseModel):
@@ -56,16 +58,20 @@ class PromptLine(_Record):
 
 
 class Job(_Record):
-    """A training job. `config`: the fields of the kind's config; `pickscore`: the scorer that a reward job pushes up, a folder or
-    hub id; `out`: where checkpoints and the adapter go."""
+    """A training job. `config`: the fields of the kind's config; `pool`: make pairs for dpo, after those in `dataset`, which a
+    person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `out`: where
+    checkpoints and the adapter go."""
 
     kind: Literal["dpo", "sft", "kto", "dreambooth", "reward"]
     config: dict[str, Any] = Field(default_factory=dict)
     base_model: str
     adapters: list[AdapterSpec] = Field(default_factory=list)
-    dataset: list[dict[str, Any]]
+    dataset: list[dict[str, Any]] = Field(default_factory=list)
+    pool: PoolSpec | None = None
     prior: list[Example] = Field(default_factory=list)
     pickscore: str | None = None
+    clip: str | None = None
+    preference: str | None = None
     out: Path
     device: str = "auto"
     name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
@@ -140,14 +146,8 @@ def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from evaluators.pickscore import PickScore
 
     assert job.pickscore is not None, "kind_of has seen to it"
-    scorer = PickScore(job.pickscore, _device(job.device))
+    scorer = PickScore(job.pickscore, place(job.device))
     return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels}
-
-
-def _device(device: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _image(path: Path) -> Any:

@@ -20,8 +20,9 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.denoiser import encode_images, encode_prompts, predictor, trainable
+from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.pair_store import PairStore
 from trainers.preference_losses import dpo_loss, margins, statistic_loss
 from trainers.process import Predict, Process
 
@@ -46,6 +47,34 @@ class Pair:
     prompt: str
     win: Image.Image
     lose: Image.Image
+
+
+class Encoded:
+    """Pairs in memory, with the same face as a PairStore: encoded once, batch by rows. Raises InputError for a pair of one image."""
+
+    def __init__(self, pairs: Sequence[Pair], model: BaseModel, size: int) -> None:
+        for number, pair in enumerate(pairs):
+            if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
+                raise InputError(
+                    f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
+                )
+        self.pairs = pairs
+        if pairs:
+            self.win = encode_images([pair.win for pair in pairs], model, size)
+            self.lose = encode_images([pair.lose for pair in pairs], model, size)
+            self.conditions = encode_prompts([pair.prompt for pair in pairs], model, size)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, rows: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor, Conditions]:
+        """Latents (N, C, H, W) of winners and losers, and their conditions."""
+        chosen = list(rows)
+        return self.win[chosen].to(device), self.lose[chosen].to(device), self.conditions[chosen]
+
+    def fingerprint(self) -> str:
+        """A hash over pixels and prompts."""
+        return fingerprint([(image, pair.prompt) for pair in self.pairs for image in (pair.win, pair.lose)], None)
 
 
 @dataclass(frozen=True)
@@ -83,7 +112,7 @@ def pair_losses(
 
 def train(
     config: DpoConfig,
-    dataset: Sequence[Pair],
+    dataset: Sequence[Pair] | PairStore,
     *,
     base_model: BaseModel,
     out: Path,
@@ -100,25 +129,22 @@ def train(
     statistic_loss, margin, accuracy (share of pairs with a positive margin, ties half), win_change and lose_change
     (error of the policy minus the reference's) and only_losers_move (1 warns). Raises InputError and PalateError as dreambooth.train does."""
     process = trainable(base_model)
-    _check(dataset)
-    size = config.size or base_model.size
-    win = encode_images([pair.win for pair in dataset], base_model, size)
-    lose = encode_images([pair.lose for pair in dataset], base_model, size)
-    conditions = encode_prompts([pair.prompt for pair in dataset], base_model, size)
+    pairs = dataset if isinstance(dataset, PairStore) else Encoded(dataset, base_model, config.size or base_model.size)
+    if not len(pairs):
+        raise InputError("dataset holds no pairs: rate or compare some images first")
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
-        rows = training.rows("pairs", len(dataset))
-        noise, times = process.draw(win[rows], training.generator)
-        policy = predictor(base_model, conditions[rows].joined(conditions[rows]))
+        win, lose, conditions = pairs.batch(training.rows("pairs", len(pairs)), base_model.device)
+        noise, times = process.draw(win, training.generator)
+        policy = predictor(base_model, conditions.joined(conditions))
         found = pair_losses(
-            policy, training.reference(policy), process, win[rows], lose[rows], noise, times, config.statistic_stride
+            policy, training.reference(policy), process, win, lose, noise, times, config.statistic_stride
         )
         loss, shown = _total(found, config)
         return loss, shown | {"only_losers_move": only_losers_move([*training.history, shown])}
 
-    data = fingerprint([(image, pair.prompt) for pair in dataset for image in (pair.win, pair.lose)], None)
     return fit(
-        config, losses, kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=data,
+        config, losses, kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
 
@@ -132,16 +158,6 @@ def only_losers_move(history: Sequence[Mapping[str, float]], window: int = WINDO
         return 0.0
     margin, win = (sum(row[key] for row in last) / window for key in ("margin", "win_change"))
     return float(margin > 0 and win > 0)
-
-
-def _check(dataset: Sequence[Pair]) -> None:
-    if not dataset:
-        raise InputError("dataset holds no pairs: rate or compare some images first")
-    for number, pair in enumerate(dataset):
-        if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
-            raise InputError(
-                f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
-            )
 
 
 def _total(found: PairLosses, config: DpoConfig) -> tuple[Tensor, dict[str, float]]:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,7 @@ def _step(training: Training, losses: Losses, optimizer: torch.optim.Optimizer, 
     return {"step": training.step, **shown}
 
 
+@lru_cache(maxsize=8)  # a batch asks for each of its examples, and 100,000 pairs take a while to shuffle
 def _shuffled(seed: int, label: str, epoch: int, n: int) -> list[int]:
     key = hashlib.sha256(f"{seed}/{label}/{epoch}".encode()).digest()[:7]
     draw = torch.Generator().manual_seed(int.from_bytes(key, "big"))

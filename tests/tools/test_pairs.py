@@ -1,0 +1,107 @@
+"""Building pairs: pools of real paintings, scored, chosen, encoded, and gone on with after an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prompts.errors import InputError, PalateError
+from tools.pairs import PoolSpec, build_pairs, prompts_in
+from trainers.dpo import Pair
+from trainers.pair_store import PairStore
+
+Tiny = Callable[[str], Any]
+PROMPTS = ["a red dog", "a blue field", "a photo of the person", "the dog"]
+
+
+def redness(images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:
+    assert len(images) == len(prompts)
+    return np.array([np.asarray(image, dtype=float)[..., 0].mean() for image in images])
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> PoolSpec:
+    (tmp_path / "prompts.txt").write_text("\n".join(PROMPTS) + "\n")
+    return PoolSpec(prompts=tmp_path / "prompts.txt", images=3, steps=2, size=32, shard=2, scorers={"redness": 1.0})
+
+
+def build(spec: PoolSpec, folder: Path, tiny: Tiny, **more: Any) -> PairStore:
+    return build_pairs(spec, folder, model=tiny("sd15"), scorers={"redness": redness}, **more)
+
+
+def test_each_prompt_gives_its_best_and_its_worst(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    done: list[int] = []
+    store = build(spec, tmp_path / "pairs", tiny, on_pools=done.append)
+    assert done == [1, 2, 3, 4] and store.shards == 2
+    lines = store.lines()
+    assert [line["prompt"] for line in lines] == PROMPTS and [line["seed"] for line in lines] == [0, 3, 6, 9]
+    for line in lines:
+        scores = line["scores"]["redness"]
+        assert scores[line["win"]] == max(scores) and scores[line["lose"]] == min(scores)
+        assert line["margin"] == pytest.approx(max(scores) - min(scores), abs=1e-4)
+
+
+def test_a_stopped_build_goes_on_and_ends_as_if_it_had_not_been(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    whole, done = build(spec, tmp_path / "whole", tiny), []
+    with pytest.raises(PalateError, match="stopped after 1 shards"):
+        build(spec, tmp_path / "parts", tiny, on_pools=done.append, should_stop=lambda: len(done) >= 2)
+    again = build(spec, tmp_path / "parts", tiny, on_pools=done.append)
+    assert done == [1, 2, 3, 4]
+    assert again.fingerprint() == whole.fingerprint()
+    for one, other in zip(
+        sorted((tmp_path / "whole").glob("*.safe*")), sorted((tmp_path / "parts").glob("*.safe*")), strict=True
+    ):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_what_a_person_compared_comes_first_and_its_prompt_gets_no_pool(
+    spec: PoolSpec, tiny: Tiny, tmp_path: Path
+) -> None:
+    red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
+    compared = [Pair(PROMPTS[1], blue, red)]
+    for _ in range(2):  # the second time nothing is left to do
+        store = build(spec, tmp_path / "pairs", tiny, compared=compared)
+    assert [(line["prompt"], line["by"]) for line in store.lines()] == [
+        (PROMPTS[1], "person"), (PROMPTS[0], "scorers"), (PROMPTS[2], "scorers"), (PROMPTS[3], "scorers"),
+    ]  # fmt: skip
+
+
+def test_pools_that_teach_nothing_are_left_out_and_their_shard_is_still_done(
+    spec: PoolSpec, tiny: Tiny, tmp_path: Path
+) -> None:
+    strict = spec.model_copy(update={"minimum_margin": 1e6})
+    store = build(strict, tmp_path / "pairs", tiny)
+    assert len(store) == 0 and store.shards == 2
+
+
+def test_other_settings_in_a_folder_are_refused_by_name(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    build(spec, tmp_path / "pairs", tiny)
+    with pytest.raises(InputError, match="holds other pairs: their images was 3, now 4"):
+        build(spec.model_copy(update={"images": 4}), tmp_path / "pairs", tiny)
+
+
+def test_a_scorer_that_gives_no_numbers_stops_the_build(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'redness' gave"):
+        build_pairs(
+            spec,
+            tmp_path / "pairs",
+            model=tiny("sd15"),
+            scorers={"redness": lambda images, prompts: np.full(len(images), np.nan)},
+        )
+
+
+def test_prompts_are_read_as_they_are_needed(tmp_path: Path) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text(json.dumps({"prompt": "a dog"}) + "\n\n" + "nonsense\n")
+    lines = prompts_in(file)
+    assert next(lines) == "a dog"
+    with pytest.raises(InputError, match=r"line 3 of .*many.jsonl' is 'nonsense'"):
+        next(lines)
+    with pytest.raises(InputError, match=r"nowhere.txt' cannot be read"):
+        next(prompts_in(tmp_path / "nowhere.txt"))

@@ -1,0 +1,74 @@
+"""Scorers by name, for jobs that choose or push by score: pickscore, clip_t, and a learned preference.
+
+The place that turns a name and a folder into a function of images and prompts. Does not know what the scores are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prompts.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ImageScorer = Callable[[Sequence["Image.Image"], Sequence[str]], np.ndarray]
+"""(images (N), prompts (N)) -> scores (N,), higher is better."""
+
+Folders = Mapping[str, str | None]
+"""pickscore, clip, preference -> the folder, hub id or file that a job names for it."""
+
+
+def scorers(names: Iterable[str], folders: Folders, device: str) -> dict[str, ImageScorer]:
+    """The scorers called `names`. Raises InputError for a name that there is none of, and for a folder that was not given."""
+    found = {}
+    for name in names:
+        if name not in SCORERS:
+            raise InputError(f"scorer {name!r} is not one we have: use {', '.join(SCORERS)}")
+        found[name] = SCORERS[name](folders, device)
+    return found
+
+
+def place(device: str) -> str:
+    """What `auto` means here."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _pickscore(folders: Folders, device: str) -> ImageScorer:
+    from evaluators.pickscore import PickScore
+
+    scorer = PickScore(_given("pickscore", folders), device)
+    return lambda images, prompts: np.array(scorer(images, prompts).values)
+
+
+def _clip_t(folders: Folders, device: str) -> ImageScorer:
+    from evaluators.clip import Clip
+
+    clip = Clip(_given("clip", folders), device)
+    return lambda images, prompts: np.array(clip.clip_t(images, prompts).values)
+
+
+def _preference(folders: Folders, device: str) -> ImageScorer:
+    """A person's learned taste, on the features of the CLIP that it was learned with."""
+    from evaluators import preference
+    from evaluators.clip import Clip
+
+    taste, clip = preference.load(_given("preference", folders)), Clip(_given("clip", folders), device)
+    return lambda images, prompts: taste.predict(clip.image_features(images))[0]
+
+
+def _given(key: str, folders: Folders) -> str:
+    folder = folders.get(key)
+    if folder is None:
+        raise InputError(f"{key} is not given, and a scorer needs it: name its folder")
+    return folder
+
+
+SCORERS: dict[str, Callable[[Folders, str], ImageScorer]] = {
+    "pickscore": _pickscore, "clip_t": _clip_t, "preference": _preference,
+}  # fmt: skip
