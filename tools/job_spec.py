@@ -91,10 +91,10 @@ def kind_of(job: Job) -> Kind:
 
     if job.prior and job.kind != "dreambooth":
         raise InputError(f"prior images are for kind 'dreambooth': leave prior out of a {job.kind!r} job")
-    if (job.pickscore is None) == (job.kind == "reward"):
-        raise InputError(
-            f"pickscore = {job.pickscore!r} in a {job.kind!r} job: it is what kind 'reward' needs, and no other kind"
-        )
+    if job.pool and job.kind != "dpo":
+        raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
+    if job.kind == "reward" and job.pickscore is None:
+        raise InputError("a 'reward' job pushes a score up: give pickscore, a folder or hub id")
     kinds = {
         "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
         "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
