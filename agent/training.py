@@ -6,6 +6,7 @@ Knows the file that a person writes and what they see while they wait. Does not 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from prompts.errors import InputError, PalateError
 from tools.job_spec import Job, validated
 from tools.job_watch import State, run_job
 
+MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out"}  # keys of a job that name one
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 WARNED = (
     "winners become less likely too (only_losers_move): lower learning_rate, or stop and keep an earlier checkpoint"
@@ -39,18 +41,42 @@ def load_job(file: Path, home: Path) -> Job:
 
     `dataset` is a list, a .jsonl file of such lines, or a folder of pictures with `prompt` beside it. `out` is
     HOME/train/NAME unless given, NAME the file's."""
+    file = file.resolve()
     values = read_yaml(file)
-    prompt = values.pop("prompt", None)
+    prompt, name = values.pop("prompt", None), re.sub(r"[^\w.-]+", "-", file.stem)
+    values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
     values["dataset"] = _dataset(values.get("dataset"), prompt, file)
-    values["out"] = str(file.parent / values["out"] if "out" in values else home.resolve() / "train" / file.stem)
-    values.setdefault("name", file.stem)
-    if isinstance(values.get("pool"), dict) and "prompts" in values["pool"]:
-        values["pool"] = values["pool"] | {"prompts": str(file.parent / str(values["pool"]["prompts"]))}
-    for key in ("base_model", "pickscore", "clip"):
-        if isinstance(values.get(key), str):
-            values[key] = bundled(values[key])
     job: Job = validated(Job, values, "job")
     return job
+
+
+def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`values` with its paths below `folder`; names of bundled models and of the hub are no paths there."""
+    found = dict(values)
+    for key in MODELS & found.keys():
+        found[key] = _model(found[key], folder)
+    for key in FILES & found.keys():
+        found[key] = _below(found[key], folder)
+    for key, inner in (("adapters", "path"), ("prior", "image")):
+        if isinstance(found.get(key), list):
+            found[key] = [
+                one | {inner: _below(one[inner], folder)} if isinstance(one, dict) and inner in one else one
+                for one in found[key]
+            ]
+    if isinstance(found.get("pool"), dict) and "prompts" in found["pool"]:
+        found["pool"] = found["pool"] | {"prompts": _below(found["pool"]["prompts"], folder)}
+    return found
+
+
+def _model(name: Any, folder: Path) -> Any:
+    if not isinstance(name, str) or bundled(name) != name:
+        return bundled(name) if isinstance(name, str) else name
+    return str(folder / name) if (folder / name).exists() else name
+
+
+def _below(path: Any, folder: Path) -> Any:
+    """What is no text is left for the check of the whole job."""
+    return str(folder / path) if isinstance(path, str) else path
 
 
 def train(file: Path, home: Path, *, quiet: bool = False) -> State:
@@ -67,8 +93,11 @@ def train(file: Path, home: Path, *, quiet: bool = False) -> State:
 
 def _keep(out: Path, resolved: dict[str, Any]) -> None:
     """Save the resolved config beside what it makes. Raises InputError when another job's lies there."""
-    kept = out / "config.yaml"
-    before = read_yaml(kept) if kept.is_file() else resolved
+    kept, made = (
+        out / "config.yaml",
+        any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs")),
+    )
+    before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
     for key in sorted(before.keys() | resolved.keys()):
         if before.get(key) != resolved.get(key):
             raise InputError(
@@ -91,7 +120,7 @@ def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
             f"dataset = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
         )
     return [
-        {key: str(file.parent / value) if key in ("image", "win", "lose") else value for key, value in item.items()}
+        {key: _below(value, file.parent) if key in ("image", "win", "lose") else value for key, value in item.items()}
         for item in given
     ]
 
@@ -122,7 +151,8 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
         TextColumn("{task.fields[losses]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task, warned = progress.add_task("training", total=None, losses=""), []
+        task = progress.add_task("training", total=None, losses="")
+        warned: list[int] = []
 
         def show(state: State) -> None:
             if state.get("pools") and not state["step"]:

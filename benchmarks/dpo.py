@@ -97,7 +97,14 @@ def train(
         adapter = kto.train(kto.KtoConfig(**common, beta=how.beta), judged, base_model=model, out=out)
     elif kind == "reward":
         config = reward.RewardConfig(**{**common, "steps": max(1, how.steps // 10)}, sampler_steps=10, backprop_steps=3)
-        adapter = reward.train(config, prompts, scorer=judges.pickscore.of_pixels, base_model=model, out=out)
+        adapter = reward.train(
+            config,
+            prompts,
+            scorer=judges.pickscore.of_pixels,
+            scorer_version=judges.pickscore.version,
+            base_model=model,
+            out=out,
+        )
     else:
         weight = way.get("statistic_weight", 0.0)
         adapter = dpo.train(dpo.DpoConfig(**common, beta=how.beta, statistic_weight=weight), pairs, base_model=model, out=out)  # fmt: skip
@@ -168,13 +175,15 @@ def main() -> None:
     how.work.mkdir(parents=True, exist_ok=True)
     model = load(str(MODELS / "bauhaus"), device=how.device)
     judges, kept = Judges(str(model.device)), how.work / "measured.json"
-    known: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    settings = {key: value for key, value in vars(how).items() if key not in ("work", "out", "ways", "seeds")}
+    known: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {"settings": settings}
+    if known["settings"] != settings:
+        raise SystemExit(f"{str(kept)!r} was measured with {known['settings']}: give another --work")
     for seed in range(how.seeds):
         one_seed(seed, how, model, judges, known)
     found = {name: summary([known[f"{seed} {name}"] for seed in range(how.seeds)]) for name in how.ways}
     for name, one in found.items():
         print(told(name, one))
-    settings = {key: value for key, value in vars(how).items() if key not in ("work", "out", "ways")}
     result = {"machine": machine(), "settings": settings, "ways": found}
     print(json.dumps(result))
     if how.out:

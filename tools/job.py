@@ -20,8 +20,8 @@ from typing import Any
 from prompts.errors import InputError, PalateError
 from tools.job_spec import Job, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
-from tools.pairs import build_pairs
-from tools.scorers import place, scorers
+from tools.pairs import Builder, build_pairs
+from tools.scorers import place, scorers, versions
 
 _PR_SET_PDEATHSIG = 1
 
@@ -34,7 +34,7 @@ class Reporter:
     """Keeps state.json current, and remembers whether someone asked to stop."""
 
     def __init__(self, file: Path) -> None:
-        self.file, self.state, self.asked_to_stop = file, new_state(), False
+        self.file, self.state, self.asked_to_stop, self.building = file, new_state(), False, False
         self.put(state="running", pid=os.getpid())
 
     def put(self, **changes: Any) -> State:
@@ -46,9 +46,10 @@ class Reporter:
         self.put(step=step, total=total, loss=losses.get("loss"), losses=losses)
 
     def stop(self, *_signal: Any) -> None:
-        """Signal handler: a training stops after its step and keeps a checkpoint; before that nothing is worth it."""
+        """Signal handler: a training stops after its step and keeps a checkpoint, pairs after their shard; before that nothing is
+        worth the wait."""
         self.asked_to_stop = True
-        if self.state["step"] == 0 and self.state["state"] == "running":
+        if self.state["step"] == 0 and self.state["state"] == "running" and not self.building:
             raise _Stopped("stopped before training began: run it again")
 
 
@@ -78,11 +79,15 @@ def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Report
     if job.pool is None:
         return compared
     folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
-    return build_pairs(
-        job.pool, job.out / "pairs", model=model, adapters=acting, compared=compared,
-        scorers=scorers(job.pool.scorers, folders, place(job.device)),
-        on_pools=lambda done: report.put(pools=done), should_stop=lambda: report.asked_to_stop,
+    builder = Builder(
+        job.pool, job.out / "pairs", model, scorers(job.pool.scorers, folders, place(job.device)), scored_by=versions(folders),
+        adapters=acting, on_image=report.put, on_pools=lambda done: report.put(pools=done),
     )  # fmt: skip
+    report.building = True
+    try:
+        return build_pairs(builder, compared=compared, should_stop=lambda: report.asked_to_stop)
+    finally:
+        report.building = False
 
 
 def _read(file: Path) -> Job:

@@ -93,6 +93,8 @@ def kind_of(job: Job) -> Kind:
         raise InputError(f"prior images are for kind 'dreambooth': leave prior out of a {job.kind!r} job")
     if job.pool and job.kind != "dpo":
         raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
+    if job.pool and job.config.get("size", job.pool.size) != job.pool.size:
+        raise InputError(f"config.size = {job.config['size']!r} and pool.size = {job.pool.size!r}: give the same size")
     if job.kind == "reward" and job.pickscore is None:
         raise InputError("a 'reward' job pushes a score up: give pickscore, a folder or hub id")
     kinds = {
@@ -147,14 +149,17 @@ def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
     assert job.pickscore is not None, "kind_of has seen to it"
     scorer = PickScore(job.pickscore, place(job.device))
-    return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels}
+    return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels, "scorer_version": scorer.version}
 
 
 def _image(path: Path) -> Any:
-    from PIL import Image, UnidentifiedImageError
+    """Upright, transparency laid on white."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    from evaluators.colour import flatten
 
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            return flatten(ImageOps.exif_transpose(image))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error

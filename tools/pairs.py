@@ -6,6 +6,7 @@ and a build that was stopped goes on with the first shard that is not there. Wha
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prompts.errors import InputError, PalateError
 from tools.job_watch import write_json
@@ -38,13 +39,23 @@ class PoolSpec(BaseModel):
     images: int = Field(20, ge=2, le=64, description="images a pool (N)")
     seeds: int = Field(1, ge=1, le=1000, description="pools a prompt, each from seeds of its own")
     loser_rank: int | None = Field(None, ge=2, le=64, description="rank of the loser in its pool; none: the last")
-    minimum_margin: float = Field(0.0, ge=0, description="pairs whose scores differ by no more teach nothing")
+    minimum_margin: float = Field(
+        0.0,
+        ge=0,
+        description="pairs whose scores differ by no more are left out; of several scorers, in spreads of a pool",
+    )
     scorers: dict[str, float] = Field({"pickscore": 1.0}, min_length=1, description="weight of each scorer")
     steps: int = Field(20, ge=1, le=1000, description="sampling steps")
     guidance_scale: float = Field(3.0, ge=0, le=50)
     size: int | None = Field(None, ge=8, le=2048, multiple_of=8, description="pixels a side; none: the model's own")
     seed: int = Field(0, ge=0, lt=2**31)
-    shard: int = Field(64, ge=1, le=4096, description="pools a file")
+    shard: int = Field(16, ge=1, le=4096, description="pools a file: what an interruption costs at most")
+
+    @model_validator(mode="after")
+    def _rank_in_pool(self) -> PoolSpec:
+        if self.loser_rank is not None and self.loser_rank > self.images:
+            raise ValueError(f"loser_rank {self.loser_rank} is not in a pool of {self.images} images")
+        return self
 
 
 @dataclass(frozen=True)
@@ -55,37 +66,90 @@ class Pool:
     seed: int
 
 
+@dataclass(frozen=True)
+class Builder:
+    """What every shard is made with. `scored_by`: the version of each scorer; `on_image()`: called while images are painted."""
+
+    spec: PoolSpec
+    folder: Path
+    model: Painter
+    scorers: Mapping[str, ImageScorer]
+    scored_by: Mapping[str, str]
+    adapters: Sequence[AdapterRef] = ()
+    on_image: Callable[[], object] = lambda: None
+    on_pools: Callable[[int], object] = lambda done: None
+
+    def pool_shard(self, number: int, pools: Sequence[Pool], before: int) -> None:
+        """Paint, choose and write one shard of pools, `before` of which came earlier."""
+        win, lose, lines = [], [], []
+        for done, pool in enumerate(pools, start=1):
+            images = self._paint(pool)
+            chosen, scores = self._choose(images, pool.prompt)
+            if chosen is not None:
+                win.append(images[chosen.win])
+                lose.append(images[chosen.lose])
+                told = {"prompt": pool.prompt, "by": "scorers", "seed": pool.seed}
+                lines.append({**told, **chosen._asdict(), "scores": scores})
+            self.on_pools(before + done)
+        self.write(number, win, lose, lines)
+
+    def write(
+        self, number: int, win: Sequence[Image.Image], lose: Sequence[Image.Image], lines: Sequence[dict[str, Any]]
+    ) -> None:
+        """Encode pairs and write them as one shard; a shard without any is written, too: it is done."""
+        import torch
+
+        from trainers.denoiser import encode_images, encode_prompts, latent_shape
+        from trainers.pair_store import write_shard
+
+        size = self.spec.size or self.model.size
+        none = torch.zeros(latent_shape(self.model, 0, size))
+        first, second = (encode_images(side, self.model, size) if side else none for side in (win, lose))
+        told = encode_prompts([line["prompt"] for line in lines] or [""], self.model, size, self.adapters)
+        write_shard(self.folder, number, first, second, told[list(range(len(lines)))], lines)
+
+    def _paint(self, pool: Pool) -> list[Image.Image]:
+        from trainers.base_model import paint
+
+        spec = self.spec
+        painted = paint(
+            [pool.prompt] * spec.images, model=self.model, adapters=self.adapters, seed=pool.seed, steps=spec.steps,
+            guidance_scale=spec.guidance_scale, size=spec.size, on_step=self._on_step,
+        )  # fmt: skip
+        return [one.image for one in painted]
+
+    def _on_step(self, _step: int, _steps: int) -> None:
+        self.on_image()
+
+    def _choose(self, images: Sequence[Image.Image], prompt: str) -> tuple[Chosen | None, dict[str, list[float]]]:
+        scores = {name: scorer(images, [prompt] * len(images)) for name, scorer in self.scorers.items()}
+        for name, values in scores.items():
+            check_scores(name, values)
+        mix = mixed(scores, self.spec.scorers)
+        chosen = choose(mix, loser_rank=self.spec.loser_rank, minimum_margin=self.spec.minimum_margin)
+        return chosen, {name: [round(float(value), 5) for value in values] for name, values in scores.items()}
+
+
 def build_pairs(
-    spec: PoolSpec,
-    folder: Path,
-    *,
-    model: Painter,
-    scorers: Mapping[str, ImageScorer],
-    adapters: Sequence[AdapterRef] = (),
-    compared: Sequence[Pair] = (),
-    on_pools: Callable[[int], None] = lambda done: None,
-    should_stop: Callable[[], bool] = bool,
+    builder: Builder, *, compared: Sequence[Pair] = (), should_stop: Callable[[], bool] = bool
 ) -> PairStore:
-    """Make (or finish) the pairs in `folder`; `compared` are a person's, and their prompts get no pool.
+    """Make what is missing of the pairs in the builder's folder; `compared` are a person's, and their prompts get no pool.
 
-    `on_pools(n)` after each pool, n of them painted. Raises InputError for prompts or scores that cannot be used and for a folder of other pairs,
-    PalateError when it was asked to stop (whole shards stay)."""
-    from trainers.pair_store import PairStore
+    Raises InputError for prompts, pairs or scores that cannot be used and for a folder of other pairs, PalateError when it was asked
+    to stop (whole shards stay)."""
+    from trainers.pair_store import PairStore, has_shard
 
-    _same_plan(folder, spec, model.name, compared)
-    done = PairStore(folder).shards
+    spec, folder, first = builder.spec, builder.folder, int(bool(compared))
+    _same_plan(builder, compared)
+    if compared and not has_shard(folder, 0):
+        _write_compared(compared, builder)
     own = {pair.prompt for pair in compared}
-    pools = _shards(_pools(spec, own), spec.shard)
-    if compared and not done:
-        _write_compared(compared, folder, model, spec)
-        done = 1
-    for number, shard in enumerate(itertools.islice(pools, done - bool(compared), None), start=done):
+    for number, shard in enumerate(_shards(_pools(spec, own), spec.shard), start=first):
+        if has_shard(folder, number):
+            continue
         if should_stop():
-            raise PalateError(f"stopped after {number} shards of pairs: run it again to continue")
-        before = (number - bool(compared)) * spec.shard
-        _write_pools(
-            shard, number, spec, folder, model, scorers, adapters, lambda done, before=before: on_pools(before + done)
-        )
+            raise PalateError(f"stopped before shard {number} of pairs: run it again to continue")
+        builder.pool_shard(number, shard, (number - first) * spec.shard)
     return PairStore(folder)
 
 
@@ -104,11 +168,12 @@ def _prompt(line: str, path: Path, number: int) -> str:
     if path.suffix != ".jsonl":
         return line
     try:
-        return str(json.loads(line)["prompt"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"line {number} of {str(path)!r} is {line!r:.80}: it needs a JSON object with a prompt"
-        ) from error
+        prompt = json.loads(line)["prompt"]
+    except (ValueError, KeyError, TypeError):
+        prompt = None
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InputError(f"line {number} of {str(path)!r} is {line!r:.80}: it needs a JSON object with a prompt")
+    return prompt
 
 
 def _pools(spec: PoolSpec, without: set[str]) -> Iterator[Pool]:
@@ -124,85 +189,44 @@ def _shards(pools: Iterator[Pool], size: int) -> Iterator[list[Pool]]:
         yield shard
 
 
-def _same_plan(folder: Path, spec: PoolSpec, model: str, compared: Sequence[Pair]) -> None:
+def _same_plan(builder: Builder, compared: Sequence[Pair]) -> None:
     """Keep what the pairs are made of beside them. Raises InputError when the folder holds pairs made otherwise."""
-    plan = {**spec.model_dump(mode="json"), "model": model, "compared": len(compared)}
-    file = folder / "plan.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    before = json.loads(file.read_text()) if file.is_file() else plan
+    plan, file = _plan(builder, compared), builder.folder / "plan.json"
+    builder.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        before = json.loads(file.read_text()) if file.is_file() else plan
+    except ValueError:
+        before = {}
     for key, value in plan.items():
         if before.get(key) != value:
             raise InputError(
-                f"{str(folder)!r} holds other pairs: their {key} was {before.get(key)!r}, now {value!r}: delete it or give another folder"
+                f"{str(builder.folder)!r} holds other pairs: their {key} was {before.get(key)!r}, now {value!r}: delete it or give "
+                "another folder"
             )
     write_json(file, plan)
 
 
-def _write_compared(compared: Sequence[Pair], folder: Path, model: Painter, spec: PoolSpec) -> None:
-    lines = [{"prompt": pair.prompt, "by": "person"} for pair in compared]
-    _encode(0, [pair.win for pair in compared], [pair.lose for pair in compared], lines, folder, model, spec)
+def _plan(builder: Builder, compared: Sequence[Pair]) -> dict[str, Any]:
+    """All that the pairs follow from, by content."""
+    from trainers.adapter_file import find, sha256
+
+    for _ in itertools.islice(prompts_in(builder.spec.prompts), 1):
+        pass  # a file that cannot be read is named here
+    return {
+        **builder.spec.model_dump(mode="json"), "prompts": sha256(builder.spec.prompts), "model": builder.model.name,
+        "adapters": [[sha256(find(ref.path)), ref.weight] for ref in builder.adapters], "scored_by": dict(builder.scored_by),
+        "compared": [_told(pair) for pair in compared],
+    }  # fmt: skip
 
 
-def _write_pools(
-    shard: Sequence[Pool],
-    number: int,
-    spec: PoolSpec,
-    folder: Path,
-    model: Painter,
-    scorers: Mapping[str, ImageScorer],
-    adapters: Sequence[AdapterRef],
-    on_pools: Callable[[int], None],
-) -> None:
-    win, lose, lines = [], [], []
-    for done, pool in enumerate(shard, start=1):
-        images = _paint(pool, spec, model, adapters)
-        chosen, scores = _choose(images, pool.prompt, spec, scorers)
-        if chosen is not None:
-            win.append(images[chosen.win])
-            lose.append(images[chosen.lose])
-            lines.append(
-                {"prompt": pool.prompt, "by": "scorers", "seed": pool.seed, **chosen._asdict(), "scores": scores}
-            )
-        on_pools(done)
-    _encode(number, win, lose, lines, folder, model, spec)
+def _told(pair: Pair) -> dict[str, str]:
+    hashes = {side: hashlib.sha256(getattr(pair, side).tobytes()).hexdigest()[:16] for side in ("win", "lose")}
+    return {"prompt": pair.prompt, "by": "person", **hashes}
 
 
-def _paint(pool: Pool, spec: PoolSpec, model: Painter, adapters: Sequence[AdapterRef]) -> list[Image.Image]:
-    from trainers.base_model import paint
+def _write_compared(compared: Sequence[Pair], builder: Builder) -> None:
+    from trainers.dpo import check_pairs
 
-    painted = paint(
-        [pool.prompt] * spec.images, model=model, adapters=adapters, seed=pool.seed, steps=spec.steps,
-        guidance_scale=spec.guidance_scale, size=spec.size,
-    )  # fmt: skip
-    return [one.image for one in painted]
-
-
-def _choose(
-    images: Sequence[Image.Image], prompt: str, spec: PoolSpec, scorers: Mapping[str, ImageScorer]
-) -> tuple[Chosen | None, dict[str, list[float]]]:
-    scores = {name: scorer(images, [prompt] * len(images)) for name, scorer in scorers.items()}
-    for name, values in scores.items():
-        check_scores(name, values)
-    chosen = choose(mixed(scores, spec.scorers), loser_rank=spec.loser_rank, minimum_margin=spec.minimum_margin)
-    return chosen, {name: [round(float(value), 5) for value in values] for name, values in scores.items()}
-
-
-def _encode(
-    number: int,
-    win: Sequence[Image.Image],
-    lose: Sequence[Image.Image],
-    lines: Sequence[dict[str, Any]],
-    folder: Path,
-    model: Painter,
-    spec: PoolSpec,
-) -> None:
-    import torch
-
-    from trainers.denoiser import encode_images, encode_prompts, latent_shape
-    from trainers.pair_store import write_shard
-
-    size = spec.size or model.size
-    nothing = torch.zeros(latent_shape(model, 0, size))
-    latents = [encode_images(side, model, size) if side else nothing for side in (win, lose)]
-    conditions = encode_prompts([line["prompt"] for line in lines] or [""], model, size)
-    write_shard(folder, number, *latents, conditions[: len(lines)], lines)
+    check_pairs(compared)
+    win, lose = [pair.win for pair in compared], [pair.lose for pair in compared]
+    builder.write(0, win, lose, [_told(pair) for pair in compared])

@@ -27,10 +27,12 @@ def mixed(scores: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.
     assert scores.keys() == weights.keys() and scores, f"one weight a scorer: {list(scores)} and {list(weights)}"
     if len(scores) == 1:
         (name,) = scores
-        return np.asarray(scores[name], dtype=float) * weights[name]
-    return np.sum(
+        only: np.ndarray = np.asarray(scores[name], dtype=float) * weights[name]
+        return only
+    found: np.ndarray = np.sum(
         [weights[name] * _standard(np.asarray(values, dtype=float)) for name, values in scores.items()], axis=0
     )
+    return found
 
 
 def choose(scores: np.ndarray, *, loser_rank: int | None = None, minimum_margin: float = 0.0) -> Chosen | None:

@@ -6,6 +6,7 @@ The place that turns a name and a folder into a function of images and prompts. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,14 @@ def scorers(names: Iterable[str], folders: Folders, device: str) -> dict[str, Im
             raise InputError(f"scorer {name!r} is not one we have: use {', '.join(SCORERS)}")
         found[name] = SCORERS[name](folders, device)
     return found
+
+
+def versions(folders: Folders) -> dict[str, str]:
+    """What a job names for its scorers, and the weights found there: other weights are other scorers."""
+    from evaluators.weights import version_of
+
+    named = {key: folder for key, folder in folders.items() if folder is not None}
+    return {key: version_of(Path(folder)) if Path(folder).is_dir() else folder for key, folder in named.items()}
 
 
 def place(device: str) -> str:

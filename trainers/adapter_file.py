@@ -94,8 +94,9 @@ def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:
         )
     options: dict[str, Any] = {"unet_config": pipe.unet.config} if getattr(pipe, "unet", None) is not None else {}
     try:
+        theirs = from_kohya(file, denoiser_of(pipe))
         found = pipe.lora_state_dict(
-            from_kohya(file, denoiser_of(pipe)) or str(file.parent), weight_name=file.name, use_safetensors=True,
+            str(file.parent) if theirs is None else theirs, weight_name=file.name, use_safetensors=True,
             local_files_only=True, **options,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
@@ -122,7 +123,11 @@ def check(state: Mapping[str, torch.Tensor], pipe: Any, name: str) -> None:
 def _check_key(key: str, shape: tuple[int, ...], modules: Mapping[str, Mapping[str, Any]], name: str) -> None:
     part, _, rest = key.partition(".")
     match = _LORA_KEY.match(rest)
-    module = modules.get(part, {}).get(_module_path(match, part)) if match else None
+    path = _module_path(match, part) if match else ""
+    here = modules.get(part, {})
+    module = here.get(path) or here.get(
+        f"text_model.{path}"
+    )  # transformers 4 had the encoder's layers below text_model
     weight = getattr(module, "weight", None)
     if match is None or weight is None:
         raise InputError(f"adapter {name!r} does not fit this model: it has no place for {key!r} of shape {shape}")
@@ -140,7 +145,7 @@ def _module_path(match: re.Match[str], part: str) -> str:
     path = match["module"].replace(".processor", "")
     head, _, leaf = path.rpartition(".")
     if part.startswith("text_encoder"):
-        return f"{head}.{_TEXT_NAMES.get(leaf, leaf)}"
+        return f"{head}.{_TEXT_NAMES.get(leaf, leaf)}".removeprefix("text_model.")
     return f"{path}.0" if leaf == "to_out" and match["old"] == "_lora" else path
 
 

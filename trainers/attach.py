@@ -94,9 +94,10 @@ def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, fl
 
 def _inject(model: BaseModel, key: str, file: Path) -> None:
     name = f"adapter_{key[:16]}"
+    theirs = from_kohya(file, model.denoiser)
     try:
         model.pipe.load_lora_weights(
-            from_kohya(file, model.denoiser) or str(file.parent), weight_name=file.name, adapter_name=name, use_safetensors=True,
+            str(file.parent) if theirs is None else theirs, weight_name=file.name, adapter_name=name, use_safetensors=True,
             local_files_only=True,
         )  # fmt: skip
     except (ValueError, RuntimeError, KeyError, OSError) as error:

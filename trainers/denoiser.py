@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from prompts.errors import InputError
-from trainers.attach import quiet
+from trainers.attach import Adapters, attached, quiet
 from trainers.base_model import BaseModel
 from trainers.process import Predict, Process, process_of
 
 _AT_ONCE = 8
-_FLUX_GUIDANCE = 1.0  # a guidance-distilled model that is told 1 predicts the data, not what guidance makes of it
+_PATCH = 2  # latents a side that one token of a transformer reads
+_NO_GUIDANCE = 1.0  # a guidance-distilled model that is told 1 predicts the data, not what guidance makes of it
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,26 @@ class Conditions:
 
 
 @dataclass(frozen=True)
+class Prompts:
+    """What the denoiser is told of N prompts: a row of `distinct` for each different one, and `places` (N,) of all of them."""
+
+    distinct: Conditions
+    places: Tensor
+
+    def __getitem__(self, rows: Any) -> Conditions:
+        return self.distinct[self.places[rows]]
+
+
+@dataclass(frozen=True)
 class Family:
-    """How a class of pipelines is trained. `encode(pipe, prompts, size)`: their conditions; `predict(denoiser, noisy, times, conditions)`."""
+    """How a class of pipelines is trained. `encode(pipe, prompts, size)`: their conditions; `predict(denoiser, noisy, times, conditions, guidance)`."""
 
     encode: Callable[[Any, list[str], int], Conditions]
-    predict: Callable[[Any, Tensor, Tensor, Conditions], Tensor]
+    predict: Callable[[Any, Tensor, Tensor, Conditions, float], Tensor]
 
 
-def trainable(model: BaseModel) -> Process:
-    """The process that `model` is trained with. Raises InputError for a class, scheduler or dtype that cannot be trained."""
+def trainable(model: BaseModel, size: int) -> Process:
+    """The process that `model` is trained with. Raises InputError for a class, scheduler, dtype or size that cannot be trained."""
     kind = type(model.pipe).__name__
     if kind not in FAMILIES:
         raise InputError(f"{model.name!r} is a {kind}, which we cannot train: we train {', '.join(FAMILIES)}")
@@ -56,20 +68,26 @@ def trainable(model: BaseModel) -> Process:
         raise InputError(
             f"{model.name!r} is loaded in float16, whose gradients underflow: load it in bfloat16 or float32"
         )
+    multiple = model.multiple * (1 if getattr(model.pipe, "unet", None) is not None else _PATCH)
+    if size % multiple:
+        raise InputError(f"size = {size!r} does not fit {model.name!r}: give a multiple of {multiple}")
     return process_of(model.pipe.scheduler, model.name)
 
 
 @torch.no_grad()
 def encode_images(images: Sequence[Image.Image], model: BaseModel, size: int) -> Tensor:
-    """Means of the VAE's posterior, scaled as the denoiser expects: (N, C, size / multiple, ..), float32."""
+    """Means of the VAE's posterior, scaled as the denoiser expects: (N, C, size / multiple, ..), computed in float32 whatever the
+    model's dtype: latents are learned from again and again, and SDXL's VAE overflows in half precision."""
     vae, fitted = model.pipe.vae, []
-    for at in range(0, len(images), _AT_ONCE):
-        square = [
-            ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-            for image in images[at : at + _AT_ONCE]
-        ]
-        pixels = model.pipe.image_processor.preprocess(square).to(model.device, vae.dtype)
-        fitted.append(vae.encode(pixels).latent_dist.mode().float())
+    vae.to(torch.float32)
+    try:
+        for at in range(0, len(images), _AT_ONCE):
+            batch = images[at : at + _AT_ONCE]
+            square = [ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS) for image in batch]
+            pixels = model.pipe.image_processor.preprocess(square).to(model.device, torch.float32)
+            fitted.append(vae.encode(pixels).latent_dist.mode())
+    finally:
+        vae.to(model.dtype)
     return (torch.cat(fitted) - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
 
 
@@ -88,25 +106,30 @@ def latent_shape(model: BaseModel, count: int, size: int) -> tuple[int, int, int
 
 
 @torch.no_grad()
-def encode_prompts(prompts: Sequence[str], model: BaseModel, size: int) -> Conditions:
-    """What the model is told of each prompt (each distinct prompt is encoded once)."""
-    family, distinct = FAMILIES[type(model.pipe).__name__], list(dict.fromkeys(prompts))
-    rows = torch.tensor([distinct.index(prompt) for prompt in prompts], device=model.device)
-    with quiet():
+def encode_prompts(prompts: Sequence[str], model: BaseModel, size: int, adapters: Adapters = ()) -> Prompts:
+    """What the model is told of each prompt, each distinct one encoded once, with `adapters`: they may reach the text encoders."""
+    family, numbers = (
+        FAMILIES[type(model.pipe).__name__],
+        {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))},
+    )
+    distinct = list(numbers)
+    with model.lock, attached(model, adapters), quiet():
         parts = [
             family.encode(model.pipe, distinct[at : at + _AT_ONCE], size) for at in range(0, len(distinct), _AT_ONCE)
         ]
     extras = {key: torch.cat([part.extras[key] for part in parts]) for key in parts[0].extras}
-    return Conditions(torch.cat([part.embeds for part in parts]), extras)[rows]
+    told = Conditions(torch.cat([part.embeds for part in parts]), extras)
+    return Prompts(told, torch.tensor([numbers[prompt] for prompt in prompts], device=model.device))
 
 
-def predictor(model: BaseModel, conditions: Conditions) -> Predict:
-    """The denoiser as it is now (whichever adapters act), told `conditions`, answering in float32."""
+def predictor(model: BaseModel, conditions: Conditions, guidance: float = _NO_GUIDANCE) -> Predict:
+    """The denoiser as it is now (whichever adapters act), told `conditions`, answering in float32. `guidance`: what a
+    guidance-distilled model is told besides."""
     family = FAMILIES[type(model.pipe).__name__]
 
     def predict(noisy: Tensor, times: Tensor) -> Tensor:
         with torch.autocast(model.device.type, dtype=model.dtype, enabled=model.dtype != torch.float32):
-            return family.predict(model.denoiser, noisy, times, conditions).float()
+            return family.predict(model.denoiser, noisy, times, conditions, guidance).float()
 
     return predict
 
@@ -136,24 +159,24 @@ def _encode_flux(pipe: Any, prompts: list[str], size: int) -> Conditions:
     return Conditions(embeds, {"pooled_projections": pooled})
 
 
-def _predict_unet(unet: Any, noisy: Tensor, times: Tensor, told: Conditions) -> Tensor:
+def _predict_unet(unet: Any, noisy: Tensor, times: Tensor, told: Conditions, guidance: float) -> Tensor:
     answer: Tensor = unet(noisy, times, encoder_hidden_states=told.embeds, added_cond_kwargs=told.extras).sample
     return answer
 
 
-def _predict_sd3(transformer: Any, noisy: Tensor, times: Tensor, told: Conditions) -> Tensor:
+def _predict_sd3(transformer: Any, noisy: Tensor, times: Tensor, told: Conditions, guidance: float) -> Tensor:
     answer: Tensor = transformer(noisy, timestep=times, encoder_hidden_states=told.embeds, **told.extras).sample
     return answer
 
 
-def _predict_flux(transformer: Any, noisy: Tensor, times: Tensor, told: Conditions) -> Tensor:
+def _predict_flux(transformer: Any, noisy: Tensor, times: Tensor, told: Conditions, guidance: float) -> Tensor:
     """FLUX reads 2 x 2 latents as one token, times from 0 to 1, and the place of each token."""
     height, width = noisy.shape[2] // 2, noisy.shape[3] // 2
     places = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"), dim=-1)
     ids = torch.nn.functional.pad(places, (1, 0)).reshape(-1, 3).to(noisy)
-    guidance = torch.full_like(times, _FLUX_GUIDANCE) if transformer.config.guidance_embeds else None
+    strength = torch.full_like(times, guidance) if transformer.config.guidance_embeds else None
     answer = transformer(
-        hidden_states=packed(noisy), timestep=times / 1000, guidance=guidance, encoder_hidden_states=told.embeds, img_ids=ids,
+        hidden_states=packed(noisy), timestep=times / 1000, guidance=strength, encoder_hidden_states=told.embeds, img_ids=ids,
         txt_ids=ids.new_zeros(told.embeds.shape[1], 3), **told.extras,
     ).sample  # fmt: skip
     return unpacked(answer, height)

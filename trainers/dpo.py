@@ -49,20 +49,16 @@ class Pair:
     lose: Image.Image
 
 
-class Encoded:
+class EncodedPairs:
     """Pairs in memory, with the same face as a PairStore: encoded once, batch by rows. Raises InputError for a pair of one image."""
 
-    def __init__(self, pairs: Sequence[Pair], model: BaseModel, size: int) -> None:
-        for number, pair in enumerate(pairs):
-            if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
-                raise InputError(
-                    f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
-                )
+    def __init__(self, pairs: Sequence[Pair], model: BaseModel, size: int, adapters: Adapters = ()) -> None:
+        check_pairs(pairs)
         self.pairs = pairs
         if pairs:
             self.win = encode_images([pair.win for pair in pairs], model, size)
             self.lose = encode_images([pair.lose for pair in pairs], model, size)
-            self.conditions = encode_prompts([pair.prompt for pair in pairs], model, size)
+            self.conditions = encode_prompts([pair.prompt for pair in pairs], model, size, adapters)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -128,10 +124,11 @@ def train(
     checkpoint in `out` when run again with the same arguments. `on_step` and losses.jsonl get loss, dpo_loss,
     statistic_loss, margin, accuracy (share of pairs with a positive margin, ties half), win_change and lose_change
     (error of the policy minus the reference's) and only_losers_move (1 warns). Raises InputError and PalateError as dreambooth.train does."""
-    process = trainable(base_model)
-    pairs = dataset if isinstance(dataset, PairStore) else Encoded(dataset, base_model, config.size or base_model.size)
+    size = config.size or base_model.size
+    process = trainable(base_model, size)
+    pairs = dataset if isinstance(dataset, PairStore) else EncodedPairs(dataset, base_model, size, adapters)
     if not len(pairs):
-        raise InputError("dataset holds no pairs: rate or compare some images first")
+        raise InputError("dataset holds no pairs: rate or compare more images, or lower the pools' minimum_margin")
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         win, lose, conditions = pairs.batch(training.rows("pairs", len(pairs)), base_model.device)
@@ -147,6 +144,15 @@ def train(
         config, losses, kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
+
+
+def check_pairs(pairs: Sequence[Pair]) -> None:
+    """Raises InputError for a pair of one image."""
+    for number, pair in enumerate(pairs):
+        if pair.win.size == pair.lose.size and pair.win.tobytes() == pair.lose.tobytes():
+            raise InputError(
+                f"pair {number} ({pair.prompt!r:.80}) has one image as winner and loser: drop it, there is nothing to prefer"
+            )
 
 
 def only_losers_move(history: Sequence[Mapping[str, float]], window: int = WINDOW) -> float:

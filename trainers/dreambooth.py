@@ -65,15 +65,15 @@ def train(
     `weights`: one factor per dataset item for its loss (GAL's openness weight for synthetic ones), default 1.
     Runs where `base_model` is. Runs again with the same arguments: continues from the last checkpoint in `out`.
     Raises InputError for data or an `out` it cannot use, PalateError when the loss stops being a number."""
-    process = trainable(base_model)
+    size = config.size or base_model.size
+    process = trainable(base_model, size)
     if not dataset or (weights is not None and len(weights) != len(dataset)):
         raise InputError(
             f"dataset of {len(dataset)} items with {weights and len(weights)} weights: give one weight each"
         )
-    size = config.size or base_model.size
     scale = torch.tensor(weights if weights is not None else [1.0] * len(dataset), device=base_model.device)
-    own = encoded(dataset, base_model, size)
-    kept = encoded(prior, base_model, size) if prior and config.prior_weight else None
+    own = encoded(dataset, base_model, size, adapters)
+    kept = encoded(prior, base_model, size, adapters) if prior and config.prior_weight else None
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("instance", len(dataset))

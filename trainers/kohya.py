@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from prompts.errors import InputError
+
 PREFIX = "lora_unet_"
 
 
@@ -57,7 +59,8 @@ JOINTS: dict[str, list[Joint]] = {
 
 def kohya_names(state: Mapping[str, Tensor], alpha: float, denoiser: Any) -> dict[str, Tensor]:
     """`state` (PEFT names, modules of `denoiser`) under kohya's: NAME.lora_down.weight, NAME.lora_up.weight and one NAME.alpha each."""
-    rest, named = _by_module(state), {}
+    rest = _by_module(state)
+    named: dict[str, Tensor] = {}
     for name, members in _layers(denoiser):
         if any(member in rest for member in members):
             named |= _written(PREFIX + name, _joined([rest.pop(one, None) for one in members], members, denoiser), alpha * len(members))  # fmt: skip
@@ -66,8 +69,16 @@ def kohya_names(state: Mapping[str, Tensor], alpha: float, denoiser: Any) -> dic
     return named
 
 
+def has_names_for(named: Mapping[str, Tensor], denoiser: Any) -> bool:
+    """Whether kohya's readers know every layer of `named`: of a transformer they know attention and feed-forward only."""
+    known = {PREFIX + name for name, _ in _layers(denoiser)}
+    return not known or all(key.split(".")[0] in known for key in named)
+
+
 def from_kohya(file: Path, denoiser: Any) -> dict[str, Tensor] | None:
-    """The weights of kohya's file for a transformer, under diffusers' names; None for what diffusers reads by itself."""
+    """The weights of kohya's file for a transformer, under diffusers' names; None for what diffusers reads by itself.
+
+    Raises InputError for layers that are not whole, or not of this model's width."""
     joints = type(denoiser).__name__ in JOINTS
     tensors = load_file(file) if joints else {}
     if not tensors or not all(key.startswith(PREFIX) for key in tensors):
@@ -77,7 +88,7 @@ def from_kohya(file: Path, denoiser: Any) -> dict[str, Tensor] | None:
         down = tensors.pop(f"{PREFIX}{name}.lora_down.weight", None)
         if down is not None:
             up, alpha = (tensors.pop(f"{PREFIX}{name}.{key}", None) for key in ("lora_up.weight", "alpha"))
-            found |= _apart(down, up, alpha, members, denoiser)
+            found |= _apart(down, _fitting(file, name, down, up, members, denoiser), alpha, members, denoiser)
     return found | tensors  # what is left has a name that we do not know: the check of the adapter will say so
 
 
@@ -119,6 +130,19 @@ def _written(name: str, pair: tuple[Tensor, Tensor], alpha: float) -> dict[str, 
     return {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(float(alpha))}
 
 
+def _fitting(file: Path, name: str, down: Tensor, up: Tensor | None, members: tuple[str, ...], denoiser: Any) -> Tensor:
+    """The up weights, if the layer is whole and of this model's width."""
+    layers = [denoiser.get_submodule(member) for member in members]
+    needs = (sum(layer.out_features for layer in layers), layers[0].in_features)
+    has = (0 if up is None else len(up), down.shape[-1])
+    if needs != has or up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != len(down) or not len(down):
+        raise InputError(
+            f"adapter {str(file)!r} does not fit this model: {name!r} changes a layer of {has[0]} x {has[1]}, this model's is "
+            f"{needs[0]} x {needs[1]}: use the adapter with the model it was made for"
+        )
+    return up
+
+
 def _apart(
     down: Tensor, up: Tensor, alpha: Tensor | None, members: tuple[str, ...], denoiser: Any
 ) -> dict[str, Tensor]:
@@ -127,7 +151,7 @@ def _apart(
     sides = [denoiser.get_submodule(member).out_features for member in members]
     found: dict[str, Tensor] = {}
     for member, part in zip(members, torch.split(up * scale, sides), strict=True):
-        used = part.abs().sum(dim=0) > 0
+        used = part.ne(0).any(dim=0)  # a number that is none counts, too: it must not vanish here
         if used.any():
             found[f"transformer.{member}.lora_A.weight"] = down[used].contiguous()
             found[f"transformer.{member}.lora_B.weight"] = part[:, used].contiguous()

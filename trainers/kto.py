@@ -61,13 +61,14 @@ def train(
 
     `on_step` and losses.jsonl get loss, advantage_liked and advantage_disliked (0 where the batch has none).
     Raises InputError and PalateError as dreambooth.train does."""
-    process = trainable(base_model)
+    size = config.size or base_model.size
+    process = trainable(base_model, size)
     if {judged.liked for judged in dataset} != {True, False}:
         raise InputError(
             f"dataset of {len(dataset)} images needs liked and disliked ones: rate more images, or train sft on the liked"
         )
     examples = [(judged.image, judged.prompt) for judged in dataset]
-    latents, conditions = encoded(examples, base_model, config.size or base_model.size)
+    latents, conditions = encoded(examples, base_model, size, adapters)
     liked = torch.tensor([judged.liked for judged in dataset], device=base_model.device)
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:

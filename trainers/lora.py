@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +56,9 @@ class LoraConfig(Record):
     batch_size: int = Field(4, ge=1, le=256, description="examples per step")
     size: int | None = Field(None, ge=8, le=2048, multiple_of=8, description="pixels a side; None: the model's own")
     seed: int = Field(0, ge=0, lt=2**63, description="seeds the LoRA, the order of examples, noise and timesteps")
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations twice: a third slower, far less memory"
+    )
     checkpoint_every: int = Field(100, ge=1, le=100_000, description="steps between checkpoints")
     keep_checkpoints: int = Field(2, ge=1, le=1000, description="newest checkpoints that are kept")
 
@@ -134,10 +138,23 @@ def fit(
         training = Training(config, model, frozen, generator or torch.Generator().manual_seed(config.seed))
         try:
             _add(training)
-            _loop(training, losses, out, about, on_step, should_stop)
+            with _recomputing(model, config.gradient_checkpointing):
+                _loop(training, losses, out, about, on_step, should_stop)
             return save_adapter(out, model, NEW, about=about, history=training.history, name=name)
         finally:
             remove(model, NEW)
+
+
+@contextmanager
+def _recomputing(model: BaseModel, wanted: bool) -> Iterator[None]:
+    """Gradient checkpointing of the denoiser for a while."""
+    if wanted:
+        model.denoiser.enable_gradient_checkpointing()
+    try:
+        yield
+    finally:
+        if wanted:
+            model.denoiser.disable_gradient_checkpointing()
 
 
 def _add(training: Training) -> None:
@@ -187,6 +204,7 @@ def _loop(
             keep()
         if on_step is not None:
             on_step(training.step, config.steps, training.history[-1])
+    keep()  # what follows reads and writes files: nothing that was learned depends on it
 
 
 def _resume(training: Training, optimizer: torch.optim.Optimizer, out: Path, about: dict[str, Any]) -> None:

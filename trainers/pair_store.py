@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
+from trainers.adapter_file import write_atomically
 from trainers.denoiser import Conditions
 
 _EXTRA = "extra."
@@ -31,7 +32,9 @@ class PairStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._files = sorted(folder.glob("shard-*.safetensors"))
+        self._files = sorted(
+            file for file in folder.glob("shard-*.safetensors") if file.with_suffix(".jsonl").is_file()
+        )
         self._open = [_opened(file) for file in self._files]
         counts = [file.get_slice("win").get_shape()[0] for file in self._open]
         self._ends = list(itertools.accumulate(counts))
@@ -72,12 +75,17 @@ class PairStore:
         return found | {key: file.get_slice(key)[told : told + 1] for key in rest}
 
 
+def has_shard(folder: Path, number: int) -> bool:
+    """Whether shard `number` is there, both its files."""
+    return all((folder / f"shard-{number:05d}{end}").is_file() for end in (".safetensors", ".jsonl"))
+
+
 def write_shard(
     folder: Path, number: int, win: Tensor, lose: Tensor, conditions: Conditions, lines: Sequence[dict[str, Any]]
 ) -> Path:
     """Write pairs as shard `number`, in one move. `lines`: what is known of each, its prompt first; a prompt is stored once.
 
-    Latents are kept in float16, an eighth of a step of an 8-bit picture at worst. Raises PalateError on a full disk."""
+    Latents are kept in float16. Raises PalateError on a full disk."""
     prompts = [line["prompt"] for line in lines]
     distinct = list(dict.fromkeys(prompts))
     firsts = [prompts.index(prompt) for prompt in distinct]
@@ -88,7 +96,7 @@ def write_shard(
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file.with_suffix(".jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_atomically(file.with_suffix(".jsonl"), "".join(json.dumps(line) + "\n" for line in lines))
         save_file({key: value.contiguous().cpu() for key, value in tensors.items()}, part)
         os.replace(part, file)
     except (OSError, SafetensorError) as error:

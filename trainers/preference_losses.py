@@ -16,7 +16,7 @@ def advantage(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
 
 def margins(win: Tensor, lose: Tensor, win_reference: Tensor, lose_reference: Tensor, beta: float) -> Tensor:
     """-beta * ((L_w - L_l) of the policy - (L_w - L_l) of the reference), (N,): positive prefers the winner."""
-    return -beta * ((win - lose) - (win_reference - lose_reference))
+    return advantage(win, win_reference, beta) - advantage(lose, lose_reference, beta)
 
 
 def dpo_loss(margin: Tensor) -> Tensor:

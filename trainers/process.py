@@ -18,7 +18,7 @@ from trainers.attach import quiet
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents (N, C, H, W), timesteps (N,)) -> what the model predicts (N, C, H, W)."""
 
-KINDS = ("epsilon", "v_prediction", "flow")
+KINDS = ("epsilon", "v_prediction")  # of diffusion; the third is "flow"
 TIMESTEPS = 1000  # of a flow, whose time is continuous: t / TIMESTEPS is its sigma
 
 
@@ -112,7 +112,7 @@ def process_of(scheduler: Any, name: str) -> Process:
         dynamic = settings.get("use_dynamic_shifting", False)
         return Process("flow", shift=1.0 if dynamic else float(settings.get("shift", 1.0)))
     kind = settings.get("prediction_type")
-    if kind not in KINDS or "num_train_timesteps" not in settings:
+    if kind not in KINDS or "beta_schedule" not in settings:  # EDM's have none: another process, which we do not train
         raise InputError(
             f"{name!r} cannot be trained: its scheduler is a {type(scheduler).__name__} with prediction_type {kind!r}, and we know "
             f"{', '.join(map(repr, KINDS))} and FlowMatchEulerDiscreteScheduler: correct scheduler_config.json"

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +23,7 @@ from prompts.errors import InputError
 from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
-from trainers.denoiser import Conditions, decode_latents, encode_prompts, latent_shape, predictor, trainable
+from trainers.denoiser import Conditions, Prompts, decode_latents, encode_prompts, latent_shape, predictor, trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
 from trainers.process import Predict, Process
 
@@ -60,10 +62,13 @@ def sample(predict: Predict, process: Process, noise: Tensor, steps: int, throug
 
 
 def guided(model: BaseModel, conditions: Conditions, empty: Conditions, scale: float) -> Predict:
-    """Classifier-free guidance (Ho & Salimans 2022, Eq. 6 as samplers write it); none for a scale of 1 or less."""
-    plain = predictor(model, conditions)
+    """Classifier-free guidance (Ho & Salimans 2022, Eq. 6 as samplers write it); none for a scale of 1 or less.
+
+    A guidance-distilled model (FLUX) is told the scale instead."""
+    if getattr(model.denoiser.config, "guidance_embeds", False):
+        return predictor(model, conditions, scale)
     if scale <= 1:
-        return plain
+        return predictor(model, conditions)
     both = predictor(model, empty.joined(conditions))
 
     def predict(noisy: Tensor, times: Tensor) -> Tensor:
@@ -73,11 +78,33 @@ def guided(model: BaseModel, conditions: Conditions, empty: Conditions, scale: f
     return predict
 
 
+def nothing(model: BaseModel, size: int, adapters: Adapters) -> Prompts:
+    """What the pipeline tells its denoiser of no prompt: SDXL's checkpoints mostly ask for zeros."""
+    empty = encode_prompts([""], model, size, adapters)
+    if not getattr(model.pipe.config, "force_zeros_for_empty_prompt", False):
+        return empty
+    told = empty.distinct
+    pooled = {key: torch.zeros_like(value) if key == "text_embeds" else value for key, value in told.extras.items()}
+    return Prompts(Conditions(torch.zeros_like(told.embeds), pooled), empty.places)
+
+
+def sampling(process: Process, model: BaseModel, size: int) -> Process:
+    """The process as the pipeline samples it: FLUX shifts its times by the number of tokens, exp(mu) for a picture of `size`."""
+    settings = model.pipe.scheduler.config
+    if not settings.get("use_dynamic_shifting", False):
+        return process
+    tokens = (size // model.multiple // 2) ** 2
+    few, many = settings["base_image_seq_len"], settings["max_image_seq_len"]
+    slope = (settings["max_shift"] - settings["base_shift"]) / (many - few)
+    return replace(process, shift=math.exp(settings["base_shift"] + slope * (tokens - few)))
+
+
 def train(
     config: RewardConfig,
     dataset: Sequence[str],
     *,
     scorer: Scorer,
+    scorer_version: str,
     base_model: BaseModel,
     out: Path,
     adapters: Adapters = (),
@@ -88,14 +115,13 @@ def train(
 ) -> Adapter:
     """Train a LoRA so that paintings of the prompts in `dataset` score higher; `adapters` act, frozen.
 
+    `scorer_version` tells one scorer from another: a job goes on only with the scorer that it began with.
     `on_step` and losses.jsonl get loss and score (the batch's mean). Raises InputError and PalateError as dreambooth.train does."""
-    process = trainable(base_model)
+    size = config.size or base_model.size
+    process = sampling(trainable(base_model, size), base_model, size)
     if not dataset:
         raise InputError("dataset holds no prompts: give some to paint")
-    size = config.size or base_model.size
-    conditions, empty = encode_prompts(dataset, base_model, size), encode_prompts([""], base_model, size)
-    distilled = getattr(base_model.denoiser.config, "guidance_embeds", False)  # FLUX is told of guidance instead
-    scale = 1.0 if distilled else config.guidance_scale
+    conditions, empty = encode_prompts(dataset, base_model, size, adapters), nothing(base_model, size, adapters)
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("prompts", len(dataset))
@@ -104,13 +130,13 @@ def train(
         )
         most = min(config.backprop_steps, config.sampler_steps)
         through = int(torch.randint(1, most + 1, (), generator=training.generator))
-        predict = guided(base_model, conditions[rows], empty[[0] * len(rows)], scale)
+        predict = guided(base_model, conditions[rows], empty[[0] * len(rows)], config.guidance_scale)
         images = decode_latents(sample(predict, process, noise, config.sampler_steps, through), base_model)
         score = scorer(images, [dataset[row] for row in rows]).mean()
         loss = -config.score_scale * score
         return loss, {"loss": loss.item(), "score": score.item()}
 
-    data = hashlib.sha256(json.dumps(list(dataset)).encode()).hexdigest()
+    data = hashlib.sha256(json.dumps([scorer_version, *dataset]).encode()).hexdigest()
     return fit(
         config, losses, kind="reward", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,

@@ -18,12 +18,12 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
+from trainers.denoiser import Prompts, encode_images, encode_prompts, predictor, trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
 from trainers.process import Process
 
 Example = tuple[Image.Image, str]
-Encoded = tuple[Tensor, Conditions]
+Encoded = tuple[Tensor, Prompts]
 
 
 class SftConfig(LoraConfig):
@@ -34,10 +34,10 @@ class SftConfig(LoraConfig):
     batch_size: int = Field(8, ge=1, le=256, description="images per step")
 
 
-def encoded(examples: Sequence[Example], model: BaseModel, size: int) -> Encoded:
-    """Latents and conditions of (image, prompt) pairs, in their order."""
-    prompts = [prompt for _, prompt in examples]
-    return encode_images([image for image, _ in examples], model, size), encode_prompts(prompts, model, size)
+def encoded(examples: Sequence[Example], model: BaseModel, size: int, adapters: Adapters) -> Encoded:
+    """Latents of (image, prompt) pairs and what the model with `adapters` is told of them, in their order."""
+    images, prompts = [image for image, _ in examples], [prompt for _, prompt in examples]
+    return encode_images(images, model, size), encode_prompts(prompts, model, size, adapters)
 
 
 def errors(data: Encoded, rows: list[int], model: BaseModel, process: Process, draw: torch.Generator) -> Tensor:
@@ -61,10 +61,11 @@ def train(
     """Train a LoRA on (image, prompt) pairs, on top of `adapters`. Continues from the last checkpoint in `out`.
 
     Raises InputError and PalateError as dreambooth.train does."""
-    process = trainable(base_model)
+    size = config.size or base_model.size
+    process = trainable(base_model, size)
     if not dataset:
         raise InputError("dataset holds no images: rate some images first")
-    data = encoded(dataset, base_model, config.size or base_model.size)
+    data = encoded(dataset, base_model, size, adapters)
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         loss = errors(data, training.rows("images", len(dataset)), base_model, process, training.generator).mean()

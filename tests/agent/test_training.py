@@ -44,6 +44,24 @@ def test_paths_count_from_the_file_and_bundled_names_are_known(folder: Path) -> 
     assert load_job(written(folder, out="there"), folder).out == folder / "there"
 
 
+def test_every_path_counts_from_the_file_wherever_one_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "my-model").mkdir()
+    written(
+        folder, base_model="my-model", adapters=[{"path": "mine"}], prior=[{"image": "dog/a.png", "prompt": "a dog"}],
+        preference="taste.npz", clip="someone/clip", pool={"prompts": "p.txt"},
+    )  # fmt: skip
+    monkeypatch.chdir(folder)
+    job = load_job(Path("mine.yaml"), folder)
+    assert job == load_job(folder / "mine.yaml", folder)
+    assert job.base_model == str(folder / "my-model") and job.clip == "someone/clip"
+    assert job.adapters[0].path == folder / "mine" and job.prior[0].image == folder / "dog/a.png"
+    assert job.preference == str(folder / "taste.npz") and job.pool and job.pool.prompts == folder / "p.txt"
+
+
+def test_a_file_of_any_name_makes_a_job(folder: Path) -> None:
+    assert load_job(written(folder).rename(folder / "my dpo (2).yaml"), folder).name == "my-dpo-2-"
+
+
 def test_a_folder_of_pictures_is_a_subject_with_one_prompt(folder: Path) -> None:
     job = load_job(written(folder, kind="dreambooth", dataset="dog", prompt="a photo of sks dog"), folder)
     assert [Path(item["image"]).name for item in job.dataset] == ["a.png", "b.png"]
@@ -56,6 +74,8 @@ def test_a_folder_of_pictures_is_a_subject_with_one_prompt(folder: Path) -> None
         ({"kind": "dop"}, r"job.kind = 'dop'.*'dpo'"),
         ({"learning_rate": 1}, r"job.learning_rate.*known: .*config"),
         ({"dataset": "nowhere.jsonl"}, r"nowhere.jsonl.*cannot be read"),
+        ({"out": None}, r"job.out = None"),
+        ({"dataset": [{"prompt": "a", "win": 3, "lose": "b"}], "adapters": [{"path": 3}]}, r"job.adapters.0.path = 3"),
         ({"dataset": 3}, r"dataset = 3.*a list, a .jsonl file"),
         ({"dataset": "dog"}, r"prompt = None: say what the pictures in .*dog"),
         ({"dataset": ".", "prompt": "a dog"}, "holds no pictures"),
@@ -69,7 +89,7 @@ def test_a_mistake_is_named_before_anything_starts(folder: Path, values: dict[st
 
 def test_a_file_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "nowhere.yaml"]) == 1
-    assert "'nowhere.yaml' cannot be read" in capsys.readouterr().err
+    assert "nowhere.yaml' cannot be read" in capsys.readouterr().err
 
 
 def test_the_example_is_a_job(folder: Path) -> None:
@@ -96,7 +116,7 @@ def test_a_training_runs_is_kept_with_its_config_and_is_not_run_twice(
     assert (folder / "out" / "adapter.json").stat().st_mtime_ns == made
 
 
-def test_another_job_is_refused_where_one_lies_and_a_failure_says_where_its_log_is(
+def test_another_job_is_refused_where_one_lies(
     folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tiny("sd15").name
@@ -104,7 +124,21 @@ def test_another_job_is_refused_where_one_lies_and_a_failure_says_where_its_log_
         file = written(folder, base_model=model, config={"steps": 1, "batch_size": 1, "size": size}, out="out")
         assert cli.main(["train", str(file)]) == (0 if size == 32 else 1)
     assert "holds another job: its config was" in capsys.readouterr().err
-    file = written(folder, base_model=model, config={"size": 30}, out="other")
+
+
+def test_a_mistake_that_made_nothing_can_be_corrected(
+    folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, right = tiny("sd15").name, {"steps": 1, "batch_size": 1, "size": 32}
+    assert cli.main(["train", str(written(folder, base_model=model, config={"learning_rte": 1}, out="out"))]) == 1
+    assert "config.learning_rte = 1" in capsys.readouterr().err
+    assert cli.main(["train", str(written(folder, base_model=model, config=right, out="out"))]) == 0
+
+
+def test_a_failure_says_where_its_log_is(
+    folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(folder, base_model=tiny("sd15").name, config={"size": 30}, out="other")
     assert cli.main(["train", str(file)]) == 1
     told = capsys.readouterr().err
     assert "config.size = 30" in told and "job.log" in told

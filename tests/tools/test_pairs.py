@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
-from tools.pairs import PoolSpec, build_pairs, prompts_in
+from tools.pairs import Builder, PoolSpec, build_pairs, prompts_in
 from trainers.dpo import Pair
 from trainers.pair_store import PairStore
 
@@ -31,8 +31,16 @@ def spec(tmp_path: Path) -> PoolSpec:
     return PoolSpec(prompts=tmp_path / "prompts.txt", images=3, steps=2, size=32, shard=2, scorers={"redness": 1.0})
 
 
-def build(spec: PoolSpec, folder: Path, tiny: Tiny, **more: Any) -> PairStore:
-    return build_pairs(spec, folder, model=tiny("sd15"), scorers={"redness": redness}, **more)
+def build(
+    spec: PoolSpec,
+    folder: Path,
+    tiny: Tiny,
+    compared: Sequence[Pair] = (),
+    should_stop: Callable[[], bool] = bool,
+    **more: Any,
+) -> PairStore:
+    builder = Builder(spec, folder, tiny("sd15"), {"redness": redness}, **{"scored_by": {"redness": "1"}, **more})
+    return build_pairs(builder, compared=compared, should_stop=should_stop)
 
 
 def test_each_prompt_gives_its_best_and_its_worst(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
@@ -49,7 +57,7 @@ def test_each_prompt_gives_its_best_and_its_worst(spec: PoolSpec, tiny: Tiny, tm
 
 def test_a_stopped_build_goes_on_and_ends_as_if_it_had_not_been(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
     whole, done = build(spec, tmp_path / "whole", tiny), []
-    with pytest.raises(PalateError, match="stopped after 1 shards"):
+    with pytest.raises(PalateError, match="stopped before shard 1"):
         build(spec, tmp_path / "parts", tiny, on_pools=done.append, should_stop=lambda: len(done) >= 2)
     again = build(spec, tmp_path / "parts", tiny, on_pools=done.append)
     assert done == [1, 2, 3, 4]
@@ -86,22 +94,49 @@ def test_other_settings_in_a_folder_are_refused_by_name(spec: PoolSpec, tiny: Ti
         build(spec.model_copy(update={"images": 4}), tmp_path / "pairs", tiny)
 
 
+def test_pairs_made_of_other_prompts_adapters_scorers_or_comparisons_are_refused(
+    spec: PoolSpec, tiny: Tiny, tmp_path: Path
+) -> None:
+    red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
+    build(spec, tmp_path / "pairs", tiny, [Pair("mine", red, blue)])
+    with pytest.raises(InputError, match="their compared was"):
+        build(spec, tmp_path / "pairs", tiny, [Pair("mine", blue, red)])
+    with pytest.raises(InputError, match="their scored_by was"):
+        build(spec, tmp_path / "pairs", tiny, [Pair("mine", red, blue)], scored_by={"redness": "2"})
+    spec.prompts.write_text("something else\n")
+    with pytest.raises(InputError, match="their prompts was"):
+        build(spec, tmp_path / "pairs", tiny, [Pair("mine", red, blue)])
+
+
+def test_a_shard_that_was_deleted_is_made_again_and_no_other(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    whole = build(spec, tmp_path / "pairs", tiny).fingerprint()
+    (tmp_path / "pairs" / "shard-00000.safetensors").unlink()
+    done: list[int] = []
+    assert build(spec, tmp_path / "pairs", tiny, on_pools=done.append).fingerprint() == whole
+    assert done == [1, 2]
+
+
+def test_a_compared_pair_of_one_image_is_refused(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    red = Image.new("RGB", (32, 32), "red")
+    with pytest.raises(InputError, match="one image as winner and loser"):
+        build(spec, tmp_path / "pairs", tiny, [Pair("mine", red, red.copy())])
+
+
 def test_a_scorer_that_gives_no_numbers_stops_the_build(spec: PoolSpec, tiny: Tiny, tmp_path: Path) -> None:
+    broken = Builder(
+        spec, tmp_path, tiny("sd15"), {"redness": lambda images, prompts: np.full(len(images), np.nan)}, {}
+    )
     with pytest.raises(InputError, match="'redness' gave"):
-        build_pairs(
-            spec,
-            tmp_path / "pairs",
-            model=tiny("sd15"),
-            scorers={"redness": lambda images, prompts: np.full(len(images), np.nan)},
-        )
+        build_pairs(broken)
 
 
 def test_prompts_are_read_as_they_are_needed(tmp_path: Path) -> None:
     file = tmp_path / "many.jsonl"
-    file.write_text(json.dumps({"prompt": "a dog"}) + "\n\n" + "nonsense\n")
-    lines = prompts_in(file)
-    assert next(lines) == "a dog"
-    with pytest.raises(InputError, match=r"line 3 of .*many.jsonl' is 'nonsense'"):
-        next(lines)
+    for nonsense in ("nonsense", '{"prompt": null}', '["a"]', '{"prompt": " "}'):
+        file.write_text(json.dumps({"prompt": "a dog"}) + "\n\n" + nonsense + "\n")
+        lines = prompts_in(file)
+        assert next(lines) == "a dog"
+        with pytest.raises(InputError, match=r"line 3 of .*many.jsonl' is "):
+            next(lines)
     with pytest.raises(InputError, match=r"nowhere.txt' cannot be read"):
         next(prompts_in(tmp_path / "nowhere.txt"))

@@ -116,7 +116,7 @@ def test_the_reference_keeps_the_personal_adapter(model: BaseModel, tmp_path: Pa
     )  # fmt: skip
     assert seen[0]["margin"] == 0.0 and seen[-1]["margin"] != 0.0
     x, times = torch.ones(1, model.denoiser.config.in_channels, 8, 8), torch.tensor([500])
-    predict = predictor(model, encode_prompts(["a field"], model, 64))
+    predict = predictor(model, encode_prompts(["a field"], model, 64)[[0]])
     with torch.no_grad():
         alone = predict(x, times)
         with attached(model, {personal.path: 1.0}):

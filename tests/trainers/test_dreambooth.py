@@ -56,7 +56,10 @@ def test_images_of_any_mode_and_shape_become_latents(model: BaseModel) -> None:
 
 
 def test_each_prompt_has_its_own_embedding_in_order(model: BaseModel) -> None:
-    apart, together = encode_prompts(["red"], model, 64), encode_prompts(["blue", "red", "blue"], model, 64)
+    apart, together = (
+        encode_prompts(["red"], model, 64)[[0]],
+        encode_prompts(["blue", "red", "blue"], model, 64)[[0, 1, 2]],
+    )
     assert torch.allclose(together.embeds[1], apart.embeds[0], atol=1e-5)
     assert torch.equal(together.embeds[0], together.embeds[2])
 
@@ -82,7 +85,7 @@ def test_training_lowers_the_loss_and_changes_what_is_painted(model: BaseModel, 
 
 def test_dco_learns_the_images_and_stays_nearer_to_the_model_as_it_was(model: BaseModel, tmp_path: Path) -> None:
     """The same steps: both fit the strange picture, dco moves a prompt that it was not shown less."""
-    other = encode_prompts(["two blue circles"], model, 64)
+    other = encode_prompts(["two blue circles"], model, 64)[[0]]
     latents, times = torch.zeros(1, model.denoiser.config.in_channels, 8, 8), torch.tensor([600])
     moved: dict[str, float] = {}
     losses: dict[str, list[float]] = {"simple": [], "dco": []}

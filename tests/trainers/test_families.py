@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 import torch
 from diffusers import AutoPipelineForText2Image, FluxPipeline
 from PIL import Image
+from safetensors.torch import save_file
 
 from prompts.errors import InputError
-from tests.tiny_models import PIPELINES
+from tests.tiny_models import PIPELINES, build
 from trainers import dpo, dreambooth, kto, sft
-from trainers.adapter_file import Adapter
-from trainers.base_model import BaseModel, paint
+from trainers.adapter_file import Adapter, AdapterRef
+from trainers.attach import attached
+from trainers.base_model import BaseModel, load, paint
 from trainers.denoiser import FAMILIES, encode_images, encode_prompts, packed, predictor, trainable, unpacked
 
 Tiny = Callable[[str], BaseModel]
@@ -82,7 +85,7 @@ def test_the_trainer_asks_the_denoiser_as_the_pipeline_does(
         latents, theirs, time = unpacked(latents, 8), unpacked(theirs, 8), time * 1000
     monkeypatch.setattr(model.denoiser, "forward", forward)
     with torch.no_grad():
-        ours = predictor(model, encode_prompts([PROMPT], model, 32))(latents[-1:].float(), time)
+        ours = predictor(model, encode_prompts([PROMPT], model, 32)[[0]])(latents[-1:].float(), time)
     assert torch.allclose(ours, theirs[-1:].float(), atol=1e-4)
 
 
@@ -109,7 +112,70 @@ def test_a_class_that_we_cannot_train_is_refused_with_those_that_we_can(tiny: Ti
 
     other = BaseModel("my-kandinsky", KandinskyPipeline(), torch.device("cpu"), torch.float32)
     with pytest.raises(InputError, match=f"my-kandinsky.*KandinskyPipeline.*{next(iter(FAMILIES))}"):
-        trainable(other)
+        trainable(other, 32)
     half = BaseModel("half", tiny("sd15").pipe, torch.device("cpu"), torch.float16)
     with pytest.raises(InputError, match=r"float16.*bfloat16"):
-        trainable(half)
+        trainable(half, 32)
+
+
+@pytest.mark.parametrize(("name", "size"), [("sd3", 34), ("flux", 34), ("sd15", 33)])
+def test_a_size_that_does_not_fit_is_refused_before_anything_is_made(name: str, size: int, tiny: Tiny) -> None:
+    with pytest.raises(InputError, match=rf"size = {size} does not fit .*multiple of {2 if name == 'sd15' else 4}"):
+        trainable(tiny(name), size)
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
+def test_a_model_in_bfloat16_is_trained_and_its_adapter_saved(name: str, tmp_path: Path) -> None:
+    """As on a GPU: the base in bfloat16, the LoRA in float32."""
+    plain = load(str(build(name, tmp_path / "model")), device="cpu")
+    model = BaseModel(plain.name, plain.pipe.to(torch.bfloat16), plain.device, torch.bfloat16)
+    train, config, data = TRAININGS["dpo"]
+    adapter = train(config, data, base_model=model, out=tmp_path / "out")
+    assert all(np.isfinite(value) for value in adapter.metrics.values())
+    assert model.pipe.vae.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("name", "modules"), [("flux", ("to_q", "proj_out")), ("sd3", ("norm1.linear", "to_q"))])
+def test_a_layer_that_kohya_has_no_name_for_can_still_be_trained(
+    name: str, modules: tuple[str, ...], tiny: Tiny, tmp_path: Path
+) -> None:
+    config = sft.SftConfig(**SHORT, target_modules=modules)
+    adapter = sft.train(config, [(RED, PROMPT)], base_model=tiny(name), out=tmp_path)
+    assert json.loads((adapter.path / "adapter.json").read_text())["kohya_check"] == "names"
+
+
+def test_an_adapter_on_the_text_encoder_acts_in_training_too(tiny: Tiny, tmp_path: Path) -> None:
+    model = tiny("sd15")
+    encoder = model.pipe.text_encoder.encoder.layers[0].self_attn.q_proj
+    draw = torch.Generator().manual_seed(0)
+    # As files have it: transformers 5 has no text_model any more.
+    key = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
+    save_file(
+        {
+            f"{key}.lora_A.weight": torch.randn(2, encoder.in_features, generator=draw),
+            f"{key}.lora_B.weight": torch.randn(encoder.out_features, 2, generator=draw),
+        },
+        tmp_path / "a.safetensors",
+    )
+    ref = [AdapterRef(tmp_path / "a.safetensors")]
+    with attached(model, ref):
+        inside = model.pipe.encode_prompt([PROMPT], "cpu", 1, False)[0]
+    asked = encode_prompts([PROMPT], model, 32, ref)[[0]].embeds
+    assert torch.equal(inside, asked) and not torch.allclose(asked, encode_prompts([PROMPT], model, 32)[[0]].embeds)
+
+
+@pytest.mark.parametrize("name", ["sd15", "flux"])
+def test_gradient_checkpointing_changes_the_memory_and_not_the_training(
+    name: str, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, asked = tiny(name), []
+    enable = model.denoiser.enable_gradient_checkpointing
+    monkeypatch.setattr(model.denoiser, "enable_gradient_checkpointing", lambda: (asked.append(1), enable()))
+    train, config, data = TRAININGS["dpo"]
+    seen = []
+    for wanted in (False, True):
+        chosen = config.model_copy(update={"gradient_checkpointing": wanted})
+        adapter = train(chosen, data, base_model=model, out=tmp_path / str(wanted))
+        seen.append(adapter.metrics)
+    assert asked == [1] and not model.denoiser.is_gradient_checkpointing
+    assert seen[0] == pytest.approx(seen[1], rel=1e-4, abs=1e-6)

@@ -75,13 +75,13 @@ def test_training_on_a_store_is_training_on_its_pairs(tiny: Callable[[str], Base
 
     model = tiny("sdxl")
     pairs = [dpo.Pair("a red dog", Image.new("RGB", (32, 32), "red"), Image.new("RGB", (32, 32), "blue"))] * 3
-    encoded = dpo.Encoded(pairs, model, 32)
+    encoded = dpo.EncodedPairs(pairs, model, 32)
     write_shard(
         tmp_path / "pairs",
         0,
         encoded.win,
         encoded.lose,
-        encoded.conditions,
+        encoded.conditions[[0] * 3],
         [{"prompt": pair.prompt} for pair in pairs],
     )
     config, seen = dpo.DpoConfig(steps=2, batch_size=2, size=32, learning_rate=1e-2, statistic_weight=0), []
@@ -89,7 +89,7 @@ def test_training_on_a_store_is_training_on_its_pairs(tiny: Callable[[str], Base
         dpo.train(config, data, base_model=model, out=tmp_path / name, on_step=lambda i, n, row: seen.append(row))  # type: ignore[arg-type]
     for one, other in zip(seen[:2], seen[2:], strict=True):
         for key in ("loss", "dpo_loss", "win_change", "lose_change"):
-            assert one[key] == pytest.approx(other[key], rel=5e-3, abs=1e-5), key  # float16 on the disk
+            assert one[key] == pytest.approx(other[key], rel=2e-2, abs=1e-5), key  # float16 on the disk
 
 
 def test_no_pairs_are_refused(tiny: Callable[[str], BaseModel], tmp_path: Path) -> None:

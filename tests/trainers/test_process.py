@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import (
+    DDIMScheduler,
+    DDPMScheduler,
+    EDMEulerScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+)
 
 from prompts.errors import InputError
-from trainers.process import KINDS, Process, process_of
+from trainers.process import Process, process_of
 
 LATENTS, NOISE, TIMES = torch.full((2, 1, 1, 2), 2.0), torch.full((2, 1, 1, 2), 1.0), torch.tensor([0, 1])
+KINDS = ("epsilon", "v_prediction", "flow")
 NOISY = {0: 0.8 * 2 + 0.6 * 1, 1: 0.6 * 2 + 0.8 * 1}
 FLOW = process_of(FlowMatchEulerDiscreteScheduler(shift=3.0), "flow")
 
@@ -105,3 +112,6 @@ def test_a_scheduler_or_prediction_type_that_we_do_not_know_is_named() -> None:
         InputError, match=r"'my-model'.*DDPMScheduler with prediction_type 'sample'.*scheduler_config.json"
     ):
         process_of(DDPMScheduler(prediction_type="sample"), "my-model")
+    for strange in (EDMEulerScheduler(), DDPMScheduler.from_config({"prediction_type": "flow"})):
+        with pytest.raises(InputError, match=f"'other'.*{type(strange).__name__}"):
+            process_of(strange, "other")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from evaluators.pickscore import PickScore
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
 from trainers.base_model import BaseModel, load, paint
-from trainers.denoiser import encode_images, latent_shape
+from trainers.denoiser import encode_images, encode_prompts, latent_shape, trainable
 from trainers.process import Process, process_of
-from trainers.reward import RewardConfig, sample, train
+from trainers.reward import RewardConfig, guided, nothing, sample, sampling, train
 
 KEPT = torch.linspace(0.999, 0.01, 1000)
 
@@ -62,7 +63,7 @@ def test_one_step_on_every_class(name: str, tiny: Callable[[str], BaseModel], tm
     model, seen = tiny(name), []
     config = RewardConfig(steps=2, batch_size=2, sampler_steps=3, backprop_steps=2, size=32, learning_rate=1e-2)
     train(
-        config, ["a red dog", "a blue field"], scorer=redness, base_model=model, out=tmp_path,
+        config, ["a red dog", "a blue field"], scorer=redness, scorer_version="redness", base_model=model, out=tmp_path,
         on_step=lambda i, n, row: seen.append(row),
     )  # fmt: skip
     assert len(seen) == 2 and all(row["loss"] == pytest.approx(-0.1 * row["score"], abs=1e-6) for row in seen)
@@ -72,7 +73,7 @@ def test_one_step_on_every_class(name: str, tiny: Callable[[str], BaseModel], tm
 def test_pictures_of_the_bundled_model_grow_redder(studio: Path, tmp_path: Path) -> None:
     model, prompts = load(str(studio), device="cpu"), ["a red circle, white background", "two circles"]
     config = RewardConfig(steps=6, batch_size=4, sampler_steps=8, backprop_steps=3, learning_rate=3e-3, score_scale=1)
-    adapter = train(config, prompts, scorer=redness, base_model=model, out=tmp_path)
+    adapter = train(config, prompts, scorer=redness, scorer_version="redness", base_model=model, out=tmp_path)
 
     def score(**how: object) -> float:
         images = [one.image for one in paint(prompts * 4, model=model, seed=5, steps=8, **how)]  # type: ignore[arg-type]
@@ -96,8 +97,46 @@ def test_pickscore_gives_pixels_the_score_that_it_gives_files_and_a_gradient(stu
 
 def test_no_prompts_are_refused(tiny: Callable[[str], BaseModel], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no prompts"):
-        train(RewardConfig(), [], scorer=redness, base_model=tiny("sd15"), out=tmp_path)
+        train(RewardConfig(), [], scorer=redness, scorer_version="redness", base_model=tiny("sd15"), out=tmp_path)
 
 
 def test_the_process_of_the_bundled_model_is_known(studio: Path) -> None:
     assert process_of(load(str(studio), device="cpu").pipe.scheduler, "bauhaus").kind in ("epsilon", "v_prediction")
+
+
+@pytest.mark.parametrize("name", ["sdxl", "sd3", "flux"])
+def test_the_sampler_is_told_what_the_pipeline_tells_its_denoiser(
+    name: str, tiny: Callable[[str], BaseModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call of the pipeline's denoiser with guidance, and ours from the same noise: SDXL's zeros for no prompt, FLUX's
+    guidance as a number."""
+    model, calls = tiny(name), []
+    forward = model.denoiser.forward
+
+    def listen(*args: Any, **kwargs: Any) -> Any:
+        calls.append({**kwargs, "noisy": args[0] if args else kwargs["hidden_states"]})
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model.denoiser, "forward", listen)
+    paint(["a red dog"], model=model, seed=0, steps=4, size=32, guidance_scale=3.5)
+    theirs = calls[0]
+    calls.clear()
+    conditions, empty = encode_prompts(["a red dog"], model, 32)[[0]], nothing(model, 32, ())[[0]]
+    latents = torch.zeros(latent_shape(model, 1, 32))
+    with torch.no_grad():
+        guided(model, conditions, empty, 3.5)(latents, torch.tensor([1000.0 if name != "sdxl" else 999]))
+    ours = calls[0]
+    assert torch.allclose(ours["encoder_hidden_states"], theirs["encoder_hidden_states"], atol=1e-5)
+    for key in ("pooled_projections", "guidance", "txt_ids", "img_ids"):
+        assert (ours.get(key) is None) == (theirs.get(key) is None), key
+        if ours.get(key) is not None:
+            assert torch.allclose(ours[key].float(), theirs[key].float(), atol=1e-5), key
+    for key, value in (theirs.get("added_cond_kwargs") or {}).items():
+        assert torch.allclose(ours["added_cond_kwargs"][key], value, atol=1e-5), key
+
+
+def test_flux_times_are_shifted_by_the_number_of_tokens(tiny: Callable[[str], BaseModel]) -> None:
+    model = tiny("flux")
+    process = sampling(trainable(model, 32), model, 32)
+    paint(["a red dog"], model=model, seed=0, steps=4, size=32)
+    assert torch.allclose(process.grid(4)[:-1], model.pipe.scheduler.timesteps.float(), rtol=1e-3)
