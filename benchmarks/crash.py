@@ -34,6 +34,7 @@ FAST: dict[str, Any] = {
     "evaluate_prompts": 4,
 }  # fmt: skip
 PATIENCE = 900.0  # seconds for one command
+DONE = "is done: look at it"  # what resume says of a run that has ended
 Found = dict[str, Any]
 
 
@@ -94,7 +95,8 @@ def kill_agent(folder: Path, rng: random.Random, kills: int, changes: Found) -> 
             at.append(f"{last_step(folder)[0]}:{last_step(folder)[1]}")
             process = begin(folder, "resume", "last") if runs(folder) else begin(folder, "run", str(config))
     code, err = outcome(process)
-    return summary(folder, struck, at, [] if code == 0 else [f"exit code {code}: {err}"])
+    ended = code == 0 or DONE in err  # the last kill may have struck between the report and the end of the process
+    return summary(folder, struck, at, [] if ended else [f"exit code {code}: {err}"])
 
 
 def kill_training(folder: Path, rng: random.Random, _kills: int, changes: Found) -> Found:

@@ -30,7 +30,7 @@ RECIPES: dict[str, dict[str, dict[str, float]]] = {
         "unet": {"steps": 11_000, "batch": 64, "rate": 1.5e-3, "head": 32},
         "judge": {"count": 30_000, "steps": 4000, "batch": 64, "rate": 6e-3},
         "pickscore": {"count": 30_000, "steps": 900, "batch": 64, "rate": 2e-4},
-        "lm": {"steps": 4000, "batch": 32, "rate": 3e-3},
+        "lm": {"steps": 6500, "batch": 32, "rate": 3e-3},
     },
     "gpu": {  # one H100 and 16 cores
         "data": {"count": 200_000, "size": 128},
