@@ -3,12 +3,14 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
 
+from agent.answers import InvalidPlan
 from agent.llm import Llm, LlmCallRecord
 from agent.schema import Tool
 from agent.server_log import last_line, why
@@ -158,9 +160,13 @@ def test_a_real_server_only_gives_calls_that_fit_their_tool(llm_server: Any, tig
     address = llm_server.base_url, llm_server.model
     with Llm(*address, tight=tight, temperature=1.0, on_call=records.append) as llm:
         for seed in range(3):
-            call = llm.choose_tool([{"role": "user", "content": "paint"}], tools, seed=seed, max_tokens=1200)
-            assert call.name in ("generate_images", "stop") and not call.repaired
-    assert all(record["completion_tokens"] > 0 and record["problem"] is None for record in records)
+            # Where white space is free, a small model at this temperature may fill its tokens with it: what `tight` is for.
+            with nullcontext() if tight else suppress(InvalidPlan):
+                call = llm.choose_tool([{"role": "user", "content": "paint"}], tools, seed=seed, max_tokens=1200)
+                assert call.name in ("generate_images", "stop") and not call.repaired
+    assert all(record["completion_tokens"] > 0 for record in records)
+    problems = {(record["problem"] or "none").partition(":")[0] for record in records}
+    assert problems <= ({"none"} if tight else {"none", "cut_off"})
 
 
 @pytest.mark.vllm
