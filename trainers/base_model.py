@@ -128,6 +128,23 @@ def paint(
     return [Painted(image, seed + i, prompts[i], cuts[i]) for i, image in enumerate(images)]
 
 
+def paint_as_it_is(
+    prompts: Sequence[str], *, model: BaseModel, seed: int, steps: int, guidance_scale: float, size: int
+) -> list[Image.Image]:
+    """Paint 1 to 8 prompts with whatever acts in the model now, an adapter that is being trained included; otherwise as `paint`."""
+    _check_arguments(prompts, model, seed, steps, guidance_scale, size)
+    told = {
+        "prompt": list(prompts),
+        "num_inference_steps": steps,
+        "guidance_scale": guidance_scale,
+        "width": size,
+        "height": size,
+    }
+    with model.lock, quiet():
+        images: list[Image.Image] = _sample(model, told, seed, _counter(None, 0, 1), None).images
+    return images
+
+
 def _sample(
     model: BaseModel, told: dict[str, Any], seed: int, count: OnSampled, wanted: list[Statistics] | None, **more: Any
 ) -> Any:

@@ -27,6 +27,7 @@ from trainers.attach import Adapters, activate, attached, quiet, remove
 from trainers.base_model import BaseModel
 from trainers.export import save_adapter
 from trainers.process import Predict
+from trainers.samples import save_samples
 
 NEW = "new_adapter"
 
@@ -59,6 +60,12 @@ class LoraConfig(Record):
     gradient_checkpointing: bool = Field(
         False, description="compute activations twice: a third slower, far less memory"
     )
+    sample_prompts: tuple[str, ...] = Field(
+        (), max_length=8, description="painted at step 0 and on the way, always from the same seeds"
+    )
+    sample_every: int = Field(50, ge=1, le=100_000, description="steps between two such paintings")
+    sample_steps: int = Field(20, ge=1, le=1000, description="sampling steps of these")
+    sample_guidance: float = Field(3.0, ge=0, le=50, description="their guidance scale")
     checkpoint_every: int = Field(100, ge=1, le=100_000, description="steps between checkpoints")
     keep_checkpoints: int = Field(2, ge=1, le=1000, description="newest checkpoints that are kept")
 
@@ -195,6 +202,7 @@ def _loop(
             out, checkpoint.Checkpoint(training.step, about, training.history, tensors), config.keep_checkpoints
         )
 
+    save_samples(training, out)
     while training.step < config.steps:
         if should_stop():
             keep()
@@ -202,6 +210,7 @@ def _loop(
         training.history.append(_step(training, losses, optimizer, out))
         if training.step % config.checkpoint_every == 0:
             keep()
+        save_samples(training, out)
         if on_step is not None:
             on_step(training.step, config.steps, training.history[-1])
     keep()  # what follows reads and writes files: nothing that was learned depends on it

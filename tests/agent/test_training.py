@@ -97,7 +97,8 @@ def test_the_example_is_a_job(folder: Path) -> None:
     (folder / example.name).write_text(example.read_text())
     from trainers.dpo import DpoConfig
 
-    assert DpoConfig(**load_job(folder / example.name, folder).config) == DpoConfig()
+    told = load_job(folder / example.name, folder).config
+    assert DpoConfig(**{**told, "sample_prompts": ()}) == DpoConfig()
 
 
 def test_a_training_runs_is_kept_with_its_config_and_is_not_run_twice(
