@@ -5,7 +5,8 @@ Knows latents, text embeddings and each class's way to be called. Does not know 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,16 +80,24 @@ def encode_images(images: Sequence[Image.Image], model: BaseModel, size: int) ->
     """Means of the VAE's posterior, scaled as the denoiser expects: (N, C, size / multiple, ..), computed in float32 whatever the
     model's dtype: latents are learned from again and again, and SDXL's VAE overflows in half precision."""
     vae, fitted = model.pipe.vae, []
-    vae.to(torch.float32)
-    try:
+    with quiet(), _in_float32(vae):
         for at in range(0, len(images), _AT_ONCE):
             batch = images[at : at + _AT_ONCE]
             square = [ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS) for image in batch]
             pixels = model.pipe.image_processor.preprocess(square).to(model.device, torch.float32)
             fitted.append(vae.encode(pixels).latent_dist.mode())
-    finally:
-        vae.to(model.dtype)
     return (torch.cat(fitted) - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+
+@contextmanager
+def _in_float32(module: torch.nn.Module) -> Iterator[None]:
+    """Compute in float32 for a while."""
+    before = next(module.parameters()).dtype
+    module.to(torch.float32)
+    try:
+        yield
+    finally:
+        module.to(before)
 
 
 def decode_latents(latents: Tensor, model: BaseModel) -> Tensor:
