@@ -26,6 +26,7 @@ from rich.progress import (
 
 from agent.config import bundled, read_yaml
 from prompts.errors import InputError, PalateError
+from tools.files import write_atomically
 from tools.job_spec import Job, validated
 from tools.job_watch import State, run_job
 
@@ -105,7 +106,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
                 "another `out`, or the same settings to go on with it"
             )
     out.mkdir(parents=True, exist_ok=True)
-    kept.write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+    write_atomically(kept, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
 
 
 def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:

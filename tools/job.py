@@ -21,7 +21,7 @@ from prompts.errors import InputError, PalateError
 from tools.job_spec import Job, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
 from tools.pairs import Builder, build_pairs
-from tools.scorers import place, scorers, versions
+from tools.scorers import scorers, versions
 
 _PR_SET_PDEATHSIG = 1
 
@@ -80,7 +80,7 @@ def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Report
         return compared
     folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
     builder = Builder(
-        job.pool, job.out / "pairs", model, scorers(job.pool.scorers, folders, place(job.device)), scored_by=versions(folders),
+        job.pool, job.out / "pairs", model, scorers(job.pool.scorers, folders, str(model.device)), scored_by=versions(folders),
         adapters=acting, on_image=report.put, on_pools=lambda done: report.put(pools=done),
     )  # fmt: skip
     report.building = True

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
 from tools.pairs import PoolSpec
-from tools.scorers import place
 
 
 class _Record(BaseModel):
@@ -146,9 +145,10 @@ def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from evaluators.pickscore import PickScore
+    from trainers.base_model import device_of
 
     assert job.pickscore is not None, "kind_of has seen to it"
-    scorer = PickScore(job.pickscore, place(job.device))
+    scorer = PickScore(job.pickscore, str(device_of(job.device)))
     return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels, "scorer_version": scorer.version}
 
 

@@ -41,13 +41,6 @@ def versions(folders: Folders) -> dict[str, str]:
     return {key: version_of(Path(folder)) if Path(folder).is_dir() else folder for key, folder in named.items()}
 
 
-def place(device: str) -> str:
-    """What `auto` means here."""
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
 def _pickscore(folders: Folders, device: str) -> ImageScorer:
     from evaluators.pickscore import PickScore
 

@@ -149,11 +149,11 @@ def _module_path(match: re.Match[str], part: str) -> str:
     return f"{path}.0" if leaf == "to_out" and match["old"] == "_lora" else path
 
 
-def write_atomically(file: Path, text: str) -> None:
-    """Replace `file` in one move: a reader sees the old text or the new, never half."""
+def write_atomically(file: Path, content: str | bytes) -> None:
+    """Replace `file` in one move: a reader sees the old content or the new, never half."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("w") as stream:
-        stream.write(text)
+    with temporary.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, file)

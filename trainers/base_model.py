@@ -75,7 +75,7 @@ def load(model: str, *, device: str = "auto", dtype: torch.dtype | None = None) 
     Raises InputError when the folder or hub id is not a model, or the device or dtype cannot be used."""
     from diffusers import AutoPipelineForText2Image
 
-    where = _device(device)
+    where = device_of(device)
     if where.type == "cpu" and dtype not in (None, torch.float32):
         raise InputError(f"dtype {dtype!r} is not for the CPU: leave dtype out, the CPU computes in float32")
     kind = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
@@ -212,7 +212,8 @@ def _counter(on_step: Callable[[int, int], None] | None, done: int, passes: int)
     return count
 
 
-def _device(device: str) -> torch.device:
+def device_of(device: str) -> torch.device:
+    """The device that `device` names; `auto` is the first GPU, or the CPU. Raises InputError for one that is not here."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -21,7 +21,6 @@ from trainers.base_model import BaseModel
 from trainers.process import Predict, Process, process_of
 
 _AT_ONCE = 8
-_PATCH = 2  # latents a side that one token of a transformer reads
 _NO_GUIDANCE = 1.0  # a guidance-distilled model that is told 1 predicts the data, not what guidance makes of it
 
 
@@ -54,10 +53,12 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Family:
-    """How a class of pipelines is trained. `encode(pipe, prompts, size)`: their conditions; `predict(denoiser, noisy, times, conditions, guidance)`."""
+    """How a class of pipelines is trained. `encode(pipe, prompts, size)`: their conditions; `predict(denoiser, noisy, times, conditions, guidance)`;
+    `patch`: latents a side that one token reads."""
 
     encode: Callable[[Any, list[str], int], Conditions]
     predict: Callable[[Any, Tensor, Tensor, Conditions, float], Tensor]
+    patch: int = 1
 
 
 def trainable(model: BaseModel, size: int) -> Process:
@@ -69,7 +70,7 @@ def trainable(model: BaseModel, size: int) -> Process:
         raise InputError(
             f"{model.name!r} is loaded in float16, whose gradients underflow: load it in bfloat16 or float32"
         )
-    multiple = model.multiple * (1 if getattr(model.pipe, "unet", None) is not None else _PATCH)
+    multiple = model.multiple * FAMILIES[kind].patch
     if size % multiple:
         raise InputError(f"size = {size!r} does not fit {model.name!r}: give a multiple of {multiple}")
     return process_of(model.pipe.scheduler, model.name)
@@ -204,6 +205,6 @@ def unpacked(tokens: Tensor, height: int) -> Tensor:
 FAMILIES = {
     "StableDiffusionPipeline": Family(_encode_sd, _predict_unet),
     "StableDiffusionXLPipeline": Family(_encode_sdxl, _predict_unet),
-    "StableDiffusion3Pipeline": Family(_encode_sd3, _predict_sd3),
-    "FluxPipeline": Family(_encode_flux, _predict_flux),
+    "StableDiffusion3Pipeline": Family(_encode_sd3, _predict_sd3, patch=2),
+    "FluxPipeline": Family(_encode_flux, _predict_flux, patch=2),
 }

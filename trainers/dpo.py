@@ -21,19 +21,18 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
-from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.lora import OnStep, Training, fit
 from trainers.pair_store import PairStore
 from trainers.preference_losses import dpo_loss, margins, statistic_loss
 from trainers.process import Predict, Process
+from trainers.sft import SftConfig
 
 WINDOW = 50  # steps over which winners and losers are watched
 
 
-class DpoConfig(LoraConfig):
-    """Settings of one Diffusion-DPO job."""
+class DpoConfig(SftConfig):
+    """Settings of one Diffusion-DPO job: those of supervised fine-tuning, by pairs, and the losses'."""
 
-    learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's step size; 1e-5 suits SD 1.5 and SDXL")
-    steps: int = Field(300, ge=1, le=100_000, description="optimizer steps")
     batch_size: int = Field(8, ge=1, le=256, description="pairs per step")
     beta: float = Field(2500.0, gt=0, le=1e6, description="pull towards the reference; 5000 in scripts with 0.5 * beta")
     statistic_weight: float = Field(10_000.0, ge=0, le=1e7, description="lambda of statistic matching; 0 turns it off")
@@ -138,7 +137,7 @@ def train(
             policy, training.reference(policy), process, win, lose, noise, times, config.statistic_stride
         )
         loss, shown = _total(found, config)
-        return loss, shown | {"only_losers_move": only_losers_move([*training.history, shown])}
+        return loss, shown | {"only_losers_move": only_losers_move([*training.history[-WINDOW:], shown])}
 
     return fit(
         config, losses, kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),

@@ -18,11 +18,11 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.denoiser import predictor, trainable
+from trainers.denoiser import trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
-from trainers.preference_losses import advantage, dco_losses
+from trainers.preference_losses import dco_losses
 from trainers.process import Process
-from trainers.sft import Encoded, Example, encoded, errors
+from trainers.sft import Encoded, Example, advantages, encoded, errors
 
 
 class DreamBoothConfig(LoraConfig):
@@ -96,7 +96,4 @@ def _instance(own: Encoded, rows: list[int], training: Training, process: Proces
     """The loss (N,) of the instance images: their errors, or dco's of the errors' advantage."""
     if config.loss == "simple":
         return errors(own, rows, training.model, process, training.generator)
-    latents, predict = own[0][rows], predictor(training.model, own[1][rows])
-    noise, times = process.draw(latents, training.generator)
-    before = process.errors(training.reference(predict), latents, noise, times)[0]
-    return dco_losses(advantage(process.errors(predict, latents, noise, times)[0], before, config.beta))
+    return dco_losses(advantages(own, rows, training, process, config.beta))

@@ -19,18 +19,15 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.denoiser import predictor, trainable
-from trainers.lora import LoraConfig, OnStep, Training, fit
-from trainers.preference_losses import advantage, kto_loss
-from trainers.sft import encoded
+from trainers.denoiser import trainable
+from trainers.lora import OnStep, Training, fit
+from trainers.preference_losses import kto_loss
+from trainers.sft import SftConfig, advantages, encoded
 
 
-class KtoConfig(LoraConfig):
-    """Settings of one Diffusion-KTO job."""
+class KtoConfig(SftConfig):
+    """Settings of one Diffusion-KTO job: those of supervised fine-tuning, and the loss's."""
 
-    learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's step size; 1e-5 suits SD 1.5 and SDXL")
-    steps: int = Field(300, ge=1, le=100_000, description="optimizer steps")
-    batch_size: int = Field(8, ge=1, le=256, description="images per step")
     beta: float = Field(2500.0, gt=0, le=1e6, description="pull towards the reference, as in dpo")
     like_weight: float = Field(1.0, ge=0, le=100, description="weight of liked images")
     dislike_weight: float = Field(1.0, ge=0, le=100, description="weight of disliked images")
@@ -68,16 +65,12 @@ def train(
             f"dataset of {len(dataset)} images needs liked and disliked ones: rate more images, or train sft on the liked"
         )
     examples = [(judged.image, judged.prompt) for judged in dataset]
-    latents, conditions = encoded(examples, base_model, size, adapters)
+    known = encoded(examples, base_model, size, adapters)
     liked = torch.tensor([judged.liked for judged in dataset], device=base_model.device)
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("images", len(dataset))
-        policy = predictor(base_model, conditions[rows])
-        noise, times = process.draw(latents[rows], training.generator)
-        with torch.no_grad():
-            before = process.errors(training.reference(policy), latents[rows], noise, times)[0]
-        gained = advantage(process.errors(policy, latents[rows], noise, times)[0], before, config.beta)
+        gained = advantages(known, rows, training, process, config.beta)
         loss = kto_loss(gained, liked[rows], config.like_weight, config.dislike_weight)
         means = {side: gained[liked[rows] == value] for side, value in (("liked", True), ("disliked", False))}
         return loss, {"loss": loss.item()} | {

@@ -20,6 +20,7 @@ from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import Prompts, encode_images, encode_prompts, predictor, trainable
 from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.preference_losses import advantage
 from trainers.process import Process
 
 Example = tuple[Image.Image, str]
@@ -44,6 +45,14 @@ def errors(data: Encoded, rows: list[int], model: BaseModel, process: Process, d
     """The simple loss (N,) of these rows under fresh noise."""
     latents, conditions = data[0][rows], data[1][rows]
     return process.errors(predictor(model, conditions), latents, *process.draw(latents, draw))[0]
+
+
+def advantages(data: Encoded, rows: list[int], training: Training, process: Process, beta: float) -> Tensor:
+    """The advantage (N,) of these rows over the model as it was before the job, both under the same fresh noise."""
+    latents, predict = data[0][rows], predictor(training.model, data[1][rows])
+    noise, times = process.draw(latents, training.generator)
+    before = process.errors(training.reference(predict), latents, noise, times)[0]
+    return advantage(process.errors(predict, latents, noise, times)[0], before, beta)
 
 
 def train(
