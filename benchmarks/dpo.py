@@ -11,6 +11,7 @@ stopped: each adapter's numbers are kept in --work.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from evaluators.colour_shift import colour_shift
 from evaluators.diversity import diversity
 from evaluators.pickscore import PickScore
 from evaluators.win_rate import mean_interval, wilson, win_rate
+from tools.files import write_atomically
 from tools.pools import choose
 from trainers import dpo, kto, reward, sft
 from trainers.base_model import AdapterRef, BaseModel, load, paint
@@ -60,14 +62,26 @@ def drawn(count: int, seed: int, first: int) -> list[str]:
 
 
 def pools(
-    prompts: Sequence[str], model: BaseModel, judges: Judges, seed: int
+    prompts: Sequence[str], model: BaseModel, judges: Judges, seed: int, folder: Path
 ) -> tuple[list[list[Image.Image]], np.ndarray]:
-    """LARGEST images of each prompt, and their PickScores (prompts, LARGEST)."""
+    """LARGEST images of each prompt, and their PickScores (prompts, LARGEST); painted once, kept in `folder`."""
     images = []
+    folder.mkdir(parents=True, exist_ok=True)
     for number, prompt in enumerate(prompts):
-        made = paint([prompt] * LARGEST, model=model, seed=1_000_000 * (seed + 1) + LARGEST * number)
-        images.append([one.image for one in made])
+        kept = folder / f"{number}.png"
+        if not kept.is_file():
+            made = paint([prompt] * LARGEST, model=model, seed=1_000_000 * (seed + 1) + LARGEST * number)
+            write_atomically(kept, png(np.concatenate([np.asarray(one.image) for one in made])))
+        with Image.open(kept) as strip:
+            images.append([Image.fromarray(one) for one in np.split(np.asarray(strip), LARGEST)])
     return images, np.array([judges.pickscore(made, [prompt] * LARGEST).values for made, prompt in zip(images, prompts, strict=True)])  # fmt: skip
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """The bytes of a PNG file of pixels (H, W, 3)."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def train(
@@ -147,7 +161,7 @@ def one_seed(seed: int, how: argparse.Namespace, model: BaseModel, judges: Judge
     if not wanted:
         return
     prompts, held_out = drawn(how.prompts, seed, 0), drawn(how.held_out, seed, 5_000)
-    made, scores = pools(prompts, model, judges, seed)
+    made, scores = pools(prompts, model, judges, seed, how.work / f"pools-{seed}")
     before = painted(held_out, model, SEED)
     for name in wanted:
         way, out = WAYS[name], how.work / f"{seed}-{(WAYS[name].get('lan') and 'N-20') or name}"
