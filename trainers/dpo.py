@@ -21,11 +21,12 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
-from trainers.lora import OnStep, Training, fit
+from trainers.lora import Lora
 from trainers.pair_store import PairStore
 from trainers.preference_losses import dpo_loss, margins, statistic_loss
 from trainers.process import Predict, Process
 from trainers.sft import SftConfig
+from trainers.training import OnStep, Training, fit
 
 WINDOW = 50  # steps over which winners and losers are watched
 
@@ -140,7 +141,7 @@ def train(
         return loss, shown | {"only_losers_move": only_losers_move([*training.history[-WINDOW:], shown])}
 
     return fit(
-        config, losses, kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),
+        config, losses, Lora(config), kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
 

@@ -19,10 +19,11 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import trainable
-from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.lora import Lora, LoraConfig
 from trainers.preference_losses import dco_losses
 from trainers.process import Process
 from trainers.sft import Encoded, Example, advantages, encoded, errors
+from trainers.training import OnStep, Training, fit
 
 
 class DreamBoothConfig(LoraConfig):
@@ -87,7 +88,7 @@ def train(
 
     data = fingerprint([*dataset, *prior], weights)
     return fit(
-        config, losses, kind="dreambooth", name=name, model=base_model, adapters=adapters, out=out, data=data,
+        config, losses, Lora(config), kind="dreambooth", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip
 

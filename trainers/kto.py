@@ -20,9 +20,10 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import trainable
-from trainers.lora import OnStep, Training, fit
+from trainers.lora import Lora
 from trainers.preference_losses import kto_loss
 from trainers.sft import SftConfig, advantages, encoded
+from trainers.training import OnStep, Training, fit
 
 
 class KtoConfig(SftConfig):
@@ -79,6 +80,6 @@ def train(
 
     data = fingerprint(examples, [float(judged.liked) for judged in dataset])
     return fit(
-        config, losses, kind="kto", name=name, model=base_model, adapters=adapters, out=out, data=data,
+        config, losses, Lora(config), kind="kto", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip

@@ -1,255 +1,80 @@
-"""What all LoRA trainers share: add the adapter, step the optimizer, survive interruptions, save what others can load.
+"""A LoRA as what learns: its settings, how it joins a model, how it leaves as files.
 
-Knows PEFT and the files of a job. Does not know any loss: a trainer brings it as a function of a `Training`.
+Knows PEFT. Does not know optimizers, checkpoints, nor any loss.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel as Record
-from pydantic import ConfigDict, Field
-from torch import Tensor
+from pydantic import Field
 
-from prompts.errors import InputError, PalateError
-from trainers import checkpoint
+from prompts.errors import InputError
 from trainers.adapter_file import Adapter
-from trainers.attach import Adapters, activate, attached, quiet, remove
+from trainers.attach import activate, quiet, remove
 from trainers.base_model import BaseModel
 from trainers.export import save_adapter
-from trainers.process import Predict
-from trainers.samples import save_samples
+from trainers.training import Training, TrainingConfig
 
 NEW = "new_adapter"
 
-OnStep = Callable[[int, int, dict[str, float]], None]
-"""(steps done, steps in all, losses of this step)."""
 
-
-class TrainingStopped(PalateError):
-    """Someone asked the training to stop; a checkpoint lies in `out`."""
-
-
-class LoraConfig(Record):
+class LoraConfig(TrainingConfig):
     """Settings that every LoRA trainer has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: int = Field(8, ge=1, le=256, description="rank of the LoRA")
     alpha: float | None = Field(None, gt=0, le=4096, description="the LoRA acts with alpha / rank; None: alpha = rank")
     target_modules: tuple[str, ...] = Field(
         ("to_q", "to_k", "to_v", "to_out.0"), min_length=1, description="ends of the names of the layers that learn"
     )
-    learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's step size")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay")
-    warmup_steps: int = Field(0, ge=0, le=100_000, description="steps over which the learning rate rises from 0")
-    max_grad_norm: float = Field(1.0, gt=0, le=1e6, description="gradients longer than this are shortened to it")
-    steps: int = Field(200, ge=1, le=100_000, description="optimizer steps")
-    batch_size: int = Field(4, ge=1, le=256, description="examples per step")
-    size: int | None = Field(None, ge=8, le=2048, multiple_of=8, description="pixels a side; None: the model's own")
-    seed: int = Field(0, ge=0, lt=2**63, description="seeds the LoRA, the order of examples, noise and timesteps")
-    gradient_checkpointing: bool = Field(
-        False, description="compute activations twice: a third slower, far less memory"
-    )
-    sample_prompts: tuple[str, ...] = Field(
-        (), max_length=8, description="painted at step 0 and on the way, always from the same seeds"
-    )
-    sample_every: int = Field(50, ge=1, le=100_000, description="steps between two such paintings")
-    sample_steps: int = Field(20, ge=1, le=1000, description="sampling steps of these")
-    sample_guidance: float = Field(3.0, ge=0, le=50, description="their guidance scale")
-    checkpoint_every: int = Field(100, ge=1, le=100_000, description="steps between checkpoints")
-    keep_checkpoints: int = Field(2, ge=1, le=1000, description="newest checkpoints that are kept")
 
 
-@dataclass
-class Training:
-    """A job under way. `frozen`: personal adapters that act besides the new one, by weight; `step`: steps done; `history`: what
-    they showed."""
+class Lora:
+    """A new LoRA beside the frozen ones. `config`: of its rank, alpha and layers; the seed draws its A, and B begins at 0."""
 
-    config: LoraConfig
-    model: BaseModel
-    frozen: dict[str, float]
-    generator: torch.Generator
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    def __init__(self, config: LoraConfig) -> None:
+        self.config = config
 
-    def rows(self, label: str, n: int) -> list[int]:
-        """This step's examples out of `n`: batch_size of them (n, if fewer) from an endless, reshuffled stream.
+    def begin(self, training: Training) -> None:
+        from peft import LoraConfig as PeftConfig
 
-        It follows from seed, `label` and step alone, so it needs no place in a checkpoint."""
-        size = min(self.config.batch_size, n)
-        return [
-            _shuffled(self.config.seed, label, at // n, n)[at % n]
-            for at in range(self.step * size, (self.step + 1) * size)
-        ]
+        config, model = self.config, training.model
+        peft = PeftConfig(
+            r=config.rank, lora_alpha=config.alpha or config.rank, target_modules=list(config.target_modules)
+        )
+        try:
+            with quiet():
+                model.denoiser.add_adapter(peft, adapter_name=NEW)
+        except ValueError as error:
+            raise InputError(f"target_modules {config.target_modules!r} do not fit {model.name!r}: {error}") from error
+        draw = torch.Generator().manual_seed(config.seed)
+        for key, value in self.weights(model).items():
+            value.data = value.data.float()  # the base may be bfloat16; the LoRA learns in float32
+            if ".lora_A." in key:
+                value.data.copy_(torch.randn(value.shape, generator=draw) / config.rank)
+        self._act(training)
 
-    def reference(self, predict: Predict) -> Predict:
-        """`predict` by the model as it was before this job: base and personal adapters, without the new one."""
-
-        def frozen(noisy: Tensor, timesteps: Tensor) -> Tensor:
-            activate(self.model, self.frozen)
-            try:
-                with torch.no_grad():
-                    return predict(noisy, timesteps)
-            finally:
-                self.use_policy()
-
-        return frozen
-
-    def use_policy(self) -> None:
-        activate(self.model, {**self.frozen, NEW: 1.0}, trainable=NEW)
-
-    def weights(self) -> dict[str, torch.nn.Parameter]:
-        named = self.model.denoiser.named_parameters()
+    def weights(self, model: BaseModel) -> dict[str, torch.nn.Parameter]:
+        named = model.denoiser.named_parameters()
         return {name: value for name, value in named if f".{NEW}." in name}
 
-
-Losses = Callable[[Training], tuple[Tensor, dict[str, float]]]
-"""One step's loss to minimise (scalar) and the numbers to show and keep."""
-
-
-def fit(
-    config: LoraConfig,
-    losses: Losses,
-    *,
-    kind: str,
-    name: str,
-    model: BaseModel,
-    adapters: Adapters,
-    out: Path,
-    data: str,
-    generator: torch.Generator | None,
-    on_step: OnStep | None,
-    should_stop: Callable[[], bool],
-) -> Adapter:
-    """Train a new LoRA beside the frozen `adapters` and save it into `out`; continue what `out` already holds.
-
-    `data`: fingerprint of the dataset. Raises InputError when `out` holds another job, PalateError when the loss is not
-    finite (the last checkpoint stays), TrainingStopped after `should_stop()` (a checkpoint is saved)."""
-    out = Path(out)
-    with model.lock, attached(model, adapters) as frozen:
-        about = {"kind": kind, "base_model": model.name, "adapters": frozen, "data": data}
-        about["config"] = json.loads(config.model_dump_json())
-        if (out / "adapter.json").is_file():
-            checkpoint.same_job(out, json.loads((out / "adapter.json").read_text())["job"], about)
-            return Adapter.read(out)
-        training = Training(config, model, frozen, generator or torch.Generator().manual_seed(config.seed))
+    @contextmanager
+    def before(self, training: Training) -> Iterator[None]:
+        activate(training.model, training.frozen)
         try:
-            _add(training)
-            with _recomputing(model, config.gradient_checkpointing):
-                _loop(training, losses, out, about, on_step, should_stop)
-            return save_adapter(out, model, NEW, about=about, history=training.history, name=name)
+            yield
         finally:
-            remove(model, NEW)
+            self._act(training)
 
+    def save(self, training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
+        return save_adapter(out, training.model, NEW, about=about, history=training.history, name=name)
 
-@contextmanager
-def _recomputing(model: BaseModel, wanted: bool) -> Iterator[None]:
-    """Gradient checkpointing of the denoiser for a while."""
-    if wanted:
-        model.denoiser.enable_gradient_checkpointing()
-    try:
-        yield
-    finally:
-        if wanted:
-            model.denoiser.disable_gradient_checkpointing()
+    def end(self, training: Training) -> None:
+        remove(training.model, NEW)
 
-
-def _add(training: Training) -> None:
-    from peft import LoraConfig as PeftConfig
-
-    config = training.config
-    peft = PeftConfig(r=config.rank, lora_alpha=config.alpha or config.rank, target_modules=list(config.target_modules))
-    try:
-        with quiet():
-            training.model.denoiser.add_adapter(peft, adapter_name=NEW)
-    except ValueError as error:
-        raise InputError(
-            f"target_modules {config.target_modules!r} do not fit {training.model.name!r}: {error}"
-        ) from error
-    draw = torch.Generator().manual_seed(config.seed)
-    for key, value in training.weights().items():
-        value.data = value.data.float()  # the base may be bfloat16; the LoRA learns in float32
-        if ".lora_A." in key:
-            value.data.copy_(torch.randn(value.shape, generator=draw) / config.rank)
-    training.use_policy()
-
-
-def _loop(
-    training: Training,
-    losses: Losses,
-    out: Path,
-    about: dict[str, Any],
-    on_step: OnStep | None,
-    should_stop: Callable[[], bool],
-) -> None:
-    config, weights = training.config, training.weights()
-    optimizer = torch.optim.AdamW(weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    _resume(training, optimizer, out, about)
-
-    def keep() -> None:
-        tensors = checkpoint.pack(weights, optimizer, training.generator)
-        checkpoint.save(
-            out, checkpoint.Checkpoint(training.step, about, training.history, tensors), config.keep_checkpoints
-        )
-
-    save_samples(training, out)
-    while training.step < config.steps:
-        if should_stop():
-            keep()
-            raise TrainingStopped(f"stopped after step {training.step} of {config.steps}: run it again to continue")
-        training.history.append(_step(training, losses, optimizer, out))
-        if training.step % config.checkpoint_every == 0:
-            keep()
-        save_samples(training, out)
-        if on_step is not None:
-            on_step(training.step, config.steps, training.history[-1])
-    keep()  # what follows reads and writes files: nothing that was learned depends on it
-
-
-def _resume(training: Training, optimizer: torch.optim.Optimizer, out: Path, about: dict[str, Any]) -> None:
-    found = checkpoint.latest(out)
-    if found is None:
-        return
-    checkpoint.same_job(out, found.about, about)
-    checkpoint.unpack(found.tensors, training.weights(), optimizer, training.generator)
-    training.step, training.history = found.step, found.history
-
-
-def _step(training: Training, losses: Losses, optimizer: torch.optim.Optimizer, out: Path) -> dict[str, float]:
-    config = training.config
-    rate = config.learning_rate * min(1.0, (training.step + 1) / max(1, config.warmup_steps))
-    optimizer.param_groups[0]["lr"] = rate
-    try:
-        loss, shown = losses(training)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(training.weights().values(), config.max_grad_norm).item()
-    except torch.cuda.OutOfMemoryError as error:
-        raise PalateError(
-            f"GPU memory ran out with batch_size {config.batch_size}: lower batch_size or size"
-        ) from error
-    if not math.isfinite(loss.item()) or not math.isfinite(norm):
-        raise PalateError(
-            f"the loss became {loss.item()} (gradient norm {norm}) at step {training.step + 1} with learning_rate "
-            f"{rate!r}: lower the learning rate; the last checkpoint stays in {str(out)!r}"
-        )
-    optimizer.step()
-    training.step += 1
-    return {"step": training.step, **shown}
-
-
-@lru_cache(maxsize=8)  # a batch asks for each of its examples, and 100,000 pairs take a while to shuffle
-def _shuffled(seed: int, label: str, epoch: int, n: int) -> list[int]:
-    key = hashlib.sha256(f"{seed}/{label}/{epoch}".encode()).digest()[:7]
-    draw = torch.Generator().manual_seed(int.from_bytes(key, "big"))
-    return torch.randperm(n, generator=draw).tolist()
+    def _act(self, training: Training) -> None:
+        activate(training.model, {**training.frozen, NEW: 1.0}, trainable=NEW)

@@ -24,8 +24,9 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.denoiser import Conditions, Prompts, decode_latents, encode_prompts, latent_shape, predictor, trainable
-from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.lora import Lora, LoraConfig
 from trainers.process import Predict, Process
+from trainers.training import OnStep, Training, fit
 
 Scorer = Callable[[Tensor, Sequence[str]], Tensor]
 """(images (N, 3, H, W) in 0..1, prompts (N)) -> scores (N,), higher is better, differentiable in the images."""
@@ -138,6 +139,6 @@ def train(
 
     data = hashlib.sha256(json.dumps([scorer_version, *dataset]).encode()).hexdigest()
     return fit(
-        config, losses, kind="reward", name=name, model=base_model, adapters=adapters, out=out, data=data,
+        config, losses, Lora(config), kind="reward", name=name, model=base_model, adapters=adapters, out=out, data=data,
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from trainers.adapter_file import write_atomically
 from trainers.base_model import paint_as_it_is
 
 if TYPE_CHECKING:
-    from trainers.lora import Training
+    from trainers.training import Training
 
 SEED = 1_000
 

@@ -19,9 +19,10 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import Prompts, encode_images, encode_prompts, predictor, trainable
-from trainers.lora import LoraConfig, OnStep, Training, fit
+from trainers.lora import Lora, LoraConfig
 from trainers.preference_losses import advantage
 from trainers.process import Process
+from trainers.training import OnStep, Training, fit
 
 Example = tuple[Image.Image, str]
 Encoded = tuple[Tensor, Prompts]
@@ -81,6 +82,6 @@ def train(
         return loss, {"loss": loss.item()}
 
     return fit(
-        config, losses, kind="sft", name=name, model=base_model, adapters=adapters, out=out, data=fingerprint(dataset, None),
+        config, losses, Lora(config), kind="sft", name=name, model=base_model, adapters=adapters, out=out, data=fingerprint(dataset, None),
         generator=generator, on_step=on_step, should_stop=should_stop,
     )  # fmt: skip

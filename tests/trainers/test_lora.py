@@ -17,6 +17,7 @@ from trainers import checkpoint, lora
 from trainers.adapter_file import Adapter, sha256
 from trainers.base_model import BaseModel, load, paint
 from trainers.dreambooth import DreamBoothConfig, train
+from trainers.training import Training, TrainingStopped, fit
 
 DATA = [(Image.new("RGB", (64, 64), (40 * i, 30, 200 - 30 * i)), f"a field {i}") for i in range(5)]
 CONFIG = DreamBoothConfig(steps=4, batch_size=2, learning_rate=5e-3, checkpoint_every=1, rank=4, alpha=2)
@@ -35,7 +36,7 @@ def trained(model: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Adapt
 def interrupted(model: BaseModel, out: Path, after: int, at: int = 0) -> None:
     """Stop after `after` steps of this call, which are `at` in all."""
     done: list[int] = []
-    with pytest.raises(lora.TrainingStopped, match=f"step {at or after} of 4"):
+    with pytest.raises(TrainingStopped, match=f"step {at or after} of 4"):
         train(
             CONFIG, DATA, base_model=model, out=out, name="fields",
             on_step=lambda i, n, row: done.append(i), should_stop=lambda: len(done) >= after,
@@ -145,13 +146,13 @@ def test_a_full_disk_stops_the_job_and_leaves_the_checkpoints_before_whole(
 def test_a_loss_that_is_not_a_number_stops_the_job_and_keeps_the_last_checkpoint(
     model: BaseModel, tmp_path: Path
 ) -> None:
-    def losses(training: lora.Training) -> tuple[torch.Tensor, dict[str, float]]:
+    def losses(training: Training) -> tuple[torch.Tensor, dict[str, float]]:
         total = sum(weight.sum() for weight in training.weights().values())
         return total * (float("nan") if training.step == 2 else 1.0), {"loss": 0.0}
 
     with pytest.raises(PalateError, match=r"nan.* at step 3 .*0\.005"):
-        lora.fit(
-            CONFIG, losses, kind="dreambooth", name="nan", model=model, adapters=(), out=tmp_path, data="",
+        fit(
+            CONFIG, losses, lora.Lora(CONFIG), kind="dreambooth", name="nan", model=model, adapters=(), out=tmp_path, data="",
             generator=None, on_step=None, should_stop=bool,
         )  # fmt: skip
     assert (tmp_path / "checkpoint-2").is_dir() and not (tmp_path / "adapter.json").exists()
@@ -184,6 +185,6 @@ def test_painting_between_steps_does_not_disturb_the_training(
 def test_each_epoch_shows_every_example_once() -> None:
     seen: list[int] = []
     for step in range(5):
-        seen += lora.Training(CONFIG, None, {}, torch.Generator(), step).rows("instance", 5)  # type: ignore[arg-type]
+        seen += Training(CONFIG, None, lora.Lora(CONFIG), {}, torch.Generator(), step).rows("instance", 5)  # type: ignore[arg-type]
     assert sorted(seen[:5]) == sorted(seen[5:]) == [0, 1, 2, 3, 4]
     assert seen[:5] != seen[5:]

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from trainers.base_model import BaseModel, paint
-from trainers.lora import TrainingStopped
 from trainers.samples import SEED
 from trainers.sft import SftConfig, train
+from trainers.training import TrainingStopped
 
 PROMPTS = ("a red dog", "a blue field")
 CONFIG = SftConfig(
