@@ -37,12 +37,16 @@ class Checkpoint:
 
 
 def pack(
-    weights: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, generator: torch.Generator
+    weights: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    more: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """One flat dict of everything that must come back bit for bit."""
     packed = {f"weight.{name}": value.detach() for name, value in weights.items()}
     for index, values in optimizer.state_dict()["state"].items():
         packed |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
+    packed |= {f"kept.{name}": value for name, value in more.items()}
     packed["generator"] = generator.get_state()
     return {key: value.contiguous().cpu() for key, value in packed.items()}
 
@@ -64,6 +68,11 @@ def unpack(
             state.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     generator.set_state(tensors["generator"])
+
+
+def kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `pack` was given `more`."""
+    return {key.removeprefix("kept."): value for key, value in tensors.items() if key.startswith("kept.")}
 
 
 def save(out: Path, checkpoint: Checkpoint, keep: int) -> Path:

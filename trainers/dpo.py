@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -21,9 +22,10 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
+from trainers.draws import answered, draw
 from trainers.lora import Lora
 from trainers.pair_store import PairStore
-from trainers.preference_losses import dpo_loss, margins, statistic_loss
+from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
 from trainers.process import Predict, Process
 from trainers.sft import SftConfig
 from trainers.training import OnStep, Training, fit
@@ -38,6 +40,12 @@ class DpoConfig(SftConfig):
     beta: float = Field(2500.0, gt=0, le=1e6, description="pull towards the reference; 5000 in scripts with 0.5 * beta")
     statistic_weight: float = Field(10_000.0, ge=0, le=1e7, description="lambda of statistic matching; 0 turns it off")
     statistic_stride: int = Field(50, ge=1, le=999, description="timesteps in one sampler step; 50 = 20 steps of 1000")
+    draws: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="noises that a pair meets, again and again; the reference is asked of each once. None: fresh ones",
+    )
 
 
 @dataclass(frozen=True)
@@ -73,37 +81,34 @@ class EncodedPairs:
         return fingerprint([(image, pair.prompt) for pair in self.pairs for image in (pair.win, pair.lose)], None)
 
 
-@dataclass(frozen=True)
-class PairLosses:
-    """Errors (N,) of the policy and of the reference on winners and losers, and the statistic loss (scalar)."""
+class Answers(NamedTuple):
+    """A model's errors (N,) on winners and losers, and the channel means (N, C) of its winner's latents after one sampler step."""
 
     win: Tensor
     lose: Tensor
-    win_reference: Tensor
-    lose_reference: Tensor
-    statistic: Tensor
+    means: Tensor
+
+    def packed(self) -> Tensor:
+        """(N, 2 + C)."""
+        return torch.cat([self.win[:, None], self.lose[:, None], self.means], dim=1)
+
+    @classmethod
+    def unpacked(cls, packed: Tensor) -> Answers:
+        """Back from (N, 2 + C)."""
+        return cls(packed[:, 0], packed[:, 1], packed[:, 2:])
 
 
-def pair_losses(
-    policy: Predict,
-    frozen: Predict,
-    process: Process,
-    win: Tensor,
-    lose: Tensor,
-    noise: Tensor,
-    times: Tensor,
-    stride: int,
-) -> PairLosses:
-    """Errors of both models on both images under ONE noise (N, C, H, W) and ONE timestep (N,) per pair.
+def answers(
+    predict: Predict, process: Process, win: Tensor, lose: Tensor, noise: Tensor, times: Tensor, stride: int
+) -> Answers:
+    """Ask a model of both images under ONE noise (N, C, H, W) and ONE timestep (N,) per pair.
 
-    The statistic compares the winner's latents after one sampler step of `stride` timesteps, without guidance."""
+    The sampler step is of `stride` timesteps, without guidance."""
     latents, twice, both = torch.cat([win, lose]), torch.cat([noise, noise]), torch.cat([times, times])
-    with torch.no_grad():
-        known, before, _ = process.errors(frozen, latents, twice, both)
-    errors, after, noisy = process.errors(policy, latents, twice, both)
+    errors, predicted, noisy = process.errors(predict, latents, twice, both)
     n = len(win)
-    stepped = [process.move(noisy[:n], predicted[:n], times, times - stride) for predicted in (after, before)]
-    return PairLosses(errors[:n], errors[n:], known[:n], known[n:], statistic_loss(*stepped))
+    stepped = process.move(noisy[:n], predicted[:n], times, times - stride)
+    return Answers(errors[:n], errors[n:], channel_means(stepped))
 
 
 def train(
@@ -131,13 +136,22 @@ def train(
         raise InputError("dataset holds no pairs: rate or compare more images, or lower the pools' minimum_margin")
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
-        win, lose, conditions = pairs.batch(training.rows("pairs", len(pairs)), base_model.device)
-        noise, times = process.draw(win, training.generator)
-        policy = predictor(base_model, conditions.joined(conditions))
-        found = pair_losses(
-            policy, training.reference(policy), process, win, lose, noise, times, config.statistic_stride
-        )
-        loss, shown = _total(found, config)
+        rows, numbers = training.rows("pairs", len(pairs)), training.numbers(len(pairs), config.draws)
+        win, lose, conditions = pairs.batch(rows, base_model.device)
+        noise, times = draw(process, win, training, rows, numbers)
+
+        def ask(places: list[int]) -> Answers:
+            predict = predictor(base_model, conditions[places].joined(conditions[places]))
+            return answers(
+                predict, process, win[places], lose[places], noise[places], times[places], config.statistic_stride
+            )
+
+        def ask_reference(places: list[int]) -> Tensor:
+            with training.as_before():
+                return ask(places).packed()
+
+        known = answered(ask_reference, training, rows, numbers, (len(pairs), config.draws or 1))
+        loss, shown = _total(ask(list(range(len(rows)))), Answers.unpacked(known), config)
         return loss, shown | {"only_losers_move": only_losers_move([*training.history[-WINDOW:], shown])}
 
     return fit(
@@ -166,17 +180,17 @@ def only_losers_move(history: Sequence[Mapping[str, float]], window: int = WINDO
     return float(margin > 0 and win > 0)
 
 
-def _total(found: PairLosses, config: DpoConfig) -> tuple[Tensor, dict[str, float]]:
-    margin = margins(found.win, found.lose, found.win_reference, found.lose_reference, config.beta)
-    preference = dpo_loss(margin)
-    loss = preference + config.statistic_weight * found.statistic
+def _total(policy: Answers, reference: Answers, config: DpoConfig) -> tuple[Tensor, dict[str, float]]:
+    margin = margins(policy.win, policy.lose, reference.win, reference.lose, config.beta)
+    preference, statistic = dpo_loss(margin), statistic_loss(policy.means, reference.means)
+    loss = preference + config.statistic_weight * statistic
     wins = (margin > 0).float() + 0.5 * (margin == 0).float()
     return loss, {
         "loss": loss.item(),
         "dpo_loss": preference.item(),
-        "statistic_loss": found.statistic.item(),
+        "statistic_loss": statistic.item(),
         "margin": margin.mean().item(),
         "accuracy": wins.mean().item(),
-        "win_change": (found.win - found.win_reference).mean().item(),
-        "lose_change": (found.lose - found.lose_reference).mean().item(),
+        "win_change": (policy.win - reference.win).mean().item(),
+        "lose_change": (policy.lose - reference.lose).mean().item(),
     }

@@ -44,6 +44,11 @@ def dco_losses(advantages: Tensor) -> Tensor:
     return -F.logsigmoid(advantages)
 
 
+def channel_means(latents: Tensor) -> Tensor:
+    """The statistic of HG-DPO Eq. 8: (N, C) of latents (N, C, H, W)."""
+    return latents.mean(dim=(2, 3))
+
+
 def statistic_loss(policy: Tensor, reference: Tensor) -> Tensor:
-    """HG-DPO Eq. 8: squared distance of the channel means of two (N, C, H, W) latents, averaged over N."""
-    return (policy.mean(dim=(2, 3)) - reference.mean(dim=(2, 3))).square().sum(dim=1).mean()
+    """HG-DPO Eq. 8: squared distance of two latents' channel means (N, C), averaged over N."""
+    return (policy - reference).square().sum(dim=1).mean()

@@ -52,7 +52,8 @@ def advantages(data: Encoded, rows: list[int], training: Training, process: Proc
     """The advantage (N,) of these rows over the model as it was before the job, both under the same fresh noise."""
     latents, predict = data[0][rows], predictor(training.model, data[1][rows])
     noise, times = process.draw(latents, training.generator)
-    before = process.errors(training.reference(predict), latents, noise, times)[0]
+    with training.as_before():
+        before = process.errors(predict, latents, noise, times)[0]
     return advantage(process.errors(predict, latents, noise, times)[0], before, beta)
 
 

@@ -25,7 +25,6 @@ from trainers import checkpoint
 from trainers.adapter_file import Adapter
 from trainers.attach import Adapters, attached
 from trainers.base_model import BaseModel
-from trainers.process import Predict
 from trainers.samples import save_samples
 
 OnStep = Callable[[int, int, dict[str, float]], None]
@@ -84,7 +83,7 @@ class Learner(Protocol):
 @dataclass
 class Training:
     """A job under way. `frozen`: personal adapters that act besides what learns, by weight; `step`: steps done; `history`: what
-    they showed."""
+    they showed; `kept`: what a trainer wants to find again in a checkpoint."""
 
     config: TrainingConfig
     model: BaseModel
@@ -93,25 +92,28 @@ class Training:
     generator: torch.Generator
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
     def rows(self, label: str, n: int) -> list[int]:
         """This step's examples out of `n`: batch_size of them (n, if fewer) from an endless, reshuffled stream.
 
         It follows from seed, `label` and step alone, so it needs no place in a checkpoint."""
+        return [_shuffled(self.config.seed, label, at // n, n)[at % n] for at in self._places(n)]
+
+    def numbers(self, n: int, draws: int | None) -> list[int] | None:
+        """Which of its `draws` noises each of this step's examples meets, in turn; None when they meet fresh ones."""
+        return None if draws is None else [at // n % draws for at in self._places(n)]
+
+    def _places(self, n: int) -> range:
+        """Of this step's examples in the endless stream."""
         size = min(self.config.batch_size, n)
-        return [
-            _shuffled(self.config.seed, label, at // n, n)[at % n]
-            for at in range(self.step * size, (self.step + 1) * size)
-        ]
+        return range(self.step * size, (self.step + 1) * size)
 
-    def reference(self, predict: Predict) -> Predict:
-        """`predict` by the model as it was before this job: base and personal adapters."""
-
-        def frozen(noisy: Tensor, timesteps: Tensor) -> Tensor:
-            with self.learner.before(self), torch.no_grad():
-                return predict(noisy, timesteps)
-
-        return frozen
+    @contextmanager
+    def as_before(self) -> Iterator[None]:
+        """The model as it was before this job, base and personal adapters, without gradients, for a while."""
+        with self.learner.before(self), torch.no_grad():
+            yield
 
     def weights(self) -> dict[str, torch.nn.Parameter]:
         return self.learner.weights(self.model)
@@ -182,7 +184,7 @@ def _loop(
     _resume(training, optimizer, out, about)
 
     def keep() -> None:
-        tensors = checkpoint.pack(weights, optimizer, training.generator)
+        tensors = checkpoint.pack(weights, optimizer, training.generator, training.kept)
         checkpoint.save(
             out, checkpoint.Checkpoint(training.step, about, training.history, tensors), config.keep_checkpoints
         )
@@ -207,7 +209,7 @@ def _resume(training: Training, optimizer: torch.optim.Optimizer, out: Path, abo
         return
     checkpoint.same_job(out, found.about, about)
     checkpoint.unpack(found.tensors, training.weights(), optimizer, training.generator)
-    training.step, training.history = found.step, found.history
+    training.step, training.history, training.kept = found.step, found.history, checkpoint.kept(found.tensors)
 
 
 def _step(training: Training, losses: Losses, optimizer: torch.optim.Optimizer, out: Path) -> dict[str, float]:

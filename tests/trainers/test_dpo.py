@@ -16,9 +16,10 @@ from prompts.errors import InputError
 from trainers.attach import attached
 from trainers.base_model import BaseModel, load
 from trainers.denoiser import encode_prompts, predictor
-from trainers.dpo import DpoConfig, Pair, only_losers_move, pair_losses, train
-from trainers.preference_losses import dpo_loss, margins, statistic_loss
+from trainers.dpo import DpoConfig, Pair, answers, only_losers_move, train
+from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
 from trainers.process import process_of
+from trainers.training import TrainingStopped
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
@@ -60,7 +61,7 @@ def test_the_statistic_is_the_squared_distance_of_channel_means() -> None:
     policy, frozen = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
     policy[0, 0] = torch.tensor([[1.0, 3.0]])  # mean 2 against 0
     policy[0, 1] = torch.tensor([[-5.0, 5.0]])  # mean 0: a spread is no shift
-    assert statistic_loss(policy, frozen).item() == pytest.approx(4.0)
+    assert statistic_loss(channel_means(policy), channel_means(frozen)).item() == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
@@ -74,14 +75,13 @@ def test_winner_and_loser_policy_and_reference_share_noise_and_timestep(kind: st
         asked.append((x, t))
         return 0.1 * x
 
-    found = pair_losses(model, model, process, win, lose, noise, times, stride=50)
+    now, before = (answers(model, process, win, lose, noise, times, stride=50) for _ in range(2))
     (first, t_first), (second, t_second) = asked
     assert torch.equal(first, second) and torch.equal(t_first, t_second) and torch.equal(t_first[:3], t_first[3:])
     signal, spread = process.scales(times)
     for noisy, clean in ((first[:3], win), (first[3:], lose)):
         assert torch.allclose((noisy - signal * clean) / spread, noise, atol=1e-3)
-    assert found.statistic.item() == 0.0
-    assert torch.equal(found.win, found.win_reference) and torch.equal(found.lose, found.lose_reference)
+    assert torch.equal(now.packed(), before.packed())
 
 
 def test_training_starts_at_log_two_and_learns_the_preference(model: BaseModel, tmp_path: Path) -> None:
@@ -147,3 +147,36 @@ def test_a_rate_that_is_far_too_high_is_warned_of(model: BaseModel, tmp_path: Pa
 def test_one_image_as_winner_and_loser_is_refused(model: BaseModel, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"pair 1 \('a dog'\) has one image as winner and loser"):
         train(DpoConfig(), [PAIRS[0], Pair("a dog", RED, RED.copy())], base_model=model, out=tmp_path)
+
+
+def test_with_a_few_draws_the_reference_is_asked_of_each_only_once(model: BaseModel, tmp_path: Path) -> None:
+    asked: list[int] = []
+    hook = model.denoiser.register_forward_pre_hook(lambda *_: asked.append(int(torch.is_grad_enabled())))
+    seen: list[dict[str, float]] = []
+    config = DpoConfig(steps=6, batch_size=2, learning_rate=1e-3, beta=500, draws=2)
+    try:
+        train(config, PAIRS, base_model=model, out=tmp_path, on_step=lambda i, n, row: seen.append(row))
+    finally:
+        hook.remove()
+    assert asked == [0, 1, 0, 1, 1, 1, 1, 1]  # six steps, the reference in two
+    assert seen[0]["margin"] == 0.0 and seen[-1]["margin"] != 0.0
+
+
+def test_kept_answers_are_those_that_would_be_asked_for_again(model: BaseModel, tmp_path: Path) -> None:
+    config = DpoConfig(steps=1, batch_size=2, learning_rate=1e-12, beta=500, draws=1, checkpoint_every=1)
+    losses: list[dict[str, float]] = []
+    longer = config.model_copy(update={"steps": 4})
+    train(longer, PAIRS, base_model=model, out=tmp_path, on_step=lambda i, n, row: losses.append(row))
+    assert all(row["win_change"] == pytest.approx(0, abs=1e-6) for row in losses)  # the model has not moved
+
+
+def test_a_job_with_draws_that_goes_on_equals_one_that_was_never_interrupted(model: BaseModel, tmp_path: Path) -> None:
+    config = DpoConfig(steps=6, batch_size=2, learning_rate=1e-3, beta=500, draws=2, checkpoint_every=1)
+    whole = train(config, PAIRS, base_model=model, out=tmp_path / "whole")
+    steps: list[int] = []
+    with pytest.raises(TrainingStopped):
+        train(
+            config, PAIRS, base_model=model, out=tmp_path / "cut", on_step=lambda i, n, row: steps.append(i),
+            should_stop=lambda: len(steps) == 3,
+        )  # fmt: skip
+    assert train(config, PAIRS, base_model=model, out=tmp_path / "cut").sha256 == whole.sha256

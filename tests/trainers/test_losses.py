@@ -13,9 +13,9 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
-from trainers.dpo import pair_losses
+from trainers.dpo import answers
 from trainers.dreambooth import prior_preservation_loss
-from trainers.preference_losses import advantage, dco_losses, dpo_loss, kto_loss, margins
+from trainers.preference_losses import advantage, dco_losses, dpo_loss, kto_loss, margins, statistic_loss
 from trainers.process import Process, process_of
 
 KINDS = ("epsilon", "v_prediction", "flow")
@@ -147,11 +147,13 @@ def ours(name: str, case: Case) -> torch.Tensor:
         return forward.errors(predict, image, case.noise, case.times)[0]
 
     if name in ("dpo", "statistic", "hg-dpo"):
-        found = pair_losses(policy, reference, forward, case.win, case.lose, case.noise, case.times, STRIDE)
-        preference = dpo_loss(margins(found.win, found.lose, found.win_reference, found.lose_reference, BETA))
-        return {
-            "dpo": preference, "statistic": found.statistic, "hg-dpo": preference + LAMBDA * found.statistic
-        }[name]  # fmt: skip
+        now, before = (
+            answers(predict, forward, case.win, case.lose, case.noise, case.times, STRIDE)
+            for predict in (policy, reference)
+        )
+        preference = dpo_loss(margins(now.win, now.lose, before.win, before.lose, BETA))
+        moved = statistic_loss(now.means, before.means)
+        return {"dpo": preference, "statistic": moved, "hg-dpo": preference + LAMBDA * moved}[name]
     if name == "kto":
         judged = torch.cat([case.win[:2], case.lose[2:]])
         return kto_loss(
