@@ -1,6 +1,6 @@
 """HG-DPO's ablations on the bundled painter: pool size, statistic matching, LAN, and the baselines, with intervals over seeds.
 
-    python -m benchmarks.dpo --out dpo.json          (about 15 minutes a seed on 2 cores; --seeds 3)
+    python -m benchmarks.dpo --out dpo.json          (three seeds, each 20 minutes of painting and 20 of training on one core)
 
 For every seed: pools of 20 images for prompts of the vocabulary, scored by the bundled PickScore; the pairs of the first N of each pool;
 an adapter for each way of training; then held-out prompts, painted with and without it from the same seeds. Reported are the win
@@ -160,7 +160,7 @@ def one_seed(seed: int, how: argparse.Namespace, model: BaseModel, judges: Judge
     wanted = [name for name in how.ways if f"{seed} {name}" not in known]
     if not wanted:
         return
-    prompts, held_out = drawn(how.prompts, seed, 0), drawn(how.held_out, seed, 5_000)
+    prompts, held_out = drawn(how.prompts, seed, 0), drawn(how.held_out, seed, 6_000)
     made, scores = pools(prompts, model, judges, seed, how.work / f"pools-{seed}")
     before = painted(held_out, model, SEED)
     for name in wanted:
@@ -176,11 +176,11 @@ def main() -> None:
     """Measure, print a line a way of training, and one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--prompts", type=int, default=48, help="that get a pool")
+    parser.add_argument("--prompts", type=int, default=240, help="that get a pool")
     parser.add_argument("--held-out", type=int, default=96, help="prompts that are judged, of each seed")
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
-    parser.add_argument("--beta", type=float, default=2500.0)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--beta", type=float, default=500.0)
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--work", type=Path, default=Path(".studio/dpo"))
