@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | train | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | gate | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
