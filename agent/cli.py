@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | train | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | gate | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
@@ -56,6 +56,11 @@ def make_parser() -> argparse.ArgumentParser:
     _chat(commands.add_parser("chat", help="let the agent learn your taste"))
     _run(commands.add_parser("run", help="run a config without a person"))
     _train(commands.add_parser("train", help="train an adapter from a YAML file; run it again and it goes on"))
+    _gate(
+        commands.add_parser(
+            "gate", help="judge an adapter: the same prompts and seeds with and without it, and a verdict by rule"
+        )
+    )
     _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
     _logs(commands.add_parser("logs", help="read what was logged"))
     _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))
@@ -97,6 +102,28 @@ def _train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
     parser.set_defaults(command=train)
+
+
+def _gate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "adapter",
+        type=Path,
+        metavar="ADAPTER",
+        help="an adapter's folder or file, or the YAML that it was trained from",
+    )
+    parser.add_argument("--prompts", help="a .txt or .jsonl file, or a vocabulary's name: bauhaus, painting")
+    parser.add_argument("--base-model", help="what it was trained on; one trained here knows")
+    for name, what in (
+        ("clip", "an open_clip folder"),
+        ("pickscore", "a folder or hub id"),
+        ("preference", "a learned taste, npz"),
+    ):
+        parser.add_argument(f"--{name}", help=f"{what} that judges")
+    parser.add_argument(
+        "--guides", nargs="+", metavar="SCORER", help="which of pickscore, clip_t, preference must prefer it"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
+    parser.set_defaults(command=gate)
 
 
 def _chat(parser: argparse.ArgumentParser) -> None:
@@ -187,7 +214,28 @@ def train(chosen: argparse.Namespace) -> int:
         print(json.dumps(state))
     else:
         print(f"adapter: {state['adapter']['path']}")
+        if state["gate"] is not None:
+            _verdict(state["gate"], chosen.home)
     return 0
+
+
+def gate(chosen: argparse.Namespace) -> int:
+    """palate gate."""
+    from agent.gating import GIVEN
+    from agent.gating import gate as carry_out
+
+    found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN}, quiet=chosen.json)
+    if chosen.json:
+        print(json.dumps(found))
+    else:
+        _verdict(found, chosen.home)
+    return 0
+
+
+def _verdict(found: dict[str, Any], home: Path) -> None:
+    from agent.gating import told
+
+    print("\n".join(told(found, home)))
 
 
 def resume(chosen: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from evaluators.gate import Rules
 from prompts.errors import InputError
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -43,6 +44,19 @@ class FinetuneSection(Section):
     pool_prompts: int = Field(12, ge=1, le=24, description="loose prompts that get a pool of images each")
     pool_size: int = Field(6, ge=2, le=20, description="images a pool (N of HG-DPO)")
     settings: dict[str, Any] = Field({}, description="anything of DpoConfig or DreamBoothConfig, over the defaults")
+
+
+class GateSection(Rules):
+    """When an adapter is promoted. Its colours may move and its pictures resemble each other: a taste may well be for that."""
+
+    maximum_hue_shift: float | None = Field(None, ge=0, description="per cent of the mean before; none: no limit")
+    maximum_saturation_shift: float | None = Field(
+        None, ge=0, description="per cent of the mean before; none: no limit"
+    )
+    maximum_value_shift: float | None = Field(None, ge=0, description="per cent of the mean before; none: no limit")
+    minimum_diversity: float | None = Field(
+        None, ge=0, description="share of the pictures' mean distance that stays; none: no limit"
+    )
 
 
 class Limits(Section):
@@ -80,6 +94,7 @@ class Config(Section):
     llm: LlmSection = LlmSection()
     finetune: FinetuneSection = FinetuneSection()
     evaluate_prompts: int = Field(16, ge=4, le=32)
+    gate: GateSection = GateSection()
     limits: Limits = Limits()
 
     @field_validator("wishes")

@@ -131,13 +131,14 @@ def _adapter(store: Store, run: RunRow, folder: Path, numbers: Facts) -> str:
     file = adapter_file(adapter["path"], folder)
     parts = [
         f"## The adapter\n\n**{verdict}**{rate}",
+        "\n".join(f"- {marked(clean(said))}" for said in adapter["reasons"]),
         f"- file: [{marked(file)}](<{file}>)\n- method: {adapter['kind']}, {_number(adapter['steps'])} steps, "
         f"rank {_number(adapter['rank'])}\n- sha256: `{adapter['sha256']}`",
         _loading(run, file),
     ]
     if latest(store.steps(run.id), "evaluate_adapter"):
         parts.append(image("without and with the adapter", draw_before_after(store, run.id, folder), folder))
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def adapter_file(path: str, folder: Path) -> str:

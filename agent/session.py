@@ -74,9 +74,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+# Of runs whose config names no gate: then the learned taste and CLIP-T's mean decided, and a replay must decide alike.
+BEFORE_THE_GATE = {"gate": {"unseen_may_lose": True}}
+
+
 def stored_config(store: Store, run_id: str) -> Config:
     """The config that a run was started with. Raises InputError for an unknown run."""
-    return make_config(dict(store.run(run_id).config))
+    return make_config(BEFORE_THE_GATE | dict(store.run(run_id).config))
 
 
 @contextmanager

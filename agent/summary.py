@@ -97,7 +97,8 @@ def latest(steps: Sequence[StepRow], tool: str, adapter: str | None = None) -> S
 
 
 def adapter_facts(store: Store, run_id: str) -> Facts | None:
-    """The adapter to keep: the last promoted one, else the last trained; with its win rate once it is evaluated."""
+    """The adapter to keep: the last promoted one, else the last trained; with its win rate and each rule's answer once it is
+    evaluated."""
     rows = store.adapters(run_id)
     if not rows:
         return None
@@ -108,6 +109,7 @@ def adapter_facts(store: Store, run_id: str) -> Facts | None:
     return {
         "sha256": row.sha256, "path": row.path, "kind": row.kind, "promoted": row.promoted,
         "steps": row.config.get("steps"), "rank": row.config.get("rank"), "win_rate": win_rate,
+        "reasons": row.metrics.get("reasons") or [],
     }  # fmt: skip
 
 

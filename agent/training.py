@@ -25,6 +25,7 @@ from rich.progress import (
 )
 
 from agent.config import bundled, read_yaml
+from agent.gating import remember
 from prompts.errors import InputError, PalateError
 from tools.files import write_atomically
 from tools.job_spec import Job, validated
@@ -64,8 +65,21 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
                 one | {inner: _below(one[inner], folder)} if isinstance(one, dict) and inner in one else one
                 for one in found[key]
             ]
+    if isinstance(found.get("gate"), dict):
+        found["gate"] = _placed_gate(found["gate"], folder)
     if isinstance(found.get("pool"), dict) and "prompts" in found["pool"]:
         found["pool"] = found["pool"] | {"prompts": _below(found["pool"]["prompts"], folder)}
+    return found
+
+
+def _placed_gate(gate: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A gate whose files are below `folder`; prompts may also be a list, or the name of a vocabulary."""
+    found = dict(gate)
+    if isinstance(found.get("prompts"), str) and Path(found["prompts"]).suffix:
+        found["prompts"] = _below(found["prompts"], folder)
+    if isinstance(found.get("instances"), str | list):
+        given = [found["instances"]] if isinstance(found["instances"], str) else found["instances"]
+        found["instances"] = [_below(one, folder) for one in given]
     return found
 
 
@@ -89,6 +103,8 @@ def train(file: Path, home: Path, *, quiet: bool = False) -> State:
         state = run_job(resolved, job.out, on_state=show)
     if state["state"] != "done":
         raise PalateError(f"The training failed: {state['error']} Its log is {str(job.out / 'job.log')!r}.")
+    if state["gate"] is not None:
+        remember(home, job, state["gate"])
     return state
 
 
@@ -99,7 +115,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
         any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs")),
     )
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
-    for key in sorted(before.keys() | resolved.keys()):
+    for key in sorted((before.keys() | resolved.keys()) - {"gate"}):  # judging otherwise is no other training
         if before.get(key) != resolved.get(key):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
@@ -158,6 +174,11 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
         def show(state: State) -> None:
             if state.get("pools") and not state["step"]:
                 progress.update(task, description=f"training (pairs of {state['pools']} pools)")
+            if state.get("gate"):
+                judged = state["gate"]
+                done, total = judged.get("painted", 1), judged.get("of", 1)
+                progress.update(task, description="judging", total=total, completed=done, losses="")
+                return
             told = "  ".join(f"{key} {value:.4g}" for key, value in list(state["losses"].items())[:5] if key != "step")
             progress.update(task, total=state["total"] or None, completed=state["step"], losses=told)
             if state["losses"].get("only_losers_move") and not warned:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from evaluators.gate import Rules
 from prompts.vocabulary import Vocabulary
 from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
@@ -77,6 +78,7 @@ class Settings:
     train_steps: int = 2000  # at most, whatever the planner asks for
     evaluate_prompts: int = 32  # likewise
     finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
+    rules: Rules = field(default_factory=Rules)  # of evaluate_adapter
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0

@@ -1,6 +1,8 @@
 """evaluate_adapter: the same held-out prompts and seeds with and without the adapter, judged by the learned taste.
 
-The adapter is promoted when it wins more than half and does not lose the prompts: CLIP-T may fall by a tenth at most.
+The rules of evaluators.gate decide, with those limits that the run's config sets: unless it says otherwise the adapter must win more
+than half, CLIP-T may fall by a tenth at most, and neither PickScore nor CLIP-T, which did not guide the training, may lose beyond doubt.
+An adapter that was promoted can be judged again when none waits: when it then fails, what was promoted before it acts alone.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
 from prompts.errors import ToolError
@@ -18,9 +19,10 @@ from tools.painting import paint_rows, promoted
 from tools.records import AdapterRow, ImageRow, ScoreRow
 
 if TYPE_CHECKING:
+    from evaluators.gate import Judged
     from evaluators.preference import Preference
 
-PROMPTS_KEPT = 0.9  # the least share of CLIP-T that must remain
+GUIDE = "preference"  # what a run's trainings are guided by
 
 
 class EvaluateAdapter(Arguments):
@@ -31,21 +33,33 @@ class EvaluateAdapter(Arguments):
 
 def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
     """Raises ToolError when there is no adapter to judge or no taste to judge it by."""
-    from evaluators.win_rate import win_rate
+    from evaluators.gate import measured, verdict
 
     adapter, taste = _newest(context), _taste(context)
+    beneath = [one for one in promoted(context) if one.sha256 != adapter.sha256]
     prompts = load_list(context.vocabulary, "held_out")[: min(args.prompts, context.settings.evaluate_prompts)]
-    without, _ = paint_rows(prompts, context.seed, context, adapters=promoted(context), purpose="without")
-    with_it, _ = paint_rows(prompts, context.seed, context, adapters=[*promoted(context), adapter], purpose="with")
+    without, _ = paint_rows(prompts, context.seed, context, adapters=beneath, purpose="without")
+    with_it, _ = paint_rows(prompts, context.seed, context, adapters=[*beneath, adapter], purpose="with")
     with_it = [row.model_copy(update={"idx": len(without) + row.idx}) for row in with_it]
-    before, after = (taste.predict(context.features(rows))[0] for rows in (without, with_it))
-    found, kept = win_rate(after.tolist(), before.tolist()), _kept(with_it, without, context)
-    verdict = found.rate > 0.5 and kept >= PROMPTS_KEPT
+    before, after = _judged(without, taste, context), _judged(with_it, taste, context)
+    evidence = measured(after, before, [GUIDE])
+    decision, found, kept = verdict(evidence, context.settings.rules), evidence.wins[GUIDE], evidence.clip_t_kept
     told = {"rate": round(found.rate, 3), "low": round(found.low, 3), "high": round(found.high, 3), "n": found.n}
+    why = {"reasons": list(decision.reasons), "broken": len(decision.broken), "evidence": evidence.told()}
     row = adapter.model_copy(
-        update={"promoted": verdict, "metrics": {**adapter.metrics, **told, "clip_t_kept": round(kept, 3)}}
+        update={
+            "promoted": decision.promote,
+            "metrics": {**adapter.metrics, **told, "clip_t_kept": round(kept, 3), **why},
+        }
     )
-    result = {"adapter": adapter.sha256, **told, "promoted": verdict, "clip_t_kept": round(kept, 3), "prompts": prompts}
+    # Why it was decided stands in the row alone: a record made before there were reasons must still be reproduced key by key.
+    result = {
+        "adapter": adapter.sha256,
+        **told,
+        "promoted": decision.promote,
+        "clip_t_kept": round(kept, 3),
+        "prompts": prompts,
+    }
     result |= {"with": [r.id for r in with_it], "without": [r.id for r in without]}
     return Outcome(
         result, images=(*without, *with_it), scores=_scores((without, before), (with_it, after)), adapters=(row,)
@@ -53,7 +67,8 @@ def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
 
 
 def _newest(context: Context) -> AdapterRow:
-    waiting = [adapter for adapter in context.trail.adapters() if adapter.promoted is None]
+    """The newest adapter that waits for a verdict, else the newest promoted one."""
+    waiting = [adapter for adapter in context.trail.adapters() if adapter.promoted is None] or promoted(context)
     if not waiting:
         raise ToolError("There is no adapter waiting to be evaluated: call finetune first.")
     return waiting[-1]
@@ -68,18 +83,26 @@ def _taste(context: Context) -> Preference:
     return preference.load(context.folder / fitted.path)
 
 
-def _kept(with_it: Sequence[ImageRow], without: Sequence[ImageRow], context: Context) -> float:
-    """CLIP-T with the adapter as a share of CLIP-T without it."""
-    fits = [
-        context.studio.clip.clip_t([context.open_image(row) for row in rows], [row.prompt for row in rows]).values
-        for rows in (with_it, without)
-    ]
-    return float(np.mean(fits[0]) / max(float(np.mean(fits[1])), 1e-6))
+def _judged(rows: Sequence[ImageRow], taste: Preference, context: Context) -> Judged:
+    """One side, as the taste and two scorers that did not guide the training see it."""
+    from evaluators.gate import Judged
+
+    images, prompts, features = (
+        [context.open_image(row) for row in rows],
+        [row.prompt for row in rows],
+        context.features(rows),
+    )
+    with context.timed("score"):
+        unseen = {
+            "pickscore": context.studio.pickscore(images, prompts),
+            "clip_t": context.studio.clip.clip_t(images, prompts),
+        }
+    return Judged(images, {GUIDE: taste.predict(features)[0].tolist(), **{name: found.values for name, found in unseen.items()}}, features)  # fmt: skip
 
 
-def _scores(*judged: tuple[Sequence[ImageRow], np.ndarray]) -> tuple[ScoreRow, ...]:
+def _scores(*sides: tuple[Sequence[ImageRow], Judged]) -> tuple[ScoreRow, ...]:
     """One score an image; a picture that the adapter did not change is one image and has one score."""
-    values = {row.id: float(value) for rows, scores in judged for row, value in zip(rows, scores, strict=True)}
+    values = {row.id: value for rows, side in sides for row, value in zip(rows, side.scores[GUIDE], strict=True)}
     return tuple(
-        ScoreRow(image=image, name="preference", version="evaluation", value=value) for image, value in values.items()
+        ScoreRow(image=image, name=GUIDE, version="evaluation", value=value) for image, value in values.items()
     )

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import InputError, PalateError
-from tools.job_spec import Job, kind_of, validated
+from tools.gate_spec import Plan
+from tools.job_spec import Job, gate_of, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
 from tools.pairs import Builder, build_pairs
 from tools.scorers import scorers, versions
@@ -62,6 +63,7 @@ def run(job: Job, report: Reporter) -> State:
     kind = kind_of(job)
     config = validated(kind.config, job.config, "config")
     data, extra = kind.data(job)
+    plan = gate_of(job)
     report.put(total=config.steps)
     model = base_model.load(job.base_model, device=job.device)
     acting = [AdapterRef(spec.path, spec.weight) for spec in job.adapters]
@@ -71,7 +73,21 @@ def run(job: Job, report: Reporter) -> State:
         on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
+    if plan is not None:
+        report.put(step=config.steps, adapter=made, gate=_gated(job, plan, model, acting, report))
     return report.put(state="done", step=config.steps, adapter=made)
+
+
+def _gated(job: Job, plan: Plan, model: Any, acting: Any, report: Reporter) -> dict[str, Any]:
+    """The verdict on the adapter that was just trained, and where its report lies."""
+    from tools.gate import judge
+    from trainers.adapter_file import AdapterRef
+
+    told = judge(
+        plan, model, AdapterRef(job.out, plan.spec.weight), job.out / "gate", adapters=acting,
+        on_painted=lambda done, total: report.put(gate={"painted": done, "of": total}), should_stop=lambda: report.asked_to_stop,
+    )  # fmt: skip
+    return {"promoted": told["promoted"], "broken": told["broken"], "reasons": told["reasons"], "report": str(job.out / "gate" / "gate.html")}  # fmt: skip
 
 
 def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Reporter) -> Any:

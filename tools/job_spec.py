@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
+from tools.files import open_image as _image
+from tools.gate_spec import GateSpec, Plan, planned
 from tools.pairs import PoolSpec
 
 
@@ -58,8 +60,8 @@ class PromptLine(_Record):
 
 class Job(_Record):
     """A training job. `config`: the fields of the kind's config; `pool`: make pairs for dpo, after those in `dataset`, which a
-    person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `out`: where
-    checkpoints and the adapter go."""
+    person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `gate`: judge
+    the adapter when it is trained; `out`: where checkpoints and the adapter go."""
 
     kind: Literal["dpo", "sft", "kto", "dreambooth", "reward"]
     config: dict[str, Any] = Field(default_factory=dict)
@@ -71,6 +73,7 @@ class Job(_Record):
     pickscore: str | None = None
     clip: str | None = None
     preference: str | None = None
+    gate: GateSpec | None = None
     out: Path
     device: str = "auto"
     name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
@@ -152,14 +155,14 @@ def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
     return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels, "scorer_version": scorer.version}
 
 
-def _image(path: Path) -> Any:
-    """Upright, transparency laid on white."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def gate_of(job: Job) -> Plan | None:
+    """The gate that a job asks for, with what its training says of itself: who guided it, and the pictures of its subject.
 
-    from evaluators.colour import flatten
-
-    try:
-        with Image.open(path) as image:
-            return flatten(ImageOps.exif_transpose(image))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error
+    Raises InputError for what the gate needs and is not there."""
+    if job.gate is None:
+        return None
+    guides = tuple(job.pool.scorers) if job.pool else ("pickscore",) if job.kind == "reward" else ()
+    guides = guides or (("preference",) if job.preference else ())
+    subject = [Path(one["image"]) for one in job.dataset if "image" in one] if job.kind == "dreambooth" else []
+    folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
+    return planned(job.gate, folders, guides=guides, instances=subject)

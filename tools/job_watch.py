@@ -20,7 +20,8 @@ from typing import Any
 from prompts.errors import InputError
 
 State = dict[str, Any]
-"""state (queued | running | done | failed), pid, heartbeat (epoch s), step, total, loss, losses, error, adapter."""
+"""state (queued | running | done | failed), pid, heartbeat (epoch s), step, total, loss, losses, error, adapter, gate (pictures painted,
+then the verdict)."""
 
 ENDED = ("done", "failed")
 _GRACE = 30.0
@@ -30,7 +31,7 @@ def new_state() -> State:
     """The state of a job that nobody has started."""
     return {
         "state": "queued", "pid": None, "heartbeat": time.time(), "step": 0, "total": 0,
-        "loss": None, "losses": {}, "error": None, "adapter": None,
+        "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None,
     }  # fmt: skip
 
 

@@ -103,3 +103,11 @@ def test_a_config_comes_back_from_its_own_json() -> None:
 def test_a_bundled_name_is_a_folder_and_any_other_name_is_left_alone() -> None:
     assert Path(bundled("bauhaus")).is_dir()
     assert bundled("someone/model") == "someone/model" and bundled("nowhere") == "nowhere"
+
+
+def test_the_rules_of_promotion_leave_colours_free_unless_told_otherwise() -> None:
+    gate = make_config({"gate": {"maximum_hue_shift": 20}}).gate
+    assert (gate.minimum_win_rate, gate.minimum_clip_t_kept, gate.unseen_may_lose) == (0.5, 0.9, False)
+    assert (gate.maximum_hue_shift, gate.maximum_value_shift, gate.minimum_diversity) == (20, None, None)
+    with pytest.raises(InputError, match="did you mean 'minimum_win_rate'"):
+        make_config({"gate": {"minimum_winrate": 0.6}})

@@ -361,3 +361,13 @@ def test_the_resolved_config_and_the_versions_are_kept_with_the_run(begin: Begin
     assert stored_config(run.store, run.run_id) == run.crew.config
     assert yaml.safe_load((run.folder / "config.yaml").read_text()) == run.crew.config.model_dump(mode="json")
     assert {"python", "torch", "diffusers", "langgraph"} <= run.store.run(run.run_id).versions.keys()
+
+
+def test_a_run_from_before_the_gate_had_rules_is_judged_as_it_was_then(tmp_path: Path) -> None:
+    config = Config().model_dump(mode="json")
+    with open_store(tmp_path) as store:
+        now, then = (
+            store.new_run("", told, {}, 0) for told in (config, {k: v for k, v in config.items() if k != "gate"})
+        )
+        assert not stored_config(store, now).gate.unseen_may_lose
+        assert stored_config(store, then).gate.unseen_may_lose

@@ -1,0 +1,115 @@
+"""`palate gate ADAPTER`: judge an adapter, remember the verdict, and say what acts now.
+
+Knows what lies beside a trained adapter and what a person may give instead. The work is tools.gate's, the memory tools.promotions'.
+An adapter that was promoted and is judged again, by newer prompts or a newer taste, may be withdrawn: then what acted before acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from agent.config import bundled, read_yaml
+from prompts.errors import InputError
+from tools.promotions import Acting, Promotion, acting, history, record
+
+if TYPE_CHECKING:
+    from tools.job_spec import Job
+
+Gated = dict[str, Any]
+"""promoted, broken (how many reasons are), reasons, report (the path of gate.html), and before (whether it was promoted until now)."""
+
+GIVEN = (
+    "prompts",
+    "base_model",
+    "clip",
+    "pickscore",
+    "preference",
+    "guides",
+)  # what a person may lay over an adapter's own job
+
+
+def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = False) -> Gated:
+    """Judge an adapter and remember the verdict. Raises InputError for what is missing, PalateError when it is stopped."""
+    from tools.gate import judge
+    from tools.job_spec import gate_of
+    from tools.job_watch import alone
+    from trainers.adapter_file import AdapterRef, find
+    from trainers.base_model import load
+
+    job, path = _job(adapter, home, {key: value for key, value in given.items() if value is not None})
+    plan = gate_of(job)
+    assert plan is not None and job.gate is not None, "_job has seen to it"
+    find(path)
+    out = path / "gate" if path.is_dir() else path.with_suffix(".gate")
+    out.mkdir(parents=True, exist_ok=True)
+    with alone(out), _bar(Console(stderr=quiet)) as show:
+        model = load(job.base_model, device=job.device)
+        beside = [AdapterRef(one.path, one.weight) for one in job.adapters]
+        told = judge(plan, model, AdapterRef(path, job.gate.weight), out, adapters=beside, on_painted=show)
+    found = {key: told[key] for key in ("promoted", "broken", "reasons")} | {"report": str(out / "gate.html")}
+    return remember(home, job, found, path)
+
+
+def remember(home: Path, job: Job, found: Gated, adapter: Path | None = None) -> Gated:
+    """Add a verdict to the log of promotions; `found` then also says whether the adapter was promoted `before`."""
+    mine = _acting(adapter or job.out, job.gate.weight if job.gate else 1.0)
+    earlier = [line.promoted for line in history(home) if line.adapter.sha256 == mine.sha256]
+    beneath = tuple(_acting(one.path, one.weight) for one in job.adapters)
+    line = Promotion(
+        base_model=job.base_model, adapter=mine, beneath=beneath, promoted=found["promoted"], reasons=tuple(found["reasons"])
+    )  # fmt: skip
+    record(home, line)
+    found |= {"base_model": job.base_model, "before": earlier[-1] if earlier else None}
+    return found
+
+
+def told(found: Gated, home: Path) -> list[str]:
+    """The verdict in lines for people: what was broken first, where the report is, and what acts now."""
+    withdrawn = " and withdrawn: it was promoted before" if found["before"] and not found["promoted"] else ""
+    lines = ["promoted" if found["promoted"] else f"rejected{withdrawn}"]
+    lines += [f"  {'!' if number < found['broken'] else '-'} {said}" for number, said in enumerate(found["reasons"])]
+    now = acting(home, found["base_model"])
+    names = " + ".join(one.path for one in now.together) if now else "the base model alone"
+    return [*lines, f"report: {found['report']}", f"acts now: {names}"]
+
+
+def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
+    """The job that an adapter came from, with what the person gave laid over it, and where the adapter lies."""
+    from agent.training import load_job
+    from tools.job_spec import Job, validated
+
+    if adapter.suffix in (".yaml", ".yml"):
+        found = load_job(adapter, home)
+        values, path = found.model_dump(mode="json", exclude_defaults=True), found.out
+    else:
+        path = adapter.resolve()
+        kept = path / "config.yaml"
+        values = read_yaml(kept) if kept.is_file() else {"kind": "sft", "out": str(path), "base_model": None}
+    gate = {**(values.get("gate") or {}), **{key: given[key] for key in ("prompts", "guides") if key in given}}
+    values |= {key: bundled(given[key]) for key in ("base_model", "clip", "pickscore", "preference") if key in given}
+    if values["base_model"] is None:
+        raise InputError(f"{str(adapter)!r} does not say what it was trained on: give --base-model")
+    if "prompts" not in gate:
+        raise InputError(f"{str(adapter)!r} has no gate of its own: give --prompts, a file or a vocabulary's name")
+    job: Job = validated(Job, values | {"gate": gate}, "job")
+    return job, path
+
+
+def _acting(path: Path, weight: float) -> Acting:
+    from trainers.adapter_file import find, sha256
+
+    return Acting(path=str(path), sha256=sha256(find(path)), weight=weight)
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
+    columns = (SpinnerColumn(), TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("judging", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,104 @@
+"""`palate gate`, and the gate of a training: judged, said, remembered, and taken back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from agent import cli
+from agent.gating import told
+from agent.training import _keep, load_job
+from prompts.errors import InputError
+from tools.promotions import Acting, Promotion, history, record
+
+STRICT, MILD = {"minimum_win_rate": 0.99, "certain": True}, {"minimum_win_rate": 0.0, "unseen_may_lose": True}
+FREE = {"minimum_clip_t_kept": 0.0, "minimum_diversity": None} | {f"maximum_{one}_shift": None for one in ("hue", "saturation", "value")}  # fmt: skip
+
+
+@pytest.fixture
+def written(tmp_path: Path, studio_clip: Path, studio_pickscore: Path) -> Callable[..., Path]:
+    """A YAML of a job with a gate: `written(base_model, rules)`."""
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+    (tmp_path / "held-out.txt").write_text("a red dog\na blue field\n")
+
+    def write(model: str, rules: dict[str, Any]) -> Path:
+        file = tmp_path / "mine.yaml"
+        gate = {"prompts": "held-out.txt", "steps": 1, "size": 32, "guides": ["pickscore"], "rules": rules}
+        values = {
+            "kind": "sft", "base_model": model, "dataset": [{"image": "red.png", "prompt": "a red dog"}], "out": "out",
+            "config": {"steps": 1, "batch_size": 1, "rank": 2, "size": 32, "learning_rate": 0.1}, "device": "cpu",
+            "clip": str(studio_clip), "pickscore": str(studio_pickscore), "gate": gate,
+        }  # fmt: skip
+        file.write_text(yaml.safe_dump(values))
+        return file
+
+    return write
+
+
+def test_a_rejection_is_a_result_and_a_later_verdict_replaces_it(
+    written: Callable[..., Path], tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str], own_home: Path
+) -> None:
+    file = written(tiny("sd15").name, STRICT)
+    out = file.parent / "out"
+    assert cli.main(["train", str(file), "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert state["state"] == "done" and state["gate"]["promoted"] is False
+    assert "pickscore, which guided the training" in state["gate"]["reasons"][0]
+    assert [line.promoted for line in history(own_home)] == [False]
+    pictures = {path: path.stat().st_mtime_ns for path in (out / "gate" / "images").iterdir()}
+
+    written(tiny("sd15").name, MILD | FREE)  # milder rules are no other training
+    assert cli.main(["gate", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["promoted"] is (found["broken"] == 0) and found["report"] == str(out / "gate" / "gate.html")
+    assert {path: path.stat().st_mtime_ns for path in (out / "gate" / "images").iterdir()} == pictures
+
+    shutil.copytree(out, file.parent / "elsewhere", ignore=shutil.ignore_patterns("config.yaml"))
+    alone = ["gate", str(file.parent / "elsewhere")]
+    assert cli.main(alone) == 1 and "give --base-model" in capsys.readouterr().err
+    assert cli.main([*alone, "--base-model", tiny("sd15").name]) == 1 and "give --prompts" in capsys.readouterr().err
+
+
+def test_paths_of_a_gate_count_from_the_file_and_a_name_is_left_alone(written: Callable[..., Path]) -> None:
+    file = written("bauhaus", {})
+    values = yaml.safe_load(file.read_text())
+    (file.parent / "dog").mkdir()
+    file.write_text(yaml.safe_dump(values | {"gate": values["gate"] | {"instances": "dog"}}))
+    gate = load_job(file, file.parent / "home").gate
+    assert gate is not None and gate.prompts == str(file.parent / "held-out.txt")
+    assert gate.instances == (file.parent / "dog",)
+    file.write_text(yaml.safe_dump(values | {"gate": {"prompts": "bauhaus"}}))
+    gate = load_job(file, file.parent / "home").gate
+    assert gate is not None and gate.prompts == "bauhaus"
+    file.write_text(yaml.safe_dump(values | {"gate": {"prompt": "bauhaus"}}))
+    with pytest.raises(InputError, match=r"job\.gate\.prompt"):
+        load_job(file, file.parent / "home")
+
+
+def test_a_gate_may_change_where_an_adapter_was_trained(tmp_path: Path) -> None:
+    (tmp_path / "adapter.json").write_text("{}")
+    _keep(tmp_path, {"kind": "sft", "gate": {"prompts": "bauhaus"}})
+    _keep(tmp_path, {"kind": "sft"})
+    with pytest.raises(InputError, match="its kind was 'sft'"):
+        _keep(tmp_path, {"kind": "dpo"})
+
+
+def test_people_read_what_was_broken_first_and_what_acts_now(tmp_path: Path) -> None:
+    def verdict(mark: str, promoted: bool) -> Promotion:
+        adapter = Acting(path=f"train/{mark}", sha256=mark * 64)
+        return Promotion(base_model="m", adapter=adapter, promoted=promoted, reasons=("It lost 1.", "It kept 2."))
+
+    for one in (verdict("a", True), verdict("b", True), verdict("b", False)):
+        record(tmp_path, one)
+    found = {"promoted": False, "broken": 1, "reasons": ["It lost 1.", "It kept 2."], "report": "r", "base_model": "m", "before": True}  # fmt: skip
+    assert told(found, tmp_path) == [
+        "rejected and withdrawn: it was promoted before", "  ! It lost 1.", "  - It kept 2.", "report: r", "acts now: train/a",
+    ]  # fmt: skip
+    assert told(found | {"base_model": "another"}, tmp_path)[-1] == "acts now: the base model alone"
