@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | train | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | adapter | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.adapters import add_commands as add_adapter_commands
 from agent.stopping import Stopped, stoppable
 from prompts.errors import InputError, PalateError
 
@@ -56,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     _chat(commands.add_parser("chat", help="let the agent learn your taste"))
     _run(commands.add_parser("run", help="run a config without a person"))
     _train(commands.add_parser("train", help="train an adapter from a YAML file; run it again and it goes on"))
+    add_adapter_commands(commands.add_parser("adapter", help="look at LoRA files, take in other people's, merge them"))
     _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
     _logs(commands.add_parser("logs", help="read what was logged"))
     _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))
