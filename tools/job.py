@@ -71,7 +71,7 @@ def run(job: Job, report: Reporter) -> State:
         on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
-    return report.put(state="done", step=config.steps, adapter=made)
+    return report.put(state="done", step=report.state["total"], adapter=made)
 
 
 def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Reporter) -> Any:
