@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from prompts.errors import InputError
+from tools.sliders import Slider, distinct_names
 
 MODELS = Path(__file__).parents[1] / "models"
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -81,6 +82,12 @@ class Config(Section):
     finetune: FinetuneSection = FinetuneSection()
     evaluate_prompts: int = Field(16, ge=4, le=32)
     limits: Limits = Limits()
+    sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
+
+    @field_validator("sliders")
+    @classmethod
+    def _named_apart(cls, sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
+        return distinct_names(sliders)
 
     @field_validator("wishes")
     @classmethod
