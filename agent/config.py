@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from evaluators.gate import Rules
 from prompts.errors import InputError
+from tools.sliders import Slider, distinct_names
 
 MODELS = Path(__file__).parents[1] / "models"
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -96,6 +97,12 @@ class Config(Section):
     evaluate_prompts: int = Field(16, ge=4, le=32)
     gate: GateSection = GateSection()
     limits: Limits = Limits()
+    sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
+
+    @field_validator("sliders")
+    @classmethod
+    def _named_apart(cls, sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
+        return distinct_names(sliders)
 
     @field_validator("wishes")
     @classmethod

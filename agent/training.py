@@ -137,7 +137,10 @@ def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
             f"dataset = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
         )
     return [
-        {key: _below(value, file.parent) if key in ("image", "win", "lose") else value for key, value in item.items()}
+        {
+            key: _below(value, file.parent) if key in ("image", "win", "lose", "low", "high") else value
+            for key, value in item.items()
+        }
         for item in given
     ]
 

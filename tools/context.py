@@ -19,6 +19,7 @@ from evaluators.gate import Rules
 from prompts.vocabulary import Vocabulary
 from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
+from tools.sliders import Slider
 
 if TYPE_CHECKING:  # torch only when a tool that needs it runs
     import numpy as np
@@ -79,6 +80,7 @@ class Settings:
     evaluate_prompts: int = 32  # likewise
     finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
     rules: Rules = field(default_factory=Rules)  # of evaluate_adapter
+    sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0

@@ -4,25 +4,29 @@ After "Human Aesthetic Preference-Based Large Text-to-Image Model Personalizatio
 mutation of discrete genes, elitism. Parents are chosen by tournament, because roulette over scores on a narrow scale is close
 to uniform. Many more children are bred than wanted; a preference model over genes, fitted to the ratings, chooses among them
 by a sample of its belief (Thompson 1933), so that what is unknown is still tried.
+
+Where the run has sliders, the weight of each is one more gene: a number in the genome (tools.sliders).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from prompts.errors import ToolError
-from prompts.vocabulary import Genome, Vocabulary
+from prompts.vocabulary import Vocabulary
 from tools.context import Arguments, Context, Outcome
+from tools.sliders import Slider, genes_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 BRED = 100  # children bred for each that is kept
 TOURNAMENT = 3
+Genome = dict[str, Any]  # of words, and of numbers for sliders
 Rated = tuple[float, Genome]
 
 
@@ -37,10 +41,9 @@ class EvolvePrompts(Arguments):
 def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     """Children, best first, distinct. Raises ToolError below two rated prompts that the vocabulary can read."""
     ratings = context.trail.ratings()
-    seen = [
-        (ratings[row.id], context.vocabulary.parse(row.prompt)) for row in context.trail.images() if row.id in ratings
-    ]
-    rated = [(rating, genome) for rating, genome in seen if genome is not None]
+    rows, sliders = [row for row in context.trail.images() if row.id in ratings], context.settings.sliders
+    seen = [(row, context.vocabulary.parse(row.prompt)) for row in rows]
+    rated: list[Rated] = [(ratings[row.id], words | genes_of(row, sliders)) for row, words in seen if words is not None]
     if len(rated) < 2:
         raise ToolError(
             f"{len(rated)} rated prompts fit the vocabulary's form, and two are needed to cross: rate more images."
@@ -48,18 +51,21 @@ def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     rng = random.Random(context.seed)
     elite = [genome for _, genome in sorted(rated, key=lambda pair: -pair[0])]
     elite = distinct(elite)[: min(args.elites, args.children)]
-    chosen = elite + screened(rated, elite, args.children - len(elite), args.mutation, context.vocabulary, rng)
-    return Outcome({"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": len(elite)})
+    chosen = elite + screened(rated, elite, args.children - len(elite), args.mutation, context.vocabulary, rng, sliders)
+    result = {"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": len(elite)}
+    weights = [{slider.name: genome[slider.gene] for slider in sliders} for genome in chosen]
+    return Outcome(result | ({"sliders": weights} if sliders else {}))
 
 
 def screened(
-    rated: Sequence[Rated], known: list[Genome], count: int, mutation: float, vocabulary: Vocabulary, rng: random.Random
-) -> list[Genome]:
+    rated: Sequence[Rated], known: list[Genome], count: int, mutation: float, vocabulary: Vocabulary, rng: random.Random,
+    sliders: Sequence[Slider] = (),
+) -> list[Genome]:  # fmt: skip
     """`count` new genomes: the most promising of `BRED` times as many children."""
-    bred = distinct([child(rated, mutation, vocabulary, rng) for _ in range(BRED * count)])
+    bred = distinct([child(rated, mutation, vocabulary, rng, sliders) for _ in range(BRED * count)])
     old = [*known, *(genome for _, genome in rated)]
     fresh = [genome for genome in bred if genome not in old] or [genome for genome in bred if genome not in known]
-    belief = gene_belief(rated, vocabulary)
+    belief = gene_belief(rated, vocabulary, sliders)
     kept: list[Genome] = []
     for _ in range(count):
         values = belief.sample(fresh, rng)
@@ -70,13 +76,17 @@ def screened(
     return kept
 
 
-def child(rated: Sequence[Rated], mutation: float, vocabulary: Vocabulary, rng: random.Random) -> Genome:
-    """Uniform crossover of two tournament winners, then uniform mutation."""
+def child(
+    rated: Sequence[Rated], mutation: float, vocabulary: Vocabulary, rng: random.Random, sliders: Sequence[Slider] = ()
+) -> Genome:
+    """Uniform crossover of two tournament winners (the mean of sliders' weights), then uniform mutation."""
     first, second = tournament(rated, rng), tournament(rated, rng)
-    genome = {gene: rng.choice([first[gene], second[gene]]) for gene in vocabulary.genes}
+    genome: Genome = {gene: rng.choice([first[gene], second[gene]]) for gene in vocabulary.genes}
     for gene, values in vocabulary.genes.items():
         if rng.random() < mutation:
             genome[gene] = rng.choice(values)
+    for slider in sliders:
+        genome[slider.gene] = slider.crossed(first[slider.gene], second[slider.gene], mutation, rng)
     return vocabulary.mend(genome, rng)
 
 
@@ -91,30 +101,35 @@ def distinct(genomes: Sequence[Genome]) -> list[Genome]:
 
 
 class gene_belief:
-    """Bayesian linear regression of ratings on one-hot genes: what each value of each gene is believed to be worth."""
+    """Bayesian linear regression of ratings on one-hot genes: what each value of each gene is believed to be worth.
+
+    A slider has two columns, its weight and the square of it: a taste may lie between the ends."""
 
     def __init__(
-        self, rated: Sequence[Rated], vocabulary: Vocabulary, *, prior: float = 0.45, noise: float = 0.6
-    ) -> None:
+        self, rated: Sequence[Rated], vocabulary: Vocabulary, sliders: Sequence[Slider] = (), *, prior: float = 0.45, noise: float = 0.6
+    ) -> None:  # fmt: skip
         import numpy as np
 
+        self.sliders = tuple(sliders)
         self.columns = {
             (gene, value): i for i, (gene, value) in enumerate((g, v) for g, vs in vocabulary.genes.items() for v in vs)
         }
         scores = np.array([score for score, _ in rated], float)
         spread = scores.std() or 1.0
         design, target = self.encode([genome for _, genome in rated]), (scores - scores.mean()) / spread
-        precision = design.T @ design / noise**2 + np.eye(len(self.columns)) / prior**2
+        precision = design.T @ design / noise**2 + np.eye(design.shape[1]) / prior**2
         self.covariance = np.linalg.inv(precision)
         self.mean = self.covariance @ design.T @ target / noise**2
 
     def encode(self, genomes: Sequence[Genome]) -> np.ndarray:
-        """(N, values of all genes) of 0 and 1."""
+        """(N, values of all genes) of 0 and 1, then weight and squared weight of each slider, from -1 to 1."""
         import numpy as np
 
-        rows = np.zeros((len(genomes), len(self.columns)))
+        words, names = len(self.columns), {slider.gene for slider in self.sliders}
+        rows = np.zeros((len(genomes), words + 2 * len(names)))
         for row, genome in zip(rows, genomes, strict=True):
-            row[[self.columns[item] for item in genome.items()]] = 1.0
+            row[[self.columns[item] for item in genome.items() if item[0] not in names]] = 1.0
+            row[words:] = [slider.unit(genome[slider.gene]) ** power for slider in self.sliders for power in (1, 2)]
         return rows
 
     def sample(self, genomes: Sequence[Genome], rng: random.Random, *, boldness: float = 0.3) -> np.ndarray:

@@ -1,14 +1,22 @@
-"""generate_images: paint the next round, from prompts of the planner's own and from the last evolution's children."""
+"""generate_images: paint the next round, from prompts of the planner's own and from the last evolution's children.
+
+Where the run has sliders, a child is painted with the weights it was bred with, a prompt of the planner's own with random ones.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import random
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome, Prompt
 from tools.painting import paint_rows, promoted
+from tools.sliders import Weights, drawn
+
+Said = tuple[str, Weights]  # a prompt and its sliders' weights
 
 
 class GenerateImages(Arguments):
@@ -20,14 +28,17 @@ class GenerateImages(Arguments):
 
 def generate_images(args: GenerateImages, context: Context) -> Outcome:
     """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
-    prompts = _chosen(args, context)
-    rows, cut = paint_rows(prompts, context.seed, context, adapters=promoted(context), purpose="paint")
+    chosen = _chosen(args, context)
+    prompts, weights = [prompt for prompt, _ in chosen], [one for _, one in chosen]
+    rows, cut = paint_rows(prompts, context.seed, context, adapters=promoted(context), purpose="paint", weights=weights)
     result = {"images": [row.id for row in rows], "prompts": prompts}
     return Outcome(result | ({"cut": cut} if cut else {}), images=tuple(rows))
 
 
-def _chosen(args: GenerateImages, context: Context) -> list[str]:
-    prompts = list(dict.fromkeys(args.prompts)) + evolved_prompts(context, args.prompts)[: args.evolved]
+def _chosen(args: GenerateImages, context: Context) -> list[Said]:
+    rng = random.Random(context.seed)
+    own = [(prompt, drawn(context.settings.sliders, rng)) for prompt in dict.fromkeys(args.prompts)]
+    prompts = own + evolved_prompts(context, args.prompts)[: args.evolved]
     wanted = min(context.settings.images_per_round, context.images_left)
     if not prompts:
         raise ToolError("generate_images was given no prompts, and no evolved ones wait: write 1 to 8 prompts.")
@@ -37,8 +48,12 @@ def _chosen(args: GenerateImages, context: Context) -> list[str]:
     return repeated[:wanted]
 
 
-def evolved_prompts(context: Context, without: list[str]) -> list[str]:
+def evolved_prompts(context: Context, without: Sequence[str]) -> list[Said]:
     """The children of this round's evolution that are not among `without`."""
     found = [step.result for step in context.trail.results("evolve_prompts") if step.round == context.round]
-    children = found[-1].get("prompts") if found and isinstance(found[-1], dict) else None
-    return [str(child) for child in children if child not in without] if isinstance(children, list) else []
+    last = found[-1] if found and isinstance(found[-1], dict) else {}
+    children, bred = last.get("prompts"), last.get("sliders")
+    if not isinstance(children, list):
+        return []
+    weights: list[Any] = bred if isinstance(bred, list) else [{}] * len(children)
+    return [(str(child), dict(one)) for child, one in zip(children, weights, strict=True) if child not in without]

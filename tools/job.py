@@ -74,8 +74,8 @@ def run(job: Job, report: Reporter) -> State:
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
     if plan is not None:
-        report.put(step=config.steps, adapter=made, gate=_gated(job, plan, model, acting, report))
-    return report.put(state="done", step=config.steps, adapter=made)
+        report.put(step=report.state["total"], adapter=made, gate=_gated(job, plan, model, acting, report))
+    return report.put(state="done", step=report.state["total"], adapter=made)
 
 
 def _gated(job: Job, plan: Plan, model: Any, acting: Any, report: Reporter) -> dict[str, Any]:

@@ -52,6 +52,14 @@ class JudgedFile(_Record):
     liked: bool
 
 
+class SliderFiles(_Record):
+    """One pair for a slider: the same picture with little and with much of an attribute that the prompt does not mention."""
+
+    prompt: str
+    low: Path
+    high: Path
+
+
 class PromptLine(_Record):
     """One prompt to paint for reward."""
 
@@ -63,7 +71,7 @@ class Job(_Record):
     person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `gate`: judge
     the adapter when it is trained; `out`: where checkpoints and the adapter go."""
 
-    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward"]
+    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward", "slider"]
     config: dict[str, Any] = Field(default_factory=dict)
     base_model: str
     adapters: list[AdapterSpec] = Field(default_factory=list)
@@ -89,7 +97,7 @@ class Kind(NamedTuple):
 
 def kind_of(job: Job) -> Kind:
     """The trainer that a job asks for. Raises InputError for fields that another kind has."""
-    from trainers import dpo, dreambooth, kto, reward, sft
+    from trainers import dpo, dreambooth, kto, reward, sft, slider
 
     if job.prior and job.kind != "dreambooth":
         raise InputError(f"prior images are for kind 'dreambooth': leave prior out of a {job.kind!r} job")
@@ -103,6 +111,7 @@ def kind_of(job: Job) -> Kind:
         "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
         "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
         "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _examples),
+        "slider": Kind(slider.SliderConfig, slider.train, _sliders),
     }  # fmt: skip
     return kinds[job.kind]
 
@@ -132,6 +141,12 @@ def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.dpo import Pair
 
     return [Pair(x.prompt, _image(x.win), _image(x.lose)) for x in _items(PairFiles, job)], {}
+
+
+def _sliders(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    from trainers.slider import Pair
+
+    return [Pair(x.prompt, _image(x.low), _image(x.high)) for x in _items(SliderFiles, job)], {}
 
 
 def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:

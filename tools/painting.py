@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.context import Context
 from tools.records import AdapterRow, ImageRow
+from tools.sliders import Slider, Weights
 
 AT_ONCE = 8  # images a batch: progress moves, memory stays small, and a batch is the same on every run
 
@@ -17,20 +18,35 @@ def promoted(context: Context) -> list[AdapterRow]:
 
 
 def paint_rows(
-    prompts: Sequence[str], seed: int, context: Context, *, adapters: Sequence[AdapterRow], purpose: str
-) -> tuple[list[ImageRow], dict[str, str]]:
+    prompts: Sequence[str], seed: int, context: Context, *, adapters: Sequence[AdapterRow], purpose: str,
+    weights: Sequence[Weights] = (),
+) -> tuple[list[ImageRow], dict[str, str]]:  # fmt: skip
     """Paint prompt i with seed `seed` + i, save each picture, and return the rows and what was cut off of too long prompts.
 
-    `purpose` is "paint" for what a person is shown; pools and evaluations have others. Raises InputError, ToolError.
+    `purpose` is "paint" for what a person is shown; pools and evaluations have others. `weights`: what the run's sliders act with,
+    for each prompt; they do not act without. Raises InputError, ToolError.
     """
     rows: list[ImageRow] = []
     cut: dict[str, str] = {}
-    for start in range(0, len(prompts), AT_ONCE):
-        batch, found = _paint_batch(prompts[start : start + AT_ONCE], seed, start, context, adapters, purpose)
+    given = list(weights) or [{}] * len(prompts)
+    for part in _batches(given):
+        batch, found = _paint_batch([prompts[i] for i in part], seed, part.start, context, adapters, purpose, given[part.start])  # fmt: skip
         rows += batch
         cut |= found
         context.on_progress(purpose, len(rows), len(prompts))
     return rows, cut
+
+
+def _batches(weights: Sequence[Weights]) -> list[range]:
+    """Runs of up to `AT_ONCE` prompts with the same weights: one batch has one set of adapters."""
+    found: list[range] = []
+    for i, one in enumerate(weights):
+        last = found[-1] if found else range(0)
+        if last and len(last) < AT_ONCE and weights[last.start] == one:
+            found[-1] = range(last.start, i + 1)
+        else:
+            found.append(range(i, i + 1))
+    return found
 
 
 def _paint_batch(
@@ -40,12 +56,15 @@ def _paint_batch(
     context: Context,
     adapters: Sequence[AdapterRow],
     purpose: str,
+    weights: Weights,
 ) -> tuple[list[ImageRow], dict[str, str]]:
     from trainers.adapter_file import AdapterRef
     from trainers.base_model import paint
 
     settings = context.settings
     references = [AdapterRef(context.folder / adapter.path, 1.0) for adapter in adapters]
+    acting = [slider for slider in settings.sliders if slider.name in weights]
+    references += [AdapterRef(slider.adapter, weights[slider.name]) for slider in acting]
     with context.timed("paint"):
         painted = paint(
             prompts, seed=seed + start, model=context.studio.painter, adapters=references,
@@ -54,6 +73,7 @@ def _paint_batch(
     used: list[dict[str, object]] = [
         {"sha256": adapter.sha256, "weight": 1.0, "name": Path(adapter.path).name} for adapter in adapters
     ]
+    used += [_slid(slider, weights[slider.name]) for slider in acting]
     sampler = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "purpose": purpose}
     rows = []
     for offset, one in enumerate(painted):
@@ -74,3 +94,10 @@ def _paint_batch(
             )
         )
     return rows, {one.prompt: one.cut for one in painted if one.cut}
+
+
+def _slid(slider: Slider, weight: float) -> dict[str, object]:
+    """What an image's row keeps of a slider; `tools.sliders.weights_of` reads it back."""
+    from trainers.adapter_file import find, sha256
+
+    return {"sha256": sha256(find(slider.adapter)), "weight": weight, "name": slider.name, "slider": True}

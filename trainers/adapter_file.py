@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from prompts.errors import InputError
-from trainers.kohya import from_kohya
+from trainers.third_party import translated
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -94,7 +94,7 @@ def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:
         )
     options: dict[str, Any] = {"unet_config": pipe.unet.config} if getattr(pipe, "unet", None) is not None else {}
     try:
-        theirs = from_kohya(file, denoiser_of(pipe))
+        theirs = translated(file, pipe)
         found = pipe.lora_state_dict(
             str(file.parent) if theirs is None else theirs, weight_name=file.name, use_safetensors=True,
             local_files_only=True, **options,

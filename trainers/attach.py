@@ -16,7 +16,7 @@ import torch
 from prompts.errors import InputError
 from trainers import adapter_file
 from trainers.adapter_file import AdapterRef
-from trainers.kohya import from_kohya
+from trainers.third_party import translated
 
 if TYPE_CHECKING:
     from trainers.base_model import BaseModel
@@ -94,7 +94,7 @@ def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, fl
 
 def _inject(model: BaseModel, key: str, file: Path) -> None:
     name = f"adapter_{key[:16]}"
-    theirs = from_kohya(file, model.denoiser)
+    theirs = translated(file, model.pipe)
     try:
         model.pipe.load_lora_weights(
             str(file.parent) if theirs is None else theirs, weight_name=file.name, adapter_name=name, use_safetensors=True,

@@ -20,9 +20,10 @@ from torch import Tensor
 from prompts.errors import InputError, PalateError
 from trainers.adapter_file import AdapterRef, denoiser_of
 from trainers.attach import Adapters, attached, quiet
+from trainers.ip_adapter import Shown, looking
 from trainers.lan import Statistics, normalized, statistics
 
-__all__ = ["AdapterRef", "BaseModel", "Painted", "attached", "cut_off", "load", "paint"]
+__all__ = ["AdapterRef", "BaseModel", "Painted", "Shown", "attached", "cut_off", "load", "paint"]
 
 MAX_IMAGES = 64
 OnSampled = Callable[[int, int, Tensor], None]  # (steps in all, the step just made, its latents)
@@ -100,14 +101,15 @@ def paint(
     guidance_scale: float = 3.0,
     size: int | tuple[int, int] | None = None,
     like: Adapters | None = None,
+    shown: Shown | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> list[Painted]:
     """Paint one image per prompt, 1 to 64 of them; image i starts from its own generator, seeded seed + i.
 
     `size`: pixels, a side or (width, height), None for the model's own. `like`: paint with the latent statistics that the
-    model has with these adapters (LAN, HG-DPO Eq. 7; twice the time). `on_step(i, n)` after each denoising step.
-    The same call gives the same images; a different number of prompts may change the last bits of a float.
-    Raises InputError for arguments it cannot use and for adapters that do not fit."""
+    model has with these adapters (LAN, HG-DPO Eq. 7; twice the time). `shown`: a picture to look at (IP-Adapter).
+    `on_step(i, n)` after each denoising step. The same call gives the same images; a different number of prompts may
+    change the last bits of a float. Raises InputError for arguments it cannot use and for adapters that do not fit."""
     width, height = _check_arguments(prompts, model, seed, steps, guidance_scale, size)
     batch = max(1, min(8, _PIXELS_AT_ONCE // (width * height)))
     chunks = [range(at, min(at + batch, len(prompts))) for at in range(0, len(prompts), batch)]
@@ -115,9 +117,9 @@ def paint(
     how = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "width": width, "height": height}
     cuts = [cut_off(prompt, model) for prompt in prompts]
     images: list[Image.Image] = []
-    with model.lock, quiet():
+    with model.lock, quiet(), looking(model, shown) as more:
         for number, chunk in enumerate(chunks):
-            told = {**how, "prompt": [prompts[i] for i in chunk]}
+            told = {**how, **more, "prompt": [prompts[i] for i in chunk]}
             count = _counter(on_step, passes * number, passes * len(chunks))
             seen: list[Statistics] | None = None
             if like is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,9 +21,23 @@ from prompts.errors import PalateError
 from trainers.adapter_file import DIFFUSERS_FILE, Adapter, denoiser_of, sha256, write_atomically
 from trainers.attach import lora_layers, quiet, remove
 from trainers.base_model import BaseModel
-from trainers.kohya import from_kohya, has_names_for, kohya_names
+from trainers.kohya import has_names_for, kohya_names
+from trainers.third_party import translated
 
 _CHECKED = "checked_adapter"
+MADE = {"merge": "merged from its parents", "import": "converted from another program's file"}  # others were trained
+
+Change = Callable[[Any], Tensor]
+"""Of a LoRA layer of the model: what is added to its weight (flattened to two dimensions)."""
+
+
+class Written(NamedTuple):
+    """What goes into the two files: PEFT's weights of each part, kohya's, their alpha, and the scale that is folded into the first."""
+
+    parts: dict[str, dict[str, Tensor]]
+    kohya: dict[str, Tensor]
+    alpha: float
+    scale: float = 1.0
 
 
 def save_adapter(
@@ -35,17 +49,30 @@ def save_adapter(
     file does not load back as what was trained."""
     from peft import get_peft_model_state_dict
 
-    config, part, kohya = about["config"], out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
-    alpha = float(config["alpha"] or config["rank"])
+    alpha = float(about["config"]["alpha"] or about["config"]["rank"])
     state = get_peft_model_state_dict(model.denoiser, adapter_name=trained)
+    named = kohya_names(state, alpha, model.denoiser)
+    written = Written({part_of(model.pipe): state}, named, alpha, alpha / about["config"]["rank"])
+    return save_layers(
+        out, model, written, lambda layer: change_of(layer, trained), about=about, history=history, metrics=_last(history), name=name,
+    )  # fmt: skip
+
+
+def save_layers(
+    out: Path, model: BaseModel, written: Written, wanted: Change, *, about: dict[str, Any], history: list[dict[str, float]],
+    metrics: dict[str, float], name: str,
+) -> Adapter:  # fmt: skip
+    """Write both files into `out`, read them back and compare each layer with what is `wanted` of it, then add the card.
+
+    Raises PalateError as `save_adapter` does."""
+    config, part, kohya = about["config"], out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    file = write_diffusers(part, model.pipe, state, alpha / config["rank"])
-    named = kohya_names(state, alpha, model.denoiser)
-    write_kohya(part / kohya, named, rank=config["rank"], alpha=alpha, base_model=model.name)
-    checked = _smoke_load(model, trained, file, part / kohya, named)
+    file = write_diffusers(part, model.pipe, written.parts, written.scale)
+    write_kohya(part / kohya, written.kohya, rank=config["rank"], alpha=written.alpha, base_model=model.name)
+    checked = _smoke_load(model, wanted, file, part / kohya, written.kohya)
     (part / "losses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-    adapter = Adapter(out, sha256(file), about["kind"], config, _last(history))
+    adapter = Adapter(out, sha256(file), about["kind"], config, metrics)
     for made in part.iterdir():
         os.replace(made, out / made.name)
     part.rmdir()
@@ -53,12 +80,21 @@ def save_adapter(
     return adapter
 
 
-def write_diffusers(folder: Path, pipe: Any, state: Mapping[str, Tensor], scale: float) -> Path:
-    """Write `state` (PEFT names) so that `pipe.load_lora_weights(folder)` works. `scale` = alpha / rank is folded into
-    the up weights, because most readers of this layout know no alpha."""
-    folded = {key: (value * scale if ".lora_B." in key else value).contiguous().cpu() for key, value in state.items()}
-    part = "unet" if denoiser_of(pipe) is getattr(pipe, "unet", None) else "transformer"
-    pipe.save_lora_weights(folder, **{f"{part}_lora_layers": folded}, safe_serialization=True)
+def part_of(pipe: Any) -> str:
+    """What the pipeline calls its denoiser."""
+    return "unet" if denoiser_of(pipe) is getattr(pipe, "unet", None) else "transformer"
+
+
+def write_diffusers(folder: Path, pipe: Any, parts: Mapping[str, Mapping[str, Tensor]], scale: float) -> Path:
+    """Write the weights of each part (PEFT names) so that `pipe.load_lora_weights(folder)` works. `scale` = alpha / rank is
+    folded into the up weights, because most readers of this layout know no alpha."""
+    folded = {
+        f"{part}_lora_layers": {
+            key: (value * scale if ".lora_B." in key else value).contiguous().cpu() for key, value in state.items()
+        }
+        for part, state in parts.items()
+    }
+    pipe.save_lora_weights(folder, **folded, safe_serialization=True)
     return folder / DIFFUSERS_FILE
 
 
@@ -75,29 +111,30 @@ def write_card(
     """adapter.json (everything) and README.md (for people): written last, so that their presence means complete."""
     base_model = job["base_model"]
     about = {key: value for key, value in asdict(adapter).items() if key != "path"}
-    about |= {"name": name, "base_model": base_model, "job": dict(job)}
+    about |= {"name": name, "base_model": base_model, "job": {key: one for key, one in job.items() if key != "parents"}}
+    about |= {"parents": job["parents"]} if "parents" in job else {}
     about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed")}
     about |= {"files": [DIFFUSERS_FILE, kohya], "kohya_check": kohya_check}
     rows = [f"| {key} | {value} |" for key, value in adapter.config.items()]
     losses = ", ".join(f"{key} {value:.4g}" for key, value in adapter.metrics.items())
     (folder / "README.md").write_text(
         f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, lora, {adapter.kind}]\n---\n"
-        f"# {name}\n\nA LoRA for `{base_model}`, trained with {adapter.kind} by Palate.\n\n"
+        f"# {name}\n\nA LoRA for `{base_model}`, {MADE.get(adapter.kind, f'trained with {adapter.kind}')} by Palate.\n\n"
         f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
-        f"ComfyUI, A1111 and sd-scripts read `{kohya}`.\nLast steps: {losses}.\nsha256 of the diffusers file: "
+        f"ComfyUI, A1111 and sd-scripts read `{kohya}`.\n{'' if adapter.kind in MADE else 'Last steps: '}{losses}.\nsha256 of the diffusers file: "
         f"`{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n" + "\n".join(rows) + "\n"
     )
     write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
 
 
-def _smoke_load(model: BaseModel, trained: str, file: Path, kohya: Path, wanted: dict[str, Tensor]) -> str:
+def _smoke_load(model: BaseModel, change: Change, file: Path, kohya: Path, wanted: dict[str, Tensor]) -> str:
     """Load both files back and compare them, layer by layer, with what was trained. "loaded", or "names" when diffusers
     cannot read kohya's names for this UNet and only names and values were compared. Raises PalateError."""
-    _compare(model, trained, file)
+    _compare(model, change, file)
     try:
         if not has_names_for(wanted, model.denoiser):
             raise KeyError("a layer that kohya has no name for")
-        _compare(model, trained, kohya)
+        _compare(model, change, kohya)
     except (ValueError, KeyError, AttributeError, IndexError) as error:
         written = load_file(kohya)
         if written.keys() != wanted.keys() or not all(torch.equal(written[key], wanted[key]) for key in wanted):
@@ -106,21 +143,21 @@ def _smoke_load(model: BaseModel, trained: str, file: Path, kohya: Path, wanted:
     return "loaded"
 
 
-def _compare(model: BaseModel, trained: str, file: Path) -> None:
+def _compare(model: BaseModel, change: Change, file: Path) -> None:
     try:
         with quiet():
-            theirs = from_kohya(file, model.denoiser)
+            theirs = translated(file, model.pipe)
             given = str(file.parent) if theirs is None else theirs
             model.pipe.load_lora_weights(given, weight_name=file.name, adapter_name=_CHECKED)
         for layer in lora_layers(model):
-            found, wanted = _change(layer, _CHECKED), _change(layer, trained)
+            found, wanted = change_of(layer, _CHECKED), change(layer)
             if (found - wanted).norm() > 0.02 * wanted.norm() + 1e-6:  # a base in bfloat16 rounds what it loads
                 raise PalateError(f"{file.name} loads back as other weights: this is a bug, please report it")
     finally:
         remove(model, _CHECKED)
 
 
-def _change(layer: Any, name: str) -> Tensor:
+def change_of(layer: Any, name: str) -> Tensor:
     """What the adapter adds to its layer's weight; nothing where it has no part."""
     if name not in layer.lora_A:
         return torch.zeros(())

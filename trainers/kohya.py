@@ -57,15 +57,27 @@ JOINTS: dict[str, list[Joint]] = {
 }
 
 
-def kohya_names(state: Mapping[str, Tensor], alpha: float, denoiser: Any) -> dict[str, Tensor]:
-    """`state` (PEFT names, modules of `denoiser`) under kohya's: NAME.lora_down.weight, NAME.lora_up.weight and one NAME.alpha each."""
+def kohya_names(state: Mapping[str, Tensor], alpha: float | None, denoiser: Any) -> dict[str, Tensor]:
+    """`state` (PEFT names, modules of `denoiser`) under kohya's: NAME.lora_down.weight, NAME.lora_up.weight and one NAME.alpha each.
+
+    `alpha` None: every layer has a rank of its own, and acts as it is."""
     rest = _by_module(state)
     named: dict[str, Tensor] = {}
     for name, members in _layers(denoiser):
         if any(member in rest for member in members):
-            named |= _written(PREFIX + name, _joined([rest.pop(one, None) for one in members], members, denoiser), alpha * len(members))  # fmt: skip
+            joined = _joined([rest.pop(one, None) for one in members], members, denoiser)
+            named |= _written(PREFIX + name, joined, None if alpha is None else alpha * len(members))
     for module, pair in rest.items():
         named |= _written(PREFIX + module.replace(".", "_"), pair, alpha)
+    return named
+
+
+def text_names(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """`state` (PEFT names) of a CLIP text encoder under kohya's, alpha as rank; `prefix` is lora_te_, for SDXL lora_te1_ or lora_te2_."""
+    named: dict[str, Tensor] = {}
+    for module, pair in _by_module(state).items():
+        name = module if module.startswith("text_model.") else f"text_model.{module}"
+        named |= _written(prefix + name.replace(".", "_"), pair, None)
     return named
 
 
@@ -125,9 +137,10 @@ def _joined(
     return torch.cat([one for one, _ in full]), torch.block_diag(*(one for _, one in full))
 
 
-def _written(name: str, pair: tuple[Tensor, Tensor], alpha: float) -> dict[str, Tensor]:
+def _written(name: str, pair: tuple[Tensor, Tensor], alpha: float | None) -> dict[str, Tensor]:
     down, up = (one.detach().contiguous().cpu() for one in pair)
-    return {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(float(alpha))}
+    said = torch.tensor(float(len(down) if alpha is None else alpha))
+    return {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": said}
 
 
 def _fitting(file: Path, name: str, down: Tensor, up: Tensor | None, members: tuple[str, ...], denoiser: Any) -> Tensor:

@@ -117,6 +117,29 @@ def test_a_training_runs_is_kept_with_its_config_and_is_not_run_twice(
     assert (folder / "out" / "adapter.json").stat().st_mtime_ns == made
 
 
+def test_a_slider_is_trained_from_pairs_of_pictures(
+    folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [{"prompt": "a dog", "low": "dog/a.png", "high": "dog/b.png"}]
+    short = {"steps": 1, "batch_size": 1, "size": 32}
+    file = written(folder, kind="slider", base_model=tiny("sd15").name, dataset=pairs, config=short, out="out")
+    assert load_job(file, folder).dataset[0]["high"] == str(folder / "dog/b.png")
+    assert cli.main(["train", str(file), "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert state["state"] == "done" and state["step"] == state["total"] == 2  # each picture of the pair
+    assert state["adapter"]["kind"] == "slider" and Path(state["adapter"]["path"]) == folder / "out"
+
+
+def test_the_sliders_example_is_a_job(folder: Path) -> None:
+    from trainers.slider import SliderConfig
+
+    example = ROOT / "configs" / "training" / "slider.yaml"
+    (folder / example.name).write_text(example.read_text())
+    job = load_job(folder / example.name, folder)
+    assert job.kind == "slider" and SliderConfig(**job.config) == SliderConfig()
+    assert job.dataset[1]["low"] == str(folder / "dark-2.png")
+
+
 def test_another_job_is_refused_where_one_lies(
     folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
