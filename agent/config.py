@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from prompts.errors import InputError
+from tools.gal_spec import GalSpec
 
 MODELS = Path(__file__).parents[1] / "models"
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -43,6 +44,19 @@ class FinetuneSection(Section):
     pool_prompts: int = Field(12, ge=1, le=24, description="loose prompts that get a pool of images each")
     pool_size: int = Field(6, ge=2, le=20, description="images a pool (N of HG-DPO)")
     settings: dict[str, Any] = Field({}, description="anything of DpoConfig or DreamBoothConfig, over the defaults")
+    active_learning: dict[str, Any] | None = Field(
+        None,
+        description="anything of GalSpec (tools/gal_spec.py): dreambooth then chooses its own next references (GAL)",
+    )
+
+    @field_validator("active_learning")
+    @classmethod
+    def _can_run_alone(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
+        if given is not None and GalSpec(**{"non_subject": "known when it runs", **given}).strategy == "human":
+            raise ValueError(
+                "strategy 'human' needs a person at the job: use `palate train gal`, or another strategy here"
+            )
+        return given
 
 
 class Limits(Section):

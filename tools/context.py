@@ -77,6 +77,7 @@ class Settings:
     train_steps: int = 2000  # at most, whatever the planner asks for
     evaluate_prompts: int = 32  # likewise
     finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
+    active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0

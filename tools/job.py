@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import InputError, PalateError
+from tools.gal_select import Waiting
 from tools.job_spec import Job, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
 from tools.pairs import Builder, build_pairs
@@ -71,7 +72,7 @@ def run(job: Job, report: Reporter) -> State:
         on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
-    return report.put(state="done", step=config.steps, adapter=made)
+    return report.put(state="done", step=report.state["total"], adapter=made)  # gal may end before its last round
 
 
 def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Reporter) -> Any:
@@ -111,7 +112,7 @@ def _attempt(file: Path, report: Reporter) -> State:
     try:
         return run(_read(file), report)
     except PalateError as error:
-        return report.put(state="failed", error=str(error))
+        return report.put(state="failed", error=str(error), waiting=isinstance(error, Waiting))
     except Exception as error:  # the edge of the process: whatever it was, the watcher has to learn of it
         traceback.print_exc(file=sys.stderr)
         return report.put(state="failed", error=f"unexpected {type(error).__name__}: {error} (traceback in job.log)")
