@@ -52,7 +52,13 @@ class FinetuneSection(Section):
     @field_validator("active_learning")
     @classmethod
     def _can_run_alone(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
-        if given is not None and GalSpec(**{"non_subject": "known when it runs", **given}).strategy == "human":
+        try:
+            spec = GalSpec(**{"non_subject": "known when it runs", **(given or {})})
+        except ValidationError as error:
+            raise ValueError(
+                "; ".join(f"{one['loc'][0]} = {one['input']!r}: {one['msg']}" for one in error.errors())
+            ) from error
+        if spec.strategy == "human":
             raise ValueError(
                 "strategy 'human' needs a person at the job: use `palate train gal`, or another strategy here"
             )

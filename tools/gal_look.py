@@ -99,7 +99,8 @@ class Examination:
 
 def fallen(features: np.ndarray, anchor: np.ndarray, away: np.ndarray) -> np.ndarray:
     """Eq. 8, (m,) of 1 and 0 for features (m, D), with the nearest of several non-subject texts (R, D)."""
-    return np.stack([overfit.oracle(features, anchor, one) for one in away]).max(axis=0)
+    found: np.ndarray = np.stack([overfit.oracle(features, anchor, one) for one in away]).max(axis=0)
+    return found
 
 
 def _similar(features: np.ndarray, directions: np.ndarray) -> np.ndarray:

@@ -103,3 +103,12 @@ def test_a_config_comes_back_from_its_own_json() -> None:
 def test_a_bundled_name_is_a_folder_and_any_other_name_is_left_alone() -> None:
     assert Path(bundled("bauhaus")).is_dir()
     assert bundled("someone/model") == "someone/model" and bundled("nowhere") == "nowhere"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({"strategy": "human"}, "needs a person at the job"), ({"stretegy": "clip"}, "stretegy")]
+)
+def test_active_learning_that_cannot_run_alone_is_refused(given: dict[str, str], told: str) -> None:
+    assert make_config({"finetune": {"active_learning": {"strategy": "clip"}}}).finetune.active_learning
+    with pytest.raises(InputError, match=told):
+        make_config({"finetune": {"active_learning": given}})
