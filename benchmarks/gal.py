@@ -78,7 +78,10 @@ def object_case(name: str, how: argparse.Namespace, size: int) -> Case:
         "non_subject": [f"a composition on {_a(ground)} background, centred, {texture}" for ground, texture in shown],
         "anchors": load_anchors("bauhaus")[: how.anchors], "test_prompts": [object_test(name, n) for n in range(how.tests)],
     }  # fmt: skip
-    return Case(name, "object", [reference(name, ground, texture, size) for ground, texture in shown], told)
+    pictures = [reference(name, ground, texture, size) for ground, texture in shown]
+    if how.captions == "plain":
+        pictures = [(image, told["subject"]) for image, _ in pictures]
+    return Case(name, "object", pictures, told)
 
 
 def object_test(name: str, number: int) -> Anchor:
@@ -101,7 +104,8 @@ def style_case(name: str, how: argparse.Namespace, size: int) -> Case:
         "subject": TOKEN, "class_noun": "", "non_subject": [shown], "anchors": load_anchors("bauhaus-style")[: how.anchors],
         "test_prompts": [style_test(number) for number in range(how.tests)],
     }  # fmt: skip
-    return Case(name, "style", [(image, f"{shown}, {TOKEN}")], told)
+    caption = "one large red circle" if how.captions == "plain" else shown
+    return Case(name, "style", [(image, f"{caption}, {TOKEN}")], told)
 
 
 def style_test(number: int) -> Anchor:
@@ -288,6 +292,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--shown", type=int, default=2, choices=range(1, 5), help="references of a shape; a style has one"
     )
+    parser.add_argument(
+        "--captions", choices=["plain", "full"], default="plain",
+        help="of the references: plain ones name the subject alone, as the paper's, and the identifier takes on all the rest",
+    )  # fmt: skip
     parser.add_argument("--steps", type=int, default=120, help="of a training")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=2)

@@ -130,7 +130,7 @@ def test_a_kind_before_the_file_is_the_files_or_in_its_place(folder: Path, capsy
     assert "is a job of kind 'dpo', not 'sft'" in capsys.readouterr().err
     file.write_text(file.read_text().replace("kind: dpo\n", ""))
     assert load_job(file, folder, "sft").kind == "sft"
-    with pytest.raises(InputError, match="job.kind = None"):
+    with pytest.raises(InputError, match=r"job\.kind = None"):
         load_job(file, folder)
 
 
