@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import shutil
 import time
 from collections.abc import Sequence
@@ -22,25 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from benchmarks.studio import MODELS, VOCABULARY, machine, said
-from benchmarks.subject import MODULES, SHOWN_ON, SUBJECTS, TOKEN, new_scene, reference
+from benchmarks.gal_subjects import STYLES, Case, by_judge, case_of, draw_references
+from benchmarks.studio import MODELS, machine
+from benchmarks.subject import MODULES, SUBJECTS
 from evaluators.clip import Clip
-from evaluators.overfit import Selected, should_stop
+from evaluators.overfit import should_stop
 from evaluators.scene_judge import SceneJudge
 from evaluators.win_rate import mean_interval
-from prompts.lists import SLOT, Anchor, load_anchors
 from tools import gal
-from tools.gal_select import Choose, Look
+from tools.gal_look import opened
 from tools.gal_spec import GalSpec
 from tools.job_watch import write_json
 from trainers.base_model import BaseModel, load
 from trainers.dreambooth import DreamBoothConfig
-from trainers.embedded.world import Scene, render
 
-STYLES = ("halftone", "mosaic")
-FIRST_TEST = 1000  # number of the first held-out scene
 SCORES = ("txt_aln", "img_aln", "ovf")
 STRATEGIES: dict[str, dict[str, Any]] = {
     f"{name}{ending}": {"strategy": name, "balance": bool(ending)}
@@ -58,86 +53,6 @@ PAPER = {  # Table 1: TXT-ALN, IMG-ALN, OVF
         "uncertainty": (0.286, 0.628, 0.110), "uncertainty+balance": (0.337, 0.669, 0.058), "human+balance": (0.342, 0.650, 0.023),
     },
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """A subject to teach. `told`: the fields of GalSpec that are about it."""
-
-    name: str
-    kind: str
-    references: list[tuple[Image.Image, str]]
-    told: dict[str, Any]
-
-
-def object_case(name: str, how: argparse.Namespace, size: int) -> Case:
-    """A held-out shape on a few grounds; what these pictures show besides it is the ground, the place and the texture."""
-    shown = SHOWN_ON[: how.shown]
-    told = {
-        "subject": f"one large {SUBJECTS[name]} {TOKEN}", "class_noun": f"one large {SUBJECTS[name]} shape",
-        "non_subject": [f"a composition on {_a(ground)} background, centred, {texture}" for ground, texture in shown],
-        "anchors": load_anchors("bauhaus")[: how.anchors], "test_prompts": [object_test(name, n) for n in range(how.tests)],
-    }  # fmt: skip
-    pictures = [reference(name, ground, texture, size) for ground, texture in shown]
-    if how.captions == "plain":
-        pictures = [(image, told["subject"]) for image, _ in pictures]
-    return Case(name, "object", pictures, told)
-
-
-def object_test(name: str, number: int) -> Anchor:
-    """A scene of benchmarks.subject as an anchor."""
-    subject = f"one large {SUBJECTS[name]} {TOKEN}"
-    prompt = new_scene(name, FIRST_TEST + number)[0].replace(subject, SLOT)
-    alone = prompt.replace(f"{SLOT} and ", "").replace(SLOT, "a composition")
-    return Anchor(prompt, alone.replace(", bold lines", ""))
-
-
-def style_case(name: str, how: argparse.Namespace, size: int) -> Case:
-    """A held-out texture in one picture; what it shows besides the style is all that can be named in it."""
-    shown = "one large red circle on a white background, centred, no lines"
-    genome = {
-        "background": "white", "count": "one", "size": "large", "colour": "red", "shape": "circle", "accent_colour": "black",
-        "accent_shape": "", "layout": "centred", "overlap": "apart", "lines": "no lines", "texture": name,
-    }  # fmt: skip
-    image = render(Scene(genome), random.Random(name), size)
-    told = {
-        "subject": TOKEN, "class_noun": "", "non_subject": [shown], "anchors": load_anchors("bauhaus-style")[: how.anchors],
-        "test_prompts": [style_test(number) for number in range(how.tests)],
-    }  # fmt: skip
-    caption = "one large red circle" if how.captions == "plain" else shown
-    return Case(name, "style", [(image, f"{caption}, {TOKEN}")], told)
-
-
-def style_test(number: int) -> Anchor:
-    """A random scene of the vocabulary with the style where its texture would be."""
-    phrase = VOCABULARY.phrase(VOCABULARY.random(random.Random(f"styled {number}"))).rpartition(", ")[0]
-    return Anchor(f"{phrase}, {SLOT}", phrase)
-
-
-def case_of(name: str, how: argparse.Namespace, size: int) -> Case:
-    return (object_case if name in SUBJECTS else style_case)(name, how, size)
-
-
-def _a(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
-
-
-def by_judge(judge: SceneJudge, name: str) -> Choose:
-    """A simulated person: of each anchor the image in which what was asked for is clearest, then the k clearest."""
-
-    def choose(look: Look, k: int) -> list[Selected]:
-        clear = np.stack([_clear(judge, name, *row) for row in zip(look.prompts, look.files, strict=True)])
-        best = np.argsort(-clear.max(axis=1), kind="stable")[:k]
-        return [Selected(int(row), int(clear[row].argmax())) for row in best]
-
-    return choose
-
-
-def _clear(judge: SceneJudge, name: str, prompt: str, files: Sequence[Path]) -> np.ndarray:
-    """The logit (m,) of the least clear shape among those that the prompt names, the subject included."""
-    asked = said(prompt).shapes | ({name} if name in SUBJECTS else set())
-    logits = judge.logits([Image.open(file) for file in files])
-    return logits[:, [judge.shapes.index(shape) for shape in sorted(asked)]].min(axis=1)
 
 
 @dataclass(frozen=True)
@@ -182,7 +97,7 @@ class Bench:
         """The share of held-out paintings that show the subject, if it is a shape."""
         if case.kind != "object":
             return {}
-        seen = self.judge([Image.open(file) for file in sorted(folder.glob("test-*.png"))])
+        seen = self.judge([opened(file) for file in sorted(folder.glob("test-*.png"))])
         return {"found": float(np.mean([case.name in one.shapes for one in seen]))}
 
     def measure(self, name: str, seed: int, known: dict[str, Any]) -> None:
@@ -267,16 +182,6 @@ def show(kind: str, found: dict[str, Any]) -> None:
             ]
             if parts:
                 print(f"    minus {other}: " + ", ".join(parts))
-
-
-def draw_references(name: str, folder: Path, how: argparse.Namespace, size: int = 64) -> None:
-    """The references of a subject as files, and the prompts that name it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for number, (image, prompt) in enumerate(case_of(name, how, size).references):
-        image.save(folder / f"{name}-{number}.png")
-        lines.append(json.dumps({"image": str((folder / f"{name}-{number}.png").resolve()), "prompt": prompt}))
-    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def arguments() -> argparse.Namespace:
