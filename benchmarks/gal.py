@@ -5,7 +5,7 @@
 Four held-out shapes and two held-out textures as styles. Plain DreamBooth is the first round, which all strategies share; each then
 chooses, retrains from the base and chooses again. Measured on scenes that are no anchors: TXT-ALN, IMG-ALN and OVF of the last round,
 and for the shapes how often a judge that was trained on renderings alone finds them. Differences are paired by subject, with Student's
-95 % interval. Goes on where it stopped, down to a training's checkpoint and a painting: all is kept in --work. With --references
+95 % interval. `shorter` is a control: with balance, chosen images hardly count, but take their turns in the batches. Goes on where it stopped, down to a training's checkpoint and a painting: all is kept in --work. With --references
 FOLDER it only draws a subject's references there, a folder of photographs for configs/training/gal.yaml.
 """
 
@@ -42,7 +42,10 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     for name in ("random", "clip", "human", "uncertainty")
     for ending in ("", "+balance")
 }
-USUAL = ("random", "uncertainty", "uncertainty+balance")
+SHORTER = (
+    "shorter"  # DreamBooth with as many steps on the references as balance leaves them: is it more than training less?
+)
+USUAL = ("random", "uncertainty", "uncertainty+balance", SHORTER)
 PAPER = {  # Table 1: TXT-ALN, IMG-ALN, OVF
     "object": {
         "dreambooth": (0.298, 0.796, 0.363), "random": (0.285, 0.714, 0.391), "human": (0.297, 0.721, 0.331),
@@ -64,11 +67,11 @@ class Bench:
     clip: Clip
     judge: SceneJudge
 
-    def learn(self, case: Case, seed: int, out: Path, **more: Any) -> dict[str, Any]:
+    def learn(self, case: Case, seed: int, out: Path, steps: int | None = None, **more: Any) -> dict[str, Any]:
         """Run GAL in `out`, or what is missing of it; the last round's scores and how it came there."""
         how = self.how
         config = DreamBoothConfig(
-            steps=how.steps, rank=how.rank, learning_rate=how.learning_rate, batch_size=how.batch_size, target_modules=MODULES,
+            steps=steps or how.steps, rank=how.rank, learning_rate=how.learning_rate, batch_size=how.batch_size, target_modules=MODULES,
             seed=seed, checkpoint_every=50, keep_checkpoints=1,
         )  # fmt: skip
         spec = GalSpec(**{
@@ -100,6 +103,12 @@ class Bench:
         seen = self.judge([opened(file) for file in sorted(folder.glob("test-*.png"))])
         return {"found": float(np.mean([case.name in one.shapes for one in seen]))}
 
+    def _shorter(self, case: Case) -> dict[str, Any]:
+        """One training that sees the references as often as the last round of GAL does, and paints little but the tests."""
+        real = len(case.references)
+        steps = round(self.how.steps * real / (real + self.how.k * (self.how.rounds - 1)))
+        return {"steps": max(1, steps), "rounds": 1, "anchors": case.told["anchors"][:1], "samples": 1}
+
     def measure(self, name: str, seed: int, known: dict[str, Any]) -> None:
         """Every strategy that `known` does not have yet of one subject; each is kept at once."""
         case, folder = case_of(name, self.how, self.model.size), self.how.work / f"{name}-{seed}"
@@ -109,6 +118,8 @@ class Bench:
                 continue
             if strategy == "dreambooth":
                 known[key] = self.learn(case, seed, folder / strategy, rounds=1)
+            elif strategy == SHORTER:
+                known[key] = self.learn(case, seed, folder / strategy, **self._shorter(case))
             else:
                 share_first_round(folder / "dreambooth", folder / strategy)
                 known[key] = self.learn(case, seed, folder / strategy, **STRATEGIES[strategy])
@@ -187,7 +198,7 @@ def show(kind: str, found: dict[str, Any]) -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", nargs="+", choices=[*SUBJECTS, *STYLES], default=[*SUBJECTS, *STYLES])
-    parser.add_argument("--strategies", nargs="*", choices=list(STRATEGIES), default=list(USUAL))
+    parser.add_argument("--strategies", nargs="*", choices=[*STRATEGIES, SHORTER], default=list(USUAL))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="the paper has 4")
     parser.add_argument("--anchors", type=int, default=12, help="of the bundled sets, 16 at most; the paper has 18")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,12 @@ def object_case(name: str, how: argparse.Namespace, size: int) -> Case:
 
 
 def object_test(name: str, number: int) -> Anchor:
-    """A scene of benchmarks.subject as an anchor."""
-    subject = f"one large {SUBJECTS[name]} {TOKEN}"
-    prompt = new_scene(name, FIRST_TEST + number)[0].replace(subject, SLOT)
-    alone = prompt.replace(f"{SLOT} and ", "").replace(SLOT, "a composition")
-    return Anchor(prompt, alone.replace(", bold lines", ""))
+    """A scene of benchmarks.subject; every other one as a short prompt that leaves the ground open, as the paper's are."""
+    subject, scene = f"one large {SUBJECTS[name]} {TOKEN}", FIRST_TEST + 2 * number + 1  # odd ones have company
+    prompt = new_scene(name, scene)[0].replace(subject, SLOT).replace(", bold lines", "")
+    if number % 2:
+        prompt = re.sub(r" on an? \w+ background", "", prompt)
+    return Anchor(prompt, prompt.replace(f"{SLOT} and ", ""))
 
 
 def style_case(name: str, how: argparse.Namespace, size: int) -> Case:
@@ -79,8 +81,11 @@ def style_case(name: str, how: argparse.Namespace, size: int) -> Case:
 
 
 def style_test(number: int) -> Anchor:
-    """A random scene of the vocabulary with the style where its texture would be."""
-    phrase = VOCABULARY.phrase(VOCABULARY.random(random.Random(f"styled {number}"))).rpartition(", ")[0]
+    """A random scene of the vocabulary, the style in its texture's place; every other one says no more than what is in it."""
+    genome = VOCABULARY.random(random.Random(f"styled {number}"))
+    phrase = VOCABULARY.phrase(genome).rpartition(", ")[0]
+    if number % 2:
+        phrase = re.sub(r" and an? .*", "", phrase)
     return Anchor(f"{phrase}, {SLOT}", phrase)
 
 

@@ -113,7 +113,7 @@ def test_the_example_of_active_learning_is_the_papers(folder: Path) -> None:
     assert told["gal"].keys() == GalSpec.model_fields.keys() and DreamBoothConfig(**job.config)
     shown = job.gal.model_copy(update={"anchors": "object", "test_prompts": (), "subject": "", "class_noun": ""})
     assert shown == GalSpec(non_subject=job.gal.non_subject)
-    assert job.gal.resolved().anchors[0].prompt.startswith("{subject} on a")
+    assert job.gal.resolved().anchors[0].prompt.startswith("{subject} and a")
 
 
 def test_anchors_of_ones_own_count_from_the_file(folder: Path) -> None:
