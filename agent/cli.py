@@ -99,6 +99,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", nargs="?", metavar="KIND", help="dpo, gal, ...: the config's own kind, if it names one")
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="a YAML file, for example configs/training/dpo.yaml"
     )
@@ -211,7 +212,7 @@ def train(chosen: argparse.Namespace) -> int:
     """palate train."""
     from agent.training import train as carry_out
 
-    state = carry_out(chosen.config, chosen.home, quiet=chosen.json)
+    state = carry_out(chosen.config, chosen.home, kind=chosen.kind, quiet=chosen.json)
     if chosen.json:
         print(json.dumps(state))
     else:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from evaluators.gate import Rules
 from prompts.errors import InputError
+from tools.gal_spec import GalSpec
 from tools.sliders import Slider, distinct_names
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -45,6 +46,25 @@ class FinetuneSection(Section):
     pool_prompts: int = Field(12, ge=1, le=24, description="loose prompts that get a pool of images each")
     pool_size: int = Field(6, ge=2, le=20, description="images a pool (N of HG-DPO)")
     settings: dict[str, Any] = Field({}, description="anything of DpoConfig or DreamBoothConfig, over the defaults")
+    active_learning: dict[str, Any] | None = Field(
+        None,
+        description="anything of GalSpec (tools/gal_spec.py): dreambooth then chooses its own next references (GAL)",
+    )
+
+    @field_validator("active_learning")
+    @classmethod
+    def _can_run_alone(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
+        try:
+            spec = GalSpec(**{"non_subject": "known when it runs", **(given or {})})
+        except ValidationError as error:
+            raise ValueError(
+                "; ".join(f"{one['loc'][0]} = {one['input']!r}: {one['msg']}" for one in error.errors())
+            ) from error
+        if spec.strategy == "human":
+            raise ValueError(
+                "strategy 'human' needs a person at the job: use `palate train gal`, or another strategy here"
+            )
+        return given
 
 
 class GateSection(Rules):

@@ -1,4 +1,4 @@
-"""`palate train CONFIG`: one YAML, one training job, in a process of its own; run it again and it goes on.
+"""`palate train [KIND] CONFIG`: one YAML, one training job, in a process of its own; run it again and it goes on.
 
 Knows the file that a person writes and what they see while they wait. Does not know torch, nor what is trained.
 """
@@ -38,13 +38,16 @@ WARNED = (
 )
 
 
-def load_job(file: Path, home: Path) -> Job:
+def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
     """The job that a YAML file describes; its paths count from the file. Raises InputError for anything wrong.
 
+    `kind`: the file's, or in its place where it names none.
     `dataset` is a list, a .jsonl file of such lines, or a folder of pictures with `prompt` beside it. `out` is
     HOME/train/NAME unless given, NAME the file's."""
     file = file.resolve()
     values = read_yaml(file)
+    if values.setdefault("kind", kind) != (kind or values["kind"]):
+        raise InputError(f"{str(file)!r} is a job of kind {values['kind']!r}, not {kind!r}: say that, or leave it out")
     prompt, name = values.pop("prompt", None), re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
     values["dataset"] = _dataset(values.get("dataset"), prompt, file)
@@ -67,6 +70,13 @@ def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
             ]
     if isinstance(found.get("gate"), dict):
         found["gate"] = _placed_gate(found["gate"], folder)
+    if isinstance(found.get("gal"), dict):
+        lists = {
+            key: found["gal"][key] for key in ("anchors", "test_prompts") if isinstance(found["gal"].get(key), str)
+        }
+        found["gal"] = found["gal"] | {
+            key: str(folder / name) for key, name in lists.items() if (folder / name).is_file()
+        }
     if isinstance(found.get("pool"), dict) and "prompts" in found["pool"]:
         found["pool"] = found["pool"] | {"prompts": _below(found["pool"]["prompts"], folder)}
     return found
@@ -94,13 +104,15 @@ def _below(path: Any, folder: Path) -> Any:
     return str(folder / path) if isinstance(path, str) else path
 
 
-def train(file: Path, home: Path, *, quiet: bool = False) -> State:
+def train(file: Path, home: Path, *, kind: str | None = None, quiet: bool = False) -> State:
     """Carry the job out and return its final state. Raises PalateError when it fails; what it had saved stays."""
-    job = load_job(file, home)
+    job = load_job(file, home, kind)
     resolved = json.loads(job.model_dump_json(exclude_defaults=True))
     _keep(job.out, resolved)
     with _bar(Console(stderr=quiet)) as show:
         state = run_job(resolved, job.out, on_state=show)
+    if state.get("waiting"):
+        raise PalateError(state["error"])
     if state["state"] != "done":
         raise PalateError(f"The training failed: {state['error']} Its log is {str(job.out / 'job.log')!r}.")
     if state["gate"] is not None:
@@ -112,7 +124,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
     """Save the resolved config beside what it makes. Raises InputError when another job's lies there."""
     kept, made = (
         out / "config.yaml",
-        any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs")),
+        any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1")),
     )
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
     for key in sorted((before.keys() | resolved.keys()) - {"gate"}):  # judging otherwise is no other training

@@ -1,7 +1,8 @@
 """finetune: train an adapter for this person, in a process of its own.
 
 `dpo`: paint a pool of images for each of several loose prompts, let the learned taste score them, and train Diffusion-DPO on
-the best and worst of each pool (HG-DPO, section 3.1, Eq. 4-6). `dreambooth`: train on the images the person liked.
+the best and worst of each pool (HG-DPO, section 3.1, Eq. 4-6). `dreambooth`: train on the images the person liked; by Generative
+Active Learning (GAL, Algorithm 1) when the run's settings say so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tools.painting import paint_rows, promoted
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, now
 
 LIKED = 8  # images a DreamBooth adapter is trained on
+REFERENCES = 4  # of these, the best, whose prompts are the non-subject semantics of GAL's Eq. 8
 
 
 class Finetune(Arguments):
@@ -104,12 +106,28 @@ def _train(args: Finetune, dataset: list[dict[str, str]], context: Context) -> t
 def _job(args: Finetune, dataset: list[dict[str, str]], context: Context) -> dict[str, Any]:
     chosen = context.settings.finetune if args.method == context.settings.method else {}  # the other takes other keys
     config = {"steps": min(args.steps, context.settings.train_steps), "rank": args.rank, "seed": context.seed, **chosen}
+    learning = _active_learning(args, dataset, context)
     used = [{"path": str(context.folder / adapter.path)} for adapter in promoted(context)]
     return {
         "kind": args.method, "config": config, "base_model": context.settings.model, "adapters": used, "dataset": dataset,
         "out": str(context.folder / "adapters" / f"step-{context.step}"), "device": context.settings.device,
-        "name": f"palate-{args.method}",
+        "name": f"palate-{args.method}", **learning,
     }  # fmt: skip
+
+
+def _active_learning(args: Finetune, dataset: list[dict[str, str]], context: Context) -> dict[str, Any]:
+    """What makes a dreambooth job one of GAL: a taste needs no word, its anchors are the vocabulary's, and what the liked images show
+    besides it is what their prompts say."""
+    wanted = context.settings.active_learning
+    if wanted is None or args.method != "dreambooth":
+        return {}
+    settings, anchors = context.settings, load_list(context.vocabulary, "anchors")
+    spec = {
+        "anchors": [{"prompt": anchor, "concept": anchor} for anchor in anchors], "steps": settings.steps,
+        "non_subject": list(dict.fromkeys(item["prompt"] for item in dataset[:REFERENCES])),
+        "guidance_scale": settings.guidance_scale, "seed": context.seed, **wanted,
+    }  # fmt: skip
+    return {"kind": "gal", "gal": spec, "clip": settings.clip}
 
 
 def _watcher(kind: str, context: Context) -> Any:

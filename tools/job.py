@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import InputError, PalateError
+from tools.gal_select import Waiting
 from tools.gate_spec import Plan
 from tools.job_spec import Job, gate_of, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
@@ -74,17 +75,19 @@ def run(job: Job, report: Reporter) -> State:
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
     if plan is not None:
-        report.put(step=report.state["total"], adapter=made, gate=_gated(job, plan, model, acting, report))
+        report.put(
+            step=report.state["total"], adapter=made, gate=_gated(adapter.path, job, plan, model, acting, report)
+        )
     return report.put(state="done", step=report.state["total"], adapter=made)
 
 
-def _gated(job: Job, plan: Plan, model: Any, acting: Any, report: Reporter) -> dict[str, Any]:
+def _gated(made: Path, job: Job, plan: Plan, model: Any, acting: Any, report: Reporter) -> dict[str, Any]:
     """The verdict on the adapter that was just trained, and where its report lies."""
     from tools.gate import judge
     from trainers.adapter_file import AdapterRef
 
     told = judge(
-        plan, model, AdapterRef(job.out, plan.spec.weight), job.out / "gate", adapters=acting,
+        plan, model, AdapterRef(made, plan.spec.weight), job.out / "gate", adapters=acting,
         on_painted=lambda done, total: report.put(gate={"painted": done, "of": total}), should_stop=lambda: report.asked_to_stop,
     )  # fmt: skip
     return {"promoted": told["promoted"], "broken": told["broken"], "reasons": told["reasons"], "report": str(job.out / "gate" / "gate.html")}  # fmt: skip
@@ -127,7 +130,7 @@ def _attempt(file: Path, report: Reporter) -> State:
     try:
         return run(_read(file), report)
     except PalateError as error:
-        return report.put(state="failed", error=str(error))
+        return report.put(state="failed", error=str(error), waiting=isinstance(error, Waiting))
     except Exception as error:  # the edge of the process: whatever it was, the watcher has to learn of it
         traceback.print_exc(file=sys.stderr)
         return report.put(state="failed", error=f"unexpected {type(error).__name__}: {error} (traceback in job.log)")

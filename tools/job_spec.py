@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
 from tools.files import open_image as _image
+from tools.gal_spec import GalSpec
 from tools.gate_spec import GateSpec, Plan, planned
 from tools.pairs import PoolSpec
 
@@ -68,15 +69,17 @@ class PromptLine(_Record):
 
 class Job(_Record):
     """A training job. `config`: the fields of the kind's config; `pool`: make pairs for dpo, after those in `dataset`, which a
-    person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `gate`: judge
-    the adapter when it is trained; `out`: where checkpoints and the adapter go."""
+    person compared; `gal`: how gal chooses, dreambooth's config beside it; `pickscore`, `clip`, `preference`: folders of what scores
+    them (reward pushes pickscore up, gal asks clip); `gate`: judge the adapter when it is trained; `out`: where checkpoints and the
+    adapter go."""
 
-    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward", "slider"]
+    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward", "slider", "gal"]
     config: dict[str, Any] = Field(default_factory=dict)
     base_model: str
     adapters: list[AdapterSpec] = Field(default_factory=list)
     dataset: list[dict[str, Any]] = Field(default_factory=list)
     pool: PoolSpec | None = None
+    gal: GalSpec | None = None
     prior: list[Example] = Field(default_factory=list)
     pickscore: str | None = None
     clip: str | None = None
@@ -97,21 +100,29 @@ class Kind(NamedTuple):
 
 def kind_of(job: Job) -> Kind:
     """The trainer that a job asks for. Raises InputError for fields that another kind has."""
+    from tools import gal
     from trainers import dpo, dreambooth, kto, reward, sft, slider
 
-    if job.prior and job.kind != "dreambooth":
-        raise InputError(f"prior images are for kind 'dreambooth': leave prior out of a {job.kind!r} job")
+    if job.prior and job.kind not in ("dreambooth", "gal"):
+        raise InputError(f"prior images are for kind 'dreambooth' and 'gal': leave prior out of a {job.kind!r} job")
     if job.pool and job.kind != "dpo":
         raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
     if job.pool and job.config.get("size", job.pool.size) != job.pool.size:
         raise InputError(f"config.size = {job.config['size']!r} and pool.size = {job.pool.size!r}: give the same size")
     if job.kind == "reward" and job.pickscore is None:
         raise InputError("a 'reward' job pushes a score up: give pickscore, a folder or hub id")
+    if job.kind == "gal" and (job.gal is None or job.clip is None or not job.dataset):
+        raise InputError(
+            "a 'gal' job needs references in dataset, a block `gal`, and clip, the folder of what compares"
+        )
+    if job.gal and job.kind != "gal":
+        raise InputError(f"a block `gal` is for kind 'gal': leave it out of a {job.kind!r} job")
     kinds = {
         "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
         "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
         "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _examples),
         "slider": Kind(slider.SliderConfig, slider.train, _sliders),
+        "gal": Kind(dreambooth.DreamBoothConfig, gal.train, _references),
     }  # fmt: skip
     return kinds[job.kind]
 
@@ -135,6 +146,15 @@ def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
     items = _items(Example, job)
     prior = [(_image(item.image), item.prompt) for item in job.prior]
     return [(_image(x.image), x.prompt) for x in items], {"prior": prior, "weights": [x.weight for x in items]}
+
+
+def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    from evaluators.clip import Clip
+    from trainers.base_model import device_of
+
+    assert job.clip is not None, "kind_of has seen to it"
+    data, more = _examples(job)
+    return data, {**more, "spec": job.gal, "clip": Clip(job.clip, str(device_of(job.device)))}
 
 
 def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:

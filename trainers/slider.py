@@ -20,8 +20,9 @@ from trainers import checkpoint, sft
 from trainers.adapter_file import Adapter, AdapterRef
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
-from trainers.lora import LoraConfig, OnStep
+from trainers.lora import LoraConfig
 from trainers.merge import merge, parent
+from trainers.training import OnStep
 
 
 class SliderConfig(LoraConfig):

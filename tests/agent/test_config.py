@@ -111,3 +111,12 @@ def test_the_rules_of_promotion_leave_colours_free_unless_told_otherwise() -> No
     assert (gate.maximum_hue_shift, gate.maximum_value_shift, gate.minimum_diversity) == (20, None, None)
     with pytest.raises(InputError, match="did you mean 'minimum_win_rate'"):
         make_config({"gate": {"minimum_winrate": 0.6}})
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [({"strategy": "human"}, "needs a person at the job"), ({"stretegy": "clip"}, "stretegy")]
+)
+def test_active_learning_that_cannot_run_alone_is_refused(given: dict[str, str], told: str) -> None:
+    assert make_config({"finetune": {"active_learning": {"strategy": "clip"}}}).finetune.active_learning
+    with pytest.raises(InputError, match=told):
+        make_config({"finetune": {"active_learning": given}})

@@ -101,6 +101,39 @@ def test_the_example_is_a_job(folder: Path) -> None:
     assert DpoConfig(**{**told, "sample_prompts": ()}) == DpoConfig()
 
 
+def test_the_example_of_active_learning_is_the_papers(folder: Path) -> None:
+    from tools.gal_spec import GalSpec
+    from trainers.dreambooth import DreamBoothConfig
+
+    example = ROOT / "configs" / "training" / "gal.yaml"
+    told = yaml.safe_load(example.read_text())
+    (folder / "gal.yaml").write_text(yaml.safe_dump(told | {"dataset": [{"image": "dog/a.png", "prompt": "q"}]}))
+    job = load_job(folder / "gal.yaml", folder, "gal")
+    assert job.gal and job.clip == str(MODELS / "bauhaus-clip") and job.dataset[0]["image"] == str(folder / "dog/a.png")
+    assert told["gal"].keys() == GalSpec.model_fields.keys() and DreamBoothConfig(**job.config)
+    shown = job.gal.model_copy(update={"anchors": "object", "test_prompts": (), "subject": "", "class_noun": ""})
+    assert shown == GalSpec(non_subject=job.gal.non_subject)
+    assert job.gal.resolved().anchors[0].prompt.startswith("{subject} and a")
+
+
+def test_anchors_of_ones_own_count_from_the_file(folder: Path) -> None:
+    (folder / "mine.txt").write_text("{subject} in a forest | in a forest\n")
+    block = {"non_subject": "a sofa", "anchors": "mine.txt", "test_prompts": "style"}
+    job = load_job(written(folder, kind="gal", gal=block), folder)
+    assert job.gal and job.gal.anchors == str(folder / "mine.txt") and job.gal.test_prompts == "style"
+
+
+def test_a_kind_before_the_file_is_the_files_or_in_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(folder)
+    assert load_job(file, folder, "dpo") == load_job(file, folder)
+    assert cli.main(["train", "sft", str(file)]) == 1
+    assert "is a job of kind 'dpo', not 'sft'" in capsys.readouterr().err
+    file.write_text(file.read_text().replace("kind: dpo\n", ""))
+    assert load_job(file, folder, "sft").kind == "sft"
+    with pytest.raises(InputError, match=r"job\.kind = None"):
+        load_job(file, folder)
+
+
 def test_a_training_runs_is_kept_with_its_config_and_is_not_run_twice(
     folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

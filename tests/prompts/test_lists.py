@@ -1,10 +1,12 @@
 """prompts/lists.py: the bundled lists are of their vocabulary, and a vocabulary of one's own needs none."""
 
 import random
+from pathlib import Path
 
 import pytest
 
-from prompts.lists import DRAWN, load_list
+from prompts.errors import InputError
+from prompts.lists import DRAWN, SLOT, anchor_sets, load_anchors, load_list
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from trainers.embedded.captions import caption
 from trainers.embedded.dataset import HELD_OUT, loosely, scene_of
@@ -53,3 +55,26 @@ def test_styles_and_palettes_are_asked_for_and_what_is_kept_for_later_is_not() -
     assert not {*HELD_OUT_SHAPES, *HELD_OUT_TEXTURES} & {
         word for line in lines for word in line.replace(",", "").split()
     }
+
+
+@pytest.mark.parametrize(("name", "count"), [("object", 18), ("style", 18), ("bauhaus", 16), ("bauhaus-style", 16)])
+def test_anchors_have_a_place_for_the_subject_and_concepts_do_not(name: str, count: int) -> None:
+    anchors = load_anchors(name)
+    assert len(set(anchors)) == len({one.concept for one in anchors}) == count and name in anchor_sets()
+    assert all(one.prompt.count(SLOT) == 1 and SLOT not in one.concept for one in anchors)
+
+
+def test_anchors_of_the_studio_say_what_its_world_can_show() -> None:
+    words = set(" ".join(load_vocabulary("bauhaus").words).split()) | {"shapes", "composition", "lines", "background"}
+    plurals = {f"{word}s" for word in words} | {"crosses"}
+    for name in ("bauhaus", "bauhaus-style"):
+        for anchor in load_anchors(name):
+            said = f"{anchor.prompt.replace(SLOT, '')} {anchor.concept}".replace(",", " ").split()
+            assert set(said) <= words | plurals | {"a", "an", "and", "on", "in"}, anchor
+
+
+@pytest.mark.parametrize("line", ["a dog", "| in a forest", "{subject} in a forest |"])
+def test_a_line_that_is_no_anchor_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "mine.txt").write_text(f"{{subject}} on the moon | on the moon\n\n{line}\n")
+    with pytest.raises(InputError, match=r"line 3 of .*mine\.txt"):
+        load_anchors(str(tmp_path / "mine.txt"))

@@ -132,7 +132,10 @@ def test_two_jobs_never_share_a_folder(dpo: dict[str, Any], tmp_path: Path) -> N
         ({"pool": {"prompts": "nowhere.txt"}, "pickscore": "bauhaus-pickscore"}, "nowhere.txt|bauhaus-pickscore"),
         ({"pool": {"prompts": "p.txt", "scorers": {"beauty": 1}}}, "scorer 'beauty'.*use pickscore"),
         ({"pool": {"prompts": "p.txt"}}, "pickscore is not given"),
-        ({"prior": [{"prompt": "red", "image": "win.png"}]}, "prior images are for kind 'dreambooth'"),
+        ({"prior": [{"prompt": "red", "image": "win.png"}]}, "prior images are for kind 'dreambooth' and 'gal'"),
+        ({"kind": "gal"}, "a block `gal`, and clip"),
+        ({"gal": {"non_subject": "a field"}}, "leave it out of a 'dpo' job"),
+        ({"gal": {"non_subject": "a field", "strategy": "taste"}}, "job.gal.strategy = 'taste'.*'uncertainty'"),
         ({"base_model": "/nowhere"}, "'/nowhere' is not a model"),
         ({"adapters": [{"path": "a.pt"}]}, "pickle"),
     ],
@@ -201,3 +204,27 @@ def test_every_kind_of_job_reads_its_data_and_trains(
     state = job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))
     assert state["state"] == "done" and state["adapter"]["kind"] == kind
     assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_gal_job_waits_for_a_person_and_then_ends_with_its_last_round(
+    tiny: Any, studio_clip: Path, tmp_path: Path, pairs: list[dict[str, Any]]
+) -> None:
+    anchors = [{"prompt": f"{{subject}} in {place}", "concept": f"in {place}"} for place in ("a row", "blue", "white")]
+    values = {
+        "kind": "gal", "config": {"steps": 1, "batch_size": 1, "size": 32}, "base_model": tiny("sd15").name, "device": "cpu",
+        "dataset": [{"image": pairs[0]["win"], "prompt": "a photo of sks"}], "clip": str(studio_clip), "out": str(tmp_path / "out"),
+        "prior": [{"image": pairs[0]["lose"], "prompt": "a photo"}],
+        "gal": {
+            "subject": "sks", "non_subject": "a photo", "anchors": anchors, "samples": 1, "k": 1, "rounds": 2, "steps": 1,
+            "strategy": "human", "stop_early": False,
+        },
+    }  # fmt: skip
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(values))
+    state = job._attempt(file, job.Reporter(tmp_path / "state.json"))
+    assert state["state"] == "failed" and state["waiting"] and "waits for your choice" in state["error"]
+    choice = tmp_path / "out" / "round-1" / "choose.json"
+    choice.write_text(json.dumps({"chosen": [{"anchor": 2, "image": 0}]}))
+    state = job._attempt(file, job.Reporter(tmp_path / "state.json"))
+    assert state["state"] == "done" and state["step"] == state["total"] == 2 and state["losses"]["round"] == 2
+    assert state["adapter"]["path"] == str(tmp_path / "out" / "round-2" / "adapter") and "prior_loss" in state["losses"]

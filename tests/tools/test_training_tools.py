@@ -17,6 +17,7 @@ from tools.anchors import SelectAnchors, select_anchors
 from tools.context import Context
 from tools.evaluate import EvaluateAdapter, evaluate_adapter
 from tools.finetune import Finetune, _job, finetune
+from tools.job_spec import Job
 from tools.learn import LearnTaste, learn_taste
 from tools.records import JobRow, PairRow
 
@@ -107,6 +108,20 @@ def test_settings_of_one_method_are_not_given_to_the_other(at_hand: AtHand) -> N
     given = changed(at_hand(), method="dpo", finetune={"beta": 500})
     assert _job(DPO, [], given)["config"]["beta"] == 500
     assert "beta" not in _job(DREAMBOOTH, [], given)["config"]
+
+
+def test_dreambooth_learns_actively_when_the_run_says_so(at_hand: AtHand) -> None:
+    """A taste needs no word: the vocabulary's anchors, and what the liked prompts say."""
+    given = changed(at_hand(), method="dpo", active_learning={"rounds": 2, "samples": 3})
+    dataset = [{"prompt": f"{number} circles", "image": f"{number}.png"} for number in (1, 1, 2, 3, 4)]
+    job = Job.model_validate(_job(DREAMBOOTH, dataset, given))
+    assert job.kind == "gal" and job.gal and job.gal.resolved() == job.gal and job.clip == given.settings.clip
+    assert job.gal.non_subject == ("1 circles", "2 circles", "3 circles") and job.gal.seed == given.seed
+    assert (job.gal.rounds, job.gal.samples, job.gal.steps) == (2, 3, given.settings.steps) and len(
+        job.gal.anchors
+    ) == 18
+    assert _job(DPO, [], given)["kind"] == "dpo" and "gal" not in _job(DPO, [], given)
+    assert "gal" not in _job(DREAMBOOTH, dataset, changed(given, active_learning=None))
 
 
 def test_a_replayed_training_starts_no_process(at_hand: AtHand) -> None:

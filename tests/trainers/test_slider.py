@@ -15,8 +15,8 @@ from prompts.errors import InputError
 from trainers.adapter_file import Adapter, AdapterRef
 from trainers.base_model import BaseModel, load, paint
 from trainers.embedded.world import Scene, render
-from trainers.lora import TrainingStopped
 from trainers.slider import Pair, SliderConfig, train
+from trainers.training import TrainingStopped
 
 Tiny = Callable[[str], BaseModel]
 DARK, BRIGHT = (Image.new("RGB", (32, 32), (shade, shade, shade)) for shade in (20, 235))
