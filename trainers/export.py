@@ -33,9 +33,25 @@ def save_adapter(
 
     `about`: the job (kind, base_model, config, ...); `history`: its losses, step by step. Raises PalateError when a
     file does not load back as what was trained."""
+    part = out / f".final.{os.getpid()}"
+    try:
+        return _save(part, out, model, trained, about, history, name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _save(
+    part: Path,
+    out: Path,
+    model: BaseModel,
+    trained: str,
+    about: dict[str, Any],
+    history: list[dict[str, float]],
+    name: str,
+) -> Adapter:
     from peft import get_peft_model_state_dict
 
-    config, part, kohya = about["config"], out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
+    config, kohya = about["config"], f"{name}_kohya.safetensors"
     alpha = float(config["alpha"] or config["rank"])
     state = get_peft_model_state_dict(model.denoiser, adapter_name=trained)
     shutil.rmtree(part, ignore_errors=True)
@@ -48,7 +64,6 @@ def save_adapter(
     adapter = Adapter(out, sha256(file), about["kind"], config, _last(history))
     for made in part.iterdir():
         os.replace(made, out / made.name)
-    part.rmdir()
     write_card(out, adapter, name=name, job=about, kohya=kohya, kohya_check=checked)
     return adapter
 
