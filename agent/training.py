@@ -92,6 +92,17 @@ def train(file: Path, home: Path, *, quiet: bool = False) -> State:
     return state
 
 
+def check(file: Path, home: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Count the memory that the job needs, without training; say it unless `quiet`. Raises InputError."""
+    from tools.preflight import check as counted
+    from tools.preflight import told
+
+    found = counted(load_job(file, home))
+    if not quiet:
+        Console().print(told(found), markup=False, highlight=False, soft_wrap=True)
+    return found
+
+
 def _keep(out: Path, resolved: dict[str, Any]) -> None:
     """Save the resolved config beside what it makes. Raises InputError when another job's lies there."""
     kept, made = (
@@ -99,7 +110,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
         any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs")),
     )
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
-    for key in sorted(before.keys() | resolved.keys()):
+    for key in sorted((before.keys() | resolved.keys()) - {"processes"}):  # however many, the result is one
         if before.get(key) != resolved.get(key):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
@@ -156,8 +167,7 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
         warned: list[int] = []
 
         def show(state: State) -> None:
-            if state.get("pools") and not state["step"]:
-                progress.update(task, description=f"training (pairs of {state['pools']} pools)")
+            progress.update(task, description=_doing(state))
             told = "  ".join(f"{key} {value:.4g}" for key, value in list(state["losses"].items())[:5] if key != "step")
             progress.update(task, total=state["total"] or None, completed=state["step"], losses=told)
             if state["losses"].get("only_losers_move") and not warned:
@@ -165,3 +175,13 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
                 progress.console.print(f"step {state['step']}: {WARNED}", markup=False)
 
         yield show
+
+
+def _doing(state: State) -> str:
+    """What a job is at."""
+    encoding = state.get("encoding")
+    if encoding and not state["step"]:
+        return f"encoding {encoding['done']:,} of {encoding['total']:,} {encoding['what']}"
+    if state.get("pools") and not state["step"]:
+        return f"training (pairs of {state['pools']} pools)"
+    return "training"

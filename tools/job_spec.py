@@ -59,7 +59,8 @@ class PromptLine(_Record):
 class Job(_Record):
     """A training job. `config`: the fields of the kind's config; `pool`: make pairs for dpo, after those in `dataset`, which a
     person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `out`: where
-    checkpoints and the adapter go."""
+    checkpoints and the adapter go; `dtype`: of the base model, auto is bfloat16 on a GPU and float32 on a CPU; `processes`: that share
+    each batch, a GPU each."""
 
     kind: Literal["dpo", "sft", "kto", "dreambooth", "reward"]
     config: dict[str, Any] = Field(default_factory=dict)
@@ -73,6 +74,8 @@ class Job(_Record):
     preference: str | None = None
     out: Path
     device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    processes: int = Field(1, ge=1, le=64)
     name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
 
 
@@ -102,6 +105,13 @@ def kind_of(job: Job) -> Kind:
         "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _examples),
     }  # fmt: skip
     return kinds[job.kind]
+
+
+def dtype_of(job: Job) -> Any:
+    """torch's dtype for the base model, None for `auto`."""
+    import torch
+
+    return None if job.dtype == "auto" else getattr(torch, job.dtype)
 
 
 def validated(record: Any, values: Any, where: str) -> Any:
