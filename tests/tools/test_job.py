@@ -281,8 +281,7 @@ def test_a_scheduler_that_we_do_not_know_is_refused(
     scheduler: dict[str, str], told: str, tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]]
 ) -> None:
     shutil.copytree(tiny("sd15").name, tmp_path / "model")
-    file = tmp_path / "model" / "scheduler" / "scheduler_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | scheduler))
+    (tmp_path / "model" / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
     index = tmp_path / "model" / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"scheduler": ["diffusers", scheduler["_class_name"]]}))
     values = sft_of(tiny("sd15"), pairs, tmp_path / "out", base_model=str(tmp_path / "model"))
