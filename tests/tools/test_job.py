@@ -270,7 +270,7 @@ def test_an_adapter_of_another_model_is_refused(
     ("scheduler", "told"),
     [
         (
-            {"_class_name": "DDIMScheduler", "prediction_type": "sample"},
+            {"_class_name": "DDIMScheduler", "prediction_type": "sample", "steps_offset": 1, "clip_sample": False},
             "prediction_type 'sample', and we know 'epsilon'",
         ),
         ({"_class_name": "EDMEulerScheduler"}, "EDMEulerScheduler.*correct scheduler_config.json"),
@@ -278,7 +278,7 @@ def test_an_adapter_of_another_model_is_refused(
     ],
 )
 def test_a_scheduler_that_we_do_not_know_is_refused(
-    scheduler: dict[str, str], told: str, tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]]
+    scheduler: dict[str, Any], told: str, tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]]
 ) -> None:
     shutil.copytree(tiny("sd15").name, tmp_path / "model")
     (tmp_path / "model" / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
