@@ -104,6 +104,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
         "config", type=Path, metavar="CONFIG", help="a YAML file, for example configs/training/dpo.yaml"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
+    parser.add_argument("--check", action="store_true", help="only tell whether it will fit into memory")
     parser.set_defaults(command=train)
 
 
@@ -210,8 +211,14 @@ def run_config(chosen: argparse.Namespace) -> int:
 
 def train(chosen: argparse.Namespace) -> int:
     """palate train."""
+    from agent.training import check
     from agent.training import train as carry_out
 
+    if chosen.check:
+        found = check(chosen.config, chosen.home, kind=chosen.kind, quiet=chosen.json)
+        if chosen.json:
+            print(json.dumps(found))
+        return 1 if found["fits"] is False else 0
     state = carry_out(chosen.config, chosen.home, kind=chosen.kind, quiet=chosen.json)
     if chosen.json:
         print(json.dumps(state))

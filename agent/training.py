@@ -120,6 +120,17 @@ def train(file: Path, home: Path, *, kind: str | None = None, quiet: bool = Fals
     return state
 
 
+def check(file: Path, home: Path, *, kind: str | None = None, quiet: bool = False) -> dict[str, Any]:
+    """Count the memory that the job needs, without training; say it unless `quiet`. Raises InputError."""
+    from tools.preflight import check as counted
+    from tools.preflight import told
+
+    found = counted(load_job(file, home, kind))
+    if not quiet:
+        Console().print(told(found), markup=False, highlight=False, soft_wrap=True)
+    return found
+
+
 def _keep(out: Path, resolved: dict[str, Any]) -> None:
     """Save the resolved config beside what it makes. Raises InputError when another job's lies there."""
     kept, made = (
@@ -127,7 +138,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
         any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1")),
     )
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
-    for key in sorted((before.keys() | resolved.keys()) - {"gate"}):  # judging otherwise is no other training
+    for key in sorted((before.keys() | resolved.keys()) - {"gate", "processes"}):  # neither makes another adapter
         if before.get(key) != resolved.get(key):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
@@ -187,13 +198,12 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
         warned: list[int] = []
 
         def show(state: State) -> None:
-            if state.get("pools") and not state["step"]:
-                progress.update(task, description=f"training (pairs of {state['pools']} pools)")
             if state.get("gate"):
                 judged = state["gate"]
                 done, total = judged.get("painted", 1), judged.get("of", 1)
                 progress.update(task, description="judging", total=total, completed=done, losses="")
                 return
+            progress.update(task, description=_doing(state))
             told = "  ".join(f"{key} {value:.4g}" for key, value in list(state["losses"].items())[:5] if key != "step")
             progress.update(task, total=state["total"] or None, completed=state["step"], losses=told)
             if state["losses"].get("only_losers_move") and not warned:
@@ -201,3 +211,13 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
                 progress.console.print(f"step {state['step']}: {WARNED}", markup=False)
 
         yield show
+
+
+def _doing(state: State) -> str:
+    """What a job is at."""
+    encoding = state.get("encoding")
+    if encoding and not state["step"]:
+        return f"encoding {encoding['done']:,} of {encoding['total']:,} {encoding['what']}"
+    if state.get("pools") and not state["step"]:
+        return f"training (pairs of {state['pools']} pools)"
+    return "training"

@@ -1,7 +1,7 @@
-"""One training job in its own process: `python -m tools.job job.json`.
+"""One training job in its own process: `python -m tools.job job.json`; in several: `accelerate launch -m tools.job job.json`.
 
 Joins a trainer with a base model and the data that tools.job_spec reads, and keeps state.json beside the job file up to date.
-Does not know the agent or its store; tools.job_watch is the side that waits.
+Of several processes the first one writes. Does not know the agent or its store; tools.job_watch is the side that waits.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ import signal
 import sys
 import time
 import traceback
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from prompts.errors import InputError, PalateError
 from tools.gal_select import Waiting
 from tools.gate_spec import Plan
-from tools.job_spec import Job, gate_of, kind_of, validated
+from tools.job_spec import Job, dtype_of, gate_of, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
 from tools.pairs import Builder, build_pairs
+from tools.preflight import preflight
 from tools.scorers import scorers, versions
 
 _PR_SET_PDEATHSIG = 1
+_PATIENCE = timedelta(days=7)  # the others wait while the first paints pools
 
 
 class _Stopped(PalateError):
@@ -33,19 +38,32 @@ class _Stopped(PalateError):
 
 
 class Reporter:
-    """Keeps state.json current, and remembers whether someone asked to stop."""
+    """Keeps state.json current, in the first of several processes, and remembers whether someone asked to stop."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, leads: bool = True) -> None:
         self.file, self.state, self.asked_to_stop, self.building = file, new_state(), False, False
+        self.leads = leads
+        self.parent: int | None = None  # whose death nobody would tell us of
         self.put(state="running", pid=os.getpid())
 
     def put(self, **changes: Any) -> State:
+        """Change the state. A full disk is no reason to stop: the checkpoints will tell."""
         self.state |= {**changes, "heartbeat": time.time()}
-        write_json(self.file, self.state)
+        try:
+            if self.leads:
+                write_json(self.file, self.state)
+        except OSError as error:
+            print(f"{str(self.file)!r} cannot be written: {error}", file=sys.stderr)
         return self.state
 
     def on_step(self, step: int, total: int, losses: dict[str, float]) -> None:
         self.put(step=step, total=total, loss=losses.get("loss"), losses=losses)
+
+    def on_encoded(self, what: str, done: int, total: int) -> None:
+        self.put(encoding={"what": what, "done": done, "total": total})
+
+    def should_stop(self) -> bool:
+        return self.asked_to_stop or (self.parent is not None and not psutil.pid_exists(self.parent))
 
     def stop(self, *_signal: Any) -> None:
         """Signal handler: a training stops after its step and keeps a checkpoint, pairs after their shard; before that nothing is
@@ -63,18 +81,20 @@ def run(job: Job, report: Reporter) -> State:
     report.put()
     kind = kind_of(job)
     config = validated(kind.config, job.config, "config")
+    preflight(job.model_copy(update={"processes": max(job.processes, _processes())}))
     data, extra = kind.data(job)
     plan = gate_of(job)
     report.put(total=config.steps)
-    model = base_model.load(job.base_model, device=job.device)
+    model = base_model.load(job.base_model, device=_joined(job.device), dtype=dtype_of(job))
+    model.on_encoded = report.on_encoded
     acting = [AdapterRef(spec.path, spec.weight) for spec in job.adapters]
     adapter = kind.train(
         config, _with_pools(job, data, model, acting, report), base_model=model, out=job.out, name=job.name or job.kind,
         adapters=acting,
-        on_step=report.on_step, should_stop=lambda: report.asked_to_stop, **extra,
+        on_step=report.on_step, should_stop=report.should_stop, **extra,
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
-    if plan is not None:
+    if plan is not None and report.leads:
         report.put(
             step=report.state["total"], adapter=made, gate=_gated(adapter.path, job, plan, model, acting, report)
         )
@@ -93,8 +113,29 @@ def _gated(made: Path, job: Job, plan: Plan, model: Any, acting: Any, report: Re
     return {"promoted": told["promoted"], "broken": told["broken"], "reasons": told["reasons"], "report": str(job.out / "gate" / "gate.html")}  # fmt: skip
 
 
+def _joined(device: str) -> str:
+    """The device of this process, which joins the others if there are any."""
+    if _processes() == 1:
+        return device
+    import torch
+    from accelerate import PartialState
+
+    return str(PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=_PATIENCE).device)
+
+
+def _processes() -> int:
+    """As `accelerate launch` and `torchrun` say it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _leads() -> bool:
+    return _processes() == 1 or os.environ.get("RANK") == "0"
+
+
 def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Reporter) -> Any:
-    """The data of a job as they are, or the pairs of its pools, made now or before."""
+    """The data of a job as they are, or the pairs of its pools, made now (by the first process) or before."""
+    from trainers.share import share
+
     if job.pool is None:
         return compared
     folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
@@ -102,9 +143,14 @@ def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Report
         job.pool, job.out / "pairs", model, scorers(job.pool.scorers, folders, str(model.device)), scored_by=versions(folders),
         adapters=acting, on_image=report.put, on_pools=lambda done: report.put(pools=done),
     )  # fmt: skip
-    report.building = True
+    report.building, ours = True, share(model.device)
     try:
-        return build_pairs(builder, compared=compared, should_stop=lambda: report.asked_to_stop)
+        if not ours.leads:
+            ours.wait()
+        pairs = build_pairs(builder, compared=compared, should_stop=report.should_stop)
+        if ours.leads:
+            ours.wait()
+        return pairs
     finally:
         report.building = False
 
@@ -121,7 +167,9 @@ def _stop_with_parent(report: Reporter) -> None:
     signal.signal(signal.SIGTERM, report.stop)
     signal.signal(signal.SIGINT, report.stop)
     parent = os.environ.get("PALATE_PARENT")
-    if parent and sys.platform == "linux":
+    if parent and _processes() > 1:  # between the parent and us is the launcher
+        report.parent = int(parent)
+    elif parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         report.asked_to_stop = os.getppid() != int(parent)  # it may have died before we asked
 
@@ -143,13 +191,15 @@ def main(arguments: list[str]) -> int:
         return 1
     file = Path(arguments[0]).resolve()
     try:
-        with contextlib.redirect_stdout(sys.stderr), alone(file.parent):
-            report = Reporter(file.parent / "state.json")
+        first = alone(file.parent) if _leads() else contextlib.nullcontext()
+        with contextlib.redirect_stdout(sys.stderr), first:
+            report = Reporter(file.parent / "state.json", leads=_leads())
             _stop_with_parent(report)
             state = _attempt(file, report)
     except InputError as error:
         state = {"state": "failed", "error": str(error)}
-    print(json.dumps(state, default=str))
+    if _leads():
+        print(json.dumps(state, default=str))
     return 0 if state["state"] == "done" else 1
 
 

@@ -71,7 +71,8 @@ class Job(_Record):
     """A training job. `config`: the fields of the kind's config; `pool`: make pairs for dpo, after those in `dataset`, which a
     person compared; `gal`: how gal chooses, dreambooth's config beside it; `pickscore`, `clip`, `preference`: folders of what scores
     them (reward pushes pickscore up, gal asks clip); `gate`: judge the adapter when it is trained; `out`: where checkpoints and the
-    adapter go."""
+    adapter go; `dtype`: of the base model, auto is bfloat16 on a GPU and float32 on a CPU; `processes`: that share each batch, a GPU
+    each."""
 
     kind: Literal["dpo", "sft", "kto", "dreambooth", "reward", "slider", "gal"]
     config: dict[str, Any] = Field(default_factory=dict)
@@ -87,6 +88,8 @@ class Job(_Record):
     gate: GateSpec | None = None
     out: Path
     device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    processes: int = Field(1, ge=1, le=64)
     name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
 
 
@@ -109,6 +112,10 @@ def kind_of(job: Job) -> Kind:
         raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
     if job.pool and job.config.get("size", job.pool.size) != job.pool.size:
         raise InputError(f"config.size = {job.config['size']!r} and pool.size = {job.pool.size!r}: give the same size")
+    if job.kind == "gal" and job.processes > 1:
+        raise InputError(
+            f"a 'gal' job paints and chooses between its trainings: processes = {job.processes!r} must be 1"
+        )
     if job.kind == "reward" and job.pickscore is None:
         raise InputError("a 'reward' job pushes a score up: give pickscore, a folder or hub id")
     if job.kind == "gal" and (job.gal is None or job.clip is None or not job.dataset):
@@ -125,6 +132,13 @@ def kind_of(job: Job) -> Kind:
         "gal": Kind(dreambooth.DreamBoothConfig, gal.train, _references),
     }  # fmt: skip
     return kinds[job.kind]
+
+
+def dtype_of(job: Job) -> Any:
+    """torch's dtype for the base model, None for `auto`."""
+    import torch
+
+    return None if job.dtype == "auto" else getattr(torch, job.dtype)
 
 
 def validated(record: Any, values: Any, where: str) -> Any:

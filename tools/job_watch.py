@@ -20,8 +20,8 @@ from typing import Any
 from prompts.errors import InputError
 
 State = dict[str, Any]
-"""state (queued | running | done | failed), pid, heartbeat (epoch s), step, total, loss, losses, error, adapter, gate (pictures painted,
-then the verdict)."""
+"""state (queued | running | done | failed), pid, heartbeat (epoch s), encoding (what, done, total), step, total, loss, losses, error,
+adapter, gate (pictures painted, then the verdict)."""
 
 ENDED = ("done", "failed")
 _GRACE = 30.0
@@ -30,8 +30,8 @@ _GRACE = 30.0
 def new_state() -> State:
     """The state of a job that nobody has started."""
     return {
-        "state": "queued", "pid": None, "heartbeat": time.time(), "step": 0, "total": 0,
-        "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None,
+        "state": "queued", "pid": None, "heartbeat": time.time(), "encoding": None, "step": 0,
+        "total": 0, "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None,
     }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def run_job(
     except OSError as error:
         raise InputError(f"job folder {str(folder)!r} cannot be written: {error}") from error
     with (folder / "job.log").open("ab") as log:
-        child = _start(folder, threads, log)
+        child = _start(folder, threads, log, int(job.get("processes") or 1))
         try:
             reason = _watch(child, folder, on_state, timeout, stale_after, poll)
         finally:
@@ -95,12 +95,16 @@ def run_job(
     return _final(folder, child.returncode, reason, on_state)
 
 
-def _start(folder: Path, threads: int | None, log: Any) -> subprocess.Popen[bytes]:
+def _start(folder: Path, threads: int | None, log: Any, processes: int) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).resolve().parents[1])
-    count = str(threads or len(os.sched_getaffinity(0)))
+    count = str(threads or max(1, len(os.sched_getaffinity(0)) // processes))
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
-    command = [sys.executable, "-m", "tools.job", str((folder / "job.json").resolve())]
+    # what `accelerate launch` starts on GPUs, and on a CPU it would start one process only
+    launch = (
+        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
+    )
+    command = [sys.executable, *launch, "-m", "tools.job", str((folder / "job.json").resolve())]
     env["PALATE_PARENT"] = str(os.getpid())
     env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other when the language model works too
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
@@ -144,7 +148,8 @@ def _final(folder: Path, code: int, reason: str | None, on_state: Callable[[Stat
     state = read_state(folder)
     if state["state"] not in ENDED or (reason and state["state"] != "done"):
         state |= {"state": "failed", "error": reason or _how_it_died(folder, code, state), "heartbeat": time.time()}
-        write_json(folder / "state.json", state)
+        with contextlib.suppress(OSError):  # the disk may be what it died of
+            write_json(folder / "state.json", state)
     if on_state is not None:
         on_state(state)
     return state

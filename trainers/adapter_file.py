@@ -152,8 +152,11 @@ def _module_path(match: re.Match[str], part: str) -> str:
 def write_atomically(file: Path, content: str | bytes) -> None:
     """Replace `file` in one move: a reader sees the old content or the new, never half."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -22,10 +22,12 @@ from trainers.adapter_file import AdapterRef, denoiser_of
 from trainers.attach import Adapters, attached, quiet
 from trainers.ip_adapter import Shown, looking
 from trainers.lan import Statistics, normalized, statistics
+from trainers.memory import enough_memory, present
 
 __all__ = ["AdapterRef", "BaseModel", "Painted", "Shown", "attached", "cut_off", "load", "paint"]
 
 MAX_IMAGES = 64
+OnEncoded = Callable[[str, int, int], object]  # ("images" or "prompts", done, in all)
 OnSampled = Callable[[int, int, Tensor], None]  # (steps in all, the step just made, its latents)
 _PIXELS_AT_ONCE = 8 * 512 * 512
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -35,7 +37,8 @@ _HOLDS = "a model folder holds model_index.json and the folders it names (unet o
 @dataclass(eq=False)
 class BaseModel:
     """A loaded pipeline. `loaded`: sha256 of an adapter file to its name inside the pipeline, oldest first; `active`:
-    the adapters that act now, with their weights, and which of them learns."""
+    the adapters that act now, with their weights, and which of them learns; `parked`: parts that are away from the device;
+    `on_encoded`: told how far the encoding of data is."""
 
     name: str
     pipe: Any
@@ -43,6 +46,8 @@ class BaseModel:
     dtype: torch.dtype
     loaded: dict[str, str] = field(default_factory=dict)
     active: tuple[dict[str, float], str | None] = field(default_factory=lambda: ({}, None))
+    parked: tuple[str, ...] = ()
+    on_encoded: OnEncoded = field(default=lambda what, done, total: None, repr=False)
     lock: Any = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -157,7 +162,9 @@ def _sample(
         return values if wanted is None else {"latents": normalized(values["latents"], wanted[step])}
 
     draws = [torch.Generator("cpu").manual_seed(seed + i) for i in range(len(told["prompt"]))]
-    with torch.inference_mode():  # not around the adapters: what is loaded here may be trained upon
+    lower = f"paint fewer than {len(draws)} at once, or smaller than {told['width']} x {told['height']} pixels"
+    # inference_mode is not around the adapters: what is loaded here may be trained upon
+    with enough_memory("painting", lower), present(model), torch.inference_mode():
         return model.pipe(**told, **more, generator=draws, callback_on_step_end=ended)
 
 

@@ -40,13 +40,16 @@ def pack(
     weights: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
-    more: Mapping[str, Tensor],
+    kept: Mapping[str, Tensor],
+    scaler: torch.amp.GradScaler | None = None,
 ) -> dict[str, Tensor]:
     """One flat dict of everything that must come back bit for bit."""
     packed = {f"weight.{name}": value.detach() for name, value in weights.items()}
     for index, values in optimizer.state_dict()["state"].items():
-        packed |= {f"optimizer.{index}.{key}": value for key, value in values.items()}
-    packed |= {f"kept.{name}": value for name, value in more.items()}
+        packed |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
+    packed |= {f"kept.{name}": value for name, value in kept.items()}
+    for key, number in (scaler.state_dict() if scaler else {}).items():
+        packed[f"scaler.{key}"] = torch.tensor(number, dtype=torch.float64)
     packed["generator"] = generator.get_state()
     return {key: value.contiguous().cpu() for key, value in packed.items()}
 
@@ -56,22 +59,31 @@ def unpack(
     weights: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
-    """Put what `pack` took back into weights, optimizer and generator, in place."""
+    """Put what `pack` took back into weights, optimizer, generator and scaler, in place."""
     with torch.no_grad():
         for name, value in weights.items():
             value.copy_(tensors[f"weight.{name}"])
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
             _, index, field = key.split(".", 2)
-            state.setdefault(int(index), {})[field] = value
+            state.setdefault(int(index), {})[field] = _number(value) if value.dtype == torch.int64 else value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     generator.set_state(tensors["generator"])
+    if scaler is not None and scaler.is_enabled():
+        found = {key: tensors[f"scaler.{key}"].item() for key in scaler.state_dict()}
+        scaler.load_state_dict(found | {key: int(found[key]) for key in ("growth_interval", "_growth_tracker")})
+
+
+def _number(value: Tensor) -> Tensor | int:
+    """The 8-bit optimizer counts its steps in a plain int; AdamW in a float32 tensor."""
+    return int(value) if value.ndim == 0 else value
 
 
 def kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `pack` was given `more`."""
+    """What `pack` was given as `kept`."""
     return {key.removeprefix("kept."): value for key, value in tensors.items() if key.startswith("kept.")}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,9 +18,12 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from prompts.errors import InputError
 from trainers.attach import Adapters, attached, quiet
 from trainers.base_model import BaseModel
+from trainers.memory import enough_memory, present
 from trainers.process import Predict, Process, process_of
+from trainers.share import share
 
 _AT_ONCE = 8
+_PIXELS_AT_ONCE = _AT_ONCE * 512 * 512
 _NO_GUIDANCE = 1.0  # a guidance-distilled model that is told 1 predicts the data, not what guidance makes of it
 
 
@@ -66,28 +69,30 @@ def trainable(model: BaseModel, size: int) -> Process:
     kind = type(model.pipe).__name__
     if kind not in FAMILIES:
         raise InputError(f"{model.name!r} is a {kind}, which we cannot train: we train {', '.join(FAMILIES)}")
-    if model.dtype == torch.float16:
-        raise InputError(
-            f"{model.name!r} is loaded in float16, whose gradients underflow: load it in bfloat16 or float32"
-        )
     multiple = model.multiple * FAMILIES[kind].patch
     if size % multiple:
         raise InputError(f"size = {size!r} does not fit {model.name!r}: give a multiple of {multiple}")
-    return process_of(model.pipe.scheduler, model.name)
+    return replace(process_of(model.pipe.scheduler, model.name), share=share(model.device))
 
 
 @torch.no_grad()
 def encode_images(images: Sequence[Image.Image], model: BaseModel, size: int) -> Tensor:
     """Means of the VAE's posterior, scaled as the denoiser expects: (N, C, size / multiple, ..), computed in float32 whatever the
     model's dtype: latents are learned from again and again, and SDXL's VAE overflows in half precision."""
-    vae, fitted = model.pipe.vae, []
-    with quiet(), _in_float32(vae):
-        for at in range(0, len(images), _AT_ONCE):
-            batch = images[at : at + _AT_ONCE]
+    vae, fitted, few = model.pipe.vae, [], images_at_once(size)
+    with enough_memory(f"encoding images of {size} pixels", "lower size"), present(model), quiet(), _in_float32(vae):
+        for at in range(0, len(images), few):
+            batch = images[at : at + few]
             square = [ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS) for image in batch]
             pixels = model.pipe.image_processor.preprocess(square).to(model.device, torch.float32)
             fitted.append(vae.encode(pixels).latent_dist.mode())
+            model.on_encoded("images", at + len(batch), len(images))
     return (torch.cat(fitted) - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+
+def images_at_once(size: int) -> int:
+    """How many images of `size` pixels a side the VAE reads at once: 8 up to 512 pixels."""
+    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // size**2))
 
 
 @contextmanager
@@ -122,11 +127,12 @@ def encode_prompts(prompts: Sequence[str], model: BaseModel, size: int, adapters
         FAMILIES[type(model.pipe).__name__],
         {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))},
     )
-    distinct = list(numbers)
-    with model.lock, attached(model, adapters), quiet():
-        parts = [
-            family.encode(model.pipe, distinct[at : at + _AT_ONCE], size) for at in range(0, len(distinct), _AT_ONCE)
-        ]
+    distinct, parts = list(numbers), []
+    doing, lower = f"encoding {len(distinct)} prompts", "close what else uses the memory, or train a smaller model"
+    with enough_memory(doing, lower), model.lock, present(model), attached(model, adapters), quiet():
+        for at in range(0, len(distinct), _AT_ONCE):
+            parts.append(family.encode(model.pipe, distinct[at : at + _AT_ONCE], size))
+            model.on_encoded("prompts", min(at + _AT_ONCE, len(distinct)), len(distinct))
     extras = {key: torch.cat([part.extras[key] for part in parts]) for key in parts[0].extras}
     told = Conditions(torch.cat([part.embeds for part in parts]), extras)
     return Prompts(told, torch.tensor([numbers[prompt] for prompt in prompts], device=model.device))

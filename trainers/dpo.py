@@ -64,8 +64,8 @@ class EncodedPairs:
         check_pairs(pairs)
         self.pairs = pairs
         if pairs:
-            self.win = encode_images([pair.win for pair in pairs], model, size)
-            self.lose = encode_images([pair.lose for pair in pairs], model, size)
+            images = [pair.win for pair in pairs] + [pair.lose for pair in pairs]
+            self.win, self.lose = encode_images(images, model, size).chunk(2)
             self.conditions = encode_prompts([pair.prompt for pair in pairs], model, size, adapters)
 
     def __len__(self) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from trainers.process import Process
+from trainers.share import ALONE
 from trainers.training import Training
 
 KEPT = "reference"  # the table's name in a checkpoint
@@ -24,8 +26,9 @@ def draw(
     """Noise shaped like `latents` (N, C, H, W) and times (N,): fresh, or the ones that belong to row and number."""
     if numbers is None:
         return process.draw(latents, training.generator)
+    alone = replace(process, share=ALONE)  # a row's draw is its own, whichever process has the row
     drawn = [
-        process.draw(one[None], _generator(training.config.seed, row, number))
+        alone.draw(one[None], _generator(training.config.seed, row, number))
         for one, row, number in zip(latents, rows, numbers, strict=True)
     ]
     return torch.cat([noise for noise, _ in drawn]), torch.cat([times for _, times in drawn])

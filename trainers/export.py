@@ -65,7 +65,21 @@ def save_layers(
     """Write both files into `out`, read them back and compare each layer with what is `wanted` of it, then add the card.
 
     Raises PalateError as `save_adapter` does."""
-    config, part, kohya = about["config"], out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
+    part = out / f".final.{os.getpid()}"
+    try:
+        adapter, kohya, checked = _moved_in(part, out, model, written, wanted, about, history, metrics, name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    write_card(out, adapter, name=name, job=about, kohya=kohya, kohya_check=checked)
+    return adapter
+
+
+def _moved_in(
+    part: Path, out: Path, model: BaseModel, written: Written, wanted: Change, about: dict[str, Any], history: list[dict[str, float]],
+    metrics: dict[str, float], name: str,
+) -> tuple[Adapter, str, str]:  # fmt: skip
+    """The adapter whose files were checked in `part` and then moved into `out`; the kohya file's name, and how it was checked."""
+    config, kohya = about["config"], f"{name}_kohya.safetensors"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     file = write_diffusers(part, model.pipe, written.parts, written.scale)
@@ -75,9 +89,7 @@ def save_layers(
     adapter = Adapter(out, sha256(file), about["kind"], config, metrics)
     for made in part.iterdir():
         os.replace(made, out / made.name)
-    part.rmdir()
-    write_card(out, adapter, name=name, job=about, kohya=kohya, kohya_check=checked)
-    return adapter
+    return adapter, kohya, checked
 
 
 def part_of(pipe: Any) -> str:

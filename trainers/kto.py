@@ -72,7 +72,9 @@ def train(
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("images", len(dataset))
         gained = advantages(known, rows, training, process, config.beta)
-        loss = kto_loss(gained, liked[rows], config.like_weight, config.dislike_weight)
+        mean = gained.detach().mean()
+        training.share.average([mean])
+        loss = kto_loss(gained, liked[rows], config.like_weight, config.dislike_weight, mean)
         means = {side: gained[liked[rows] == value] for side, value in (("liked", True), ("disliked", False))}
         return loss, {"loss": loss.item()} | {
             f"advantage_{side}": values.mean().item() if len(values) else 0.0 for side, values in means.items()

@@ -27,12 +27,19 @@ def dpo_loss(margin: Tensor) -> Tensor:
     return -F.logsigmoid(margin).mean()
 
 
-def kto_loss(advantages: Tensor, liked: Tensor, like_weight: float = 1.0, dislike_weight: float = 1.0) -> Tensor:
+def kto_loss(
+    advantages: Tensor,
+    liked: Tensor,
+    like_weight: float = 1.0,
+    dislike_weight: float = 1.0,
+    mean: Tensor | None = None,
+) -> Tensor:
     """Diffusion-KTO (Li et al. 2024, arXiv:2404.04465) with the Kahneman-Tversky utility: mean of weight * (1 - sigmoid(+-(a - Q))).
 
     `advantages` (N,): as `advantage` gives them; `liked` (N,) bool: the sign is + for liked images, - for disliked ones.
-    Q, the policy's distance from its reference, is the batch's mean advantage, at least 0, and has no gradient."""
-    distance = advantages.detach().mean().clamp(min=0)
+    Q, the policy's distance from its reference, is the batch's mean advantage, at least 0, and has no gradient; `mean`: that
+    advantage, where the batch is larger than these N."""
+    distance = (advantages.detach().mean() if mean is None else mean).clamp(min=0)
     sign = liked.to(advantages) * 2 - 1
     weight = liked.to(advantages) * (like_weight - dislike_weight) + dislike_weight
     return (weight * (1 - (sign * (advantages - distance)).sigmoid())).mean()

@@ -5,7 +5,7 @@ Knows diffusion (epsilon, v) and rectified flow, as pure arithmetic on latents. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from prompts.errors import InputError
 from trainers.attach import quiet
+from trainers.share import ALONE, Share
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents (N, C, H, W), timesteps (N,)) -> what the model predicts (N, C, H, W)."""
@@ -27,24 +28,33 @@ class Process:
     """x_t = signal(t) * x_0 + spread(t) * noise, with t from 0 (clean) up to `timesteps`.
 
     `kind`: what the model predicts. `kept` (T,): alphas_cumprod of a diffusion. `shift`: how far a flow's times lean
-    towards noise (Esser et al. 2024, Eq. 23); 1 is not at all.
+    towards noise (Esser et al. 2024, Eq. 23); 1 is not at all. `share`: which rows of a batch are drawn for this process.
     """
 
     kind: str
     kept: Tensor | None = None
     shift: float = 1.0
+    share: Share = ALONE
 
     @property
     def timesteps(self) -> int:
         return TIMESTEPS if self.kept is None else len(self.kept)
 
     def draw(self, latents: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Noise shaped like `latents` and times (N,) to train on: uniform, or logit-normal for a flow (Esser et al. 2024)."""
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        """Noise shaped like `latents` and times (N,) to train on: uniform, or logit-normal for a flow (Esser et al. 2024).
+
+        Of several processes each draws for the whole batch, and keeps what its `share` is."""
+        noise = self.noise(latents.shape, generator).to(latents)
+        count = (self.share.of * len(latents),)
         if self.kept is not None:
-            return noise, torch.randint(self.timesteps, (len(latents),), generator=generator).to(latents.device)
-        sigma = torch.randn(len(latents), generator=generator).sigmoid()
-        return noise, self.shifted(sigma).to(latents.device)
+            times = torch.randint(self.timesteps, count, generator=generator)
+        else:
+            times = self.shifted(torch.randn(count, generator=generator).sigmoid())
+        return noise, self.share.mine(times).to(latents.device)
+
+    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        """This process's noise of `shape`, out of the whole batch's."""
+        return self.share.mine(torch.randn(self.share.of * shape[0], *shape[1:], generator=generator))
 
     def shifted(self, sigma: Tensor) -> Tensor:
         """The times of a flow's sigmas (0 to 1) after its shift (Esser et al. 2024, Eq. 23)."""

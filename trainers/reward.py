@@ -126,9 +126,7 @@ def train(
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("prompts", len(dataset))
-        noise = torch.randn(latent_shape(base_model, len(rows), size), generator=training.generator).to(
-            base_model.device
-        )
+        noise = process.noise(latent_shape(base_model, len(rows), size), training.generator).to(base_model.device)
         most = min(config.backprop_steps, config.sampler_steps)
         through = int(torch.randint(1, most + 1, (), generator=training.generator))
         predict = guided(base_model, conditions[rows], empty[[0] * len(rows)], config.guidance_scale)
@@ -140,5 +138,5 @@ def train(
     data = hashlib.sha256(json.dumps([scorer_version, *dataset]).encode()).hexdigest()
     return fit(
         config, losses, Lora(config), kind="reward", name=name, model=base_model, adapters=adapters, out=out, data=data,
-        generator=generator, on_step=on_step, should_stop=should_stop,
+        generator=generator, on_step=on_step, should_stop=should_stop, needed=("vae",),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from PIL import Image
 
 from trainers.adapter_file import write_atomically
 from trainers.base_model import paint_as_it_is
+from trainers.journal import written
 
 if TYPE_CHECKING:
     from trainers.training import Training
@@ -20,24 +21,29 @@ if TYPE_CHECKING:
 SEED = 1_000
 
 
-def save_samples(training: Training, out: Path) -> None:
+def save_samples(training: Training, out: Path) -> Image.Image | None:
     """Paint the config's prompts with the model as it is now, if it is time to: OUT/samples/step-N.png, a prompt a column, and
-    grid.png, a step a row. What is there already is not painted again: it would be the same."""
+    grid.png, a step a row. What is there already is not painted again: it would be the same. Returns the new row, if there is one.
+
+    Raises PalateError on a full disk, OutOfMemory."""
     from diffusers.utils import make_image_grid
 
     config, folder = training.config, out / "samples"
     file = folder / f"step-{training.step:06d}.png"
     due = training.step % config.sample_every == 0 or training.step == config.steps
     if not config.sample_prompts or not due or file.is_file():
-        return
+        return None
     images = paint_as_it_is(
         config.sample_prompts, model=training.model, seed=SEED, steps=config.sample_steps,
         guidance_scale=config.sample_guidance, size=config.size or training.model.size,
     )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(make_image_grid(images, rows=1, cols=len(images)), file)
-    rows = [Image.open(row) for row in sorted(folder.glob("step-*.png"))]
-    _write(make_image_grid(rows, rows=len(rows), cols=1), folder / "grid.png")
+    row = make_image_grid(images, rows=1, cols=len(images))
+    with written(out):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(row, file)
+        rows = [Image.open(row) for row in sorted(folder.glob("step-*.png"))]
+        _write(make_image_grid(rows, rows=len(rows), cols=1), folder / "grid.png")
+    return row
 
 
 def _write(image: Image.Image, file: Path) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import BaseModel as Record
@@ -25,7 +24,11 @@ from trainers import checkpoint
 from trainers.adapter_file import Adapter
 from trainers.attach import Adapters, attached
 from trainers.base_model import BaseModel
+from trainers.journal import Journal, journal, written
+from trainers.memory import idle, parked
 from trainers.samples import save_samples
+from trainers.share import ALONE, Share, share
+from trainers.step import Stepper
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """(steps done, steps in all, losses of this step)."""
@@ -43,9 +46,13 @@ class TrainingConfig(Record):
     learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's step size")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay")
     warmup_steps: int = Field(0, ge=0, le=100_000, description="steps over which the learning rate rises from 0")
+    optimizer: Literal["adamw", "adamw8bit"] = Field(
+        "adamw",
+        description="adamw8bit keeps its state in a quarter of the memory; it needs bitsandbytes and an NVIDIA GPU",
+    )
     max_grad_norm: float = Field(1.0, gt=0, le=1e6, description="gradients longer than this are shortened to it")
     steps: int = Field(200, ge=1, le=100_000, description="optimizer steps")
-    batch_size: int = Field(4, ge=1, le=256, description="examples per step")
+    batch_size: int = Field(4, ge=1, le=256, description="examples per step, of all processes together")
     size: int | None = Field(None, ge=8, le=2048, multiple_of=8, description="pixels a side; None: the model's own")
     seed: int = Field(0, ge=0, lt=2**63, description="seeds the LoRA, the order of examples, noise and timesteps")
     gradient_checkpointing: bool = Field(
@@ -82,8 +89,8 @@ class Learner(Protocol):
 
 @dataclass
 class Training:
-    """A job under way. `frozen`: personal adapters that act besides what learns, by weight; `step`: steps done; `history`: what
-    they showed; `kept`: what a trainer wants to find again in a checkpoint."""
+    """A job under way. `frozen`: personal adapters that act besides what learns, by weight; `step`: steps done; `history`: what they
+    showed; `kept`: what a trainer wants to find again in a checkpoint; `share`: which rows of a batch are this process's."""
 
     config: TrainingConfig
     model: BaseModel
@@ -93,9 +100,11 @@ class Training:
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     kept: dict[str, Tensor] = field(default_factory=dict)
+    share: Share = ALONE
 
     def rows(self, label: str, n: int) -> list[int]:
-        """This step's examples out of `n`: batch_size of them (n, if fewer) from an endless, reshuffled stream.
+        """This process's examples of this step out of `n`; all processes together take batch_size of them (n, if fewer) from an
+        endless, reshuffled stream.
 
         It follows from seed, `label` and step alone, so it needs no place in a checkpoint."""
         return [_shuffled(self.config.seed, label, at // n, n)[at % n] for at in self._places(n)]
@@ -107,7 +116,7 @@ class Training:
     def _places(self, n: int) -> range:
         """Of this step's examples in the endless stream."""
         size = min(self.config.batch_size, n)
-        return range(self.step * size, (self.step + 1) * size)
+        return self.share.mine(range(self.step * size, (self.step + 1) * size))
 
     @contextmanager
     def as_before(self) -> Iterator[None]:
@@ -137,26 +146,40 @@ def fit(
     generator: torch.Generator | None,
     on_step: OnStep | None,
     should_stop: Callable[[], bool],
+    needed: Collection[str] = (),
 ) -> Adapter:
     """Train what `learner` says, beside the frozen `adapters`, and save it into `out`; continue what `out` already holds.
 
-    `data`: fingerprint of the dataset. Raises InputError when `out` holds another job, PalateError when the loss is not
-    finite (the last checkpoint stays), TrainingStopped after `should_stop()` (a checkpoint is saved)."""
+    `data`: fingerprint of the dataset; `needed`: names of the parts of the pipeline that `losses` calls besides the denoiser, the
+    others leave the GPU. In one of several processes, only the first writes. Raises InputError when `out` holds another job,
+    PalateError when the loss is not finite, memory runs out or the disk is full (the last checkpoint stays), TrainingStopped after
+    `should_stop()` (a checkpoint is saved)."""
     out = Path(out)
     with model.lock, attached(model, adapters) as frozen:
-        about = {"kind": kind, "base_model": model.name, "adapters": frozen, "data": data}
+        about = {"kind": kind, "base_model": model.name, "adapters": frozen, "data": data, "dtype": str(model.dtype)}
         about["config"] = json.loads(config.model_dump_json())
         if (out / "adapter.json").is_file():
             checkpoint.same_job(out, json.loads((out / "adapter.json").read_text())["job"], about)
             return Adapter.read(out)
-        training = Training(config, model, learner, frozen, generator or torch.Generator().manual_seed(config.seed))
+        draw = generator or torch.Generator().manual_seed(config.seed)
+        training = Training(config, model, learner, frozen, draw, share=share(model.device))
         try:
             learner.begin(training)
-            with _recomputing(model, config.gradient_checkpointing):
+            resting = idle(model, needed, training.weights().values())
+            with parked(model, resting), _recomputing(model, config.gradient_checkpointing):
                 _loop(training, losses, out, about, on_step, should_stop)
-            return learner.save(training, out, about, name)
+            return _saved(training, out, about, name)
         finally:
             learner.end(training)
+
+
+def _saved(training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
+    """What was learned, written by the first process and read by the others."""
+    if training.share.leads:
+        with written(out):
+            adapter = training.learner.save(training, out, about, name)
+    training.share.wait()
+    return adapter if training.share.leads else Adapter.read(out)
 
 
 @contextmanager
@@ -179,60 +202,50 @@ def _loop(
     on_step: OnStep | None,
     should_stop: Callable[[], bool],
 ) -> None:
-    config, weights = training.config, training.weights()
-    optimizer = torch.optim.AdamW(weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    _resume(training, optimizer, out, about)
+    config, share = training.config, training.share
+    stepper = Stepper(training, out)
+    _resume(stepper, out, about)
+    with journal(out, training.history, share.leads) as log:
+        _look(training, out, log)
+        while training.step < config.steps:
+            if share.any(should_stop()):
+                _keep(stepper, out, about)
+                raise TrainingStopped(f"stopped after step {training.step} of {config.steps}: run it again to continue")
+            training.history.append(stepper.step(losses))
+            if log is not None:
+                log.step(training.history[-1])
+            if training.step % config.checkpoint_every == 0:
+                _keep(stepper, out, about)
+            _look(training, out, log)
+            if on_step is not None:
+                on_step(training.step, config.steps, training.history[-1])
+    _keep(stepper, out, about)  # what follows reads and writes files: nothing that was learned depends on it
 
-    def keep() -> None:
-        tensors = checkpoint.pack(weights, optimizer, training.generator, training.kept)
-        checkpoint.save(
-            out, checkpoint.Checkpoint(training.step, about, training.history, tensors), config.keep_checkpoints
+
+def _keep(stepper: Stepper, out: Path, about: dict[str, Any]) -> None:
+    training = stepper.training
+    if training.share.leads:
+        tensors = checkpoint.pack(
+            training.weights(), stepper.optimizer, training.generator, training.kept, stepper.scaler
         )
-
-    save_samples(training, out)
-    while training.step < config.steps:
-        if should_stop():
-            keep()
-            raise TrainingStopped(f"stopped after step {training.step} of {config.steps}: run it again to continue")
-        training.history.append(_step(training, losses, optimizer, out))
-        if training.step % config.checkpoint_every == 0:
-            keep()
-        save_samples(training, out)
-        if on_step is not None:
-            on_step(training.step, config.steps, training.history[-1])
-    keep()  # what follows reads and writes files: nothing that was learned depends on it
+        made = checkpoint.Checkpoint(training.step, about, training.history, tensors)
+        checkpoint.save(out, made, training.config.keep_checkpoints)
 
 
-def _resume(training: Training, optimizer: torch.optim.Optimizer, out: Path, about: dict[str, Any]) -> None:
-    found = checkpoint.latest(out)
+def _resume(stepper: Stepper, out: Path, about: dict[str, Any]) -> None:
+    found, training = checkpoint.latest(out), stepper.training
     if found is None:
         return
     checkpoint.same_job(out, found.about, about)
-    checkpoint.unpack(found.tensors, training.weights(), optimizer, training.generator)
+    checkpoint.unpack(found.tensors, training.weights(), stepper.optimizer, training.generator, stepper.scaler)
     training.step, training.history, training.kept = found.step, found.history, checkpoint.kept(found.tensors)
 
 
-def _step(training: Training, losses: Losses, optimizer: torch.optim.Optimizer, out: Path) -> dict[str, float]:
-    config = training.config
-    rate = config.learning_rate * min(1.0, (training.step + 1) / max(1, config.warmup_steps))
-    optimizer.param_groups[0]["lr"] = rate
-    try:
-        loss, shown = losses(training)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(training.weights().values(), config.max_grad_norm).item()
-    except torch.cuda.OutOfMemoryError as error:
-        raise PalateError(
-            f"GPU memory ran out with batch_size {config.batch_size}: lower batch_size or size"
-        ) from error
-    if not math.isfinite(loss.item()) or not math.isfinite(norm):
-        raise PalateError(
-            f"the loss became {loss.item()} (gradient norm {norm}) at step {training.step + 1} with learning_rate "
-            f"{rate!r}: lower the learning rate; the last checkpoint stays in {str(out)!r}"
-        )
-    optimizer.step()
-    training.step += 1
-    return {"step": training.step, **shown}
+def _look(training: Training, out: Path, log: Journal | None) -> None:
+    """Paint what is due, in the first process."""
+    painted = save_samples(training, out) if log is not None else None
+    if log is not None and painted is not None:
+        log.picture(training.step, painted)
 
 
 @lru_cache(maxsize=8)  # a batch asks for each of its examples, and 100,000 pairs take a while to shuffle

@@ -13,7 +13,7 @@ from PIL import Image
 
 from agent import cli
 from agent.config import MODELS
-from agent.training import load_job
+from agent.training import _doing, load_job
 from prompts.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -199,3 +199,10 @@ def test_a_failure_says_where_its_log_is(
     assert cli.main(["train", str(file)]) == 1
     told = capsys.readouterr().err
     assert "config.size = 30" in told and "job.log" in told
+
+
+def test_who_waits_sees_what_the_job_is_at() -> None:
+    encoding = {"what": "images", "done": 1200, "total": 5000}
+    assert _doing({"step": 0, "encoding": encoding}) == "encoding 1,200 of 5,000 images"
+    assert _doing({"step": 0, "encoding": None, "pools": 3}) == "training (pairs of 3 pools)"
+    assert _doing({"step": 1, "encoding": encoding, "pools": 3}) == "training"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from prompts.errors import InputError
 from tools import job
@@ -138,6 +140,11 @@ def test_two_jobs_never_share_a_folder(dpo: dict[str, Any], tmp_path: Path) -> N
         ({"gal": {"non_subject": "a field", "strategy": "taste"}}, "job.gal.strategy = 'taste'.*'uncertainty'"),
         ({"base_model": "/nowhere"}, "'/nowhere' is not a model"),
         ({"adapters": [{"path": "a.pt"}]}, "pickle"),
+        ({"dtype": "int8"}, "job.dtype = 'int8'"),
+        ({"dtype": "float16"}, "float16 is not for the CPU"),
+        ({"processes": 0}, "job.processes = 0"),
+        ({"config": {"optimizer": "adamw8bit"}}, "needs an NVIDIA GPU"),
+        ({"config": {"optimizer": "sgd"}}, "config.optimizer = 'sgd'.*'adamw8bit'"),
     ],
 )
 def test_a_job_file_with_a_mistake_fails_and_says_which(
@@ -228,3 +235,98 @@ def test_a_gal_job_waits_for_a_person_and_then_ends_with_its_last_round(
     state = job._attempt(file, job.Reporter(tmp_path / "state.json"))
     assert state["state"] == "done" and state["step"] == state["total"] == 2 and state["losses"]["round"] == 2
     assert state["adapter"]["path"] == str(tmp_path / "out" / "round-2" / "adapter") and "prior_loss" in state["losses"]
+
+
+def sft_of(model: Any, pairs: list[dict[str, Any]], out: Path, **changes: Any) -> dict[str, Any]:
+    config = {"steps": 2, "batch_size": 2, "size": 32, "rank": 2}
+    return {
+        "kind": "sft",
+        "config": config,
+        "base_model": model.name,
+        "device": "cpu",
+        "dataset": pairs,
+        "out": str(out),
+        **changes,
+    }
+
+
+def test_the_encoding_of_data_is_reported_as_it_goes_on(
+    tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def listen(file: Path, state: State) -> None:
+        encoding = state["encoding"]
+        if encoding is not None and state["step"] == 0:
+            seen.append((encoding["what"], encoding["done"], encoding["total"]))
+
+    monkeypatch.setattr(job, "write_json", listen)
+    values = sft_of(tiny("sd15"), [pairs[0] | {"prompt": f"a dog {i}"} for i in range(10)], tmp_path / "out")
+    job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))
+    assert list(dict.fromkeys(seen)) == [("images", 8, 10), ("images", 10, 10), ("prompts", 8, 10), ("prompts", 10, 10)]
+
+
+def test_a_state_that_cannot_be_written_does_not_end_the_training(
+    tiny: Any,
+    tmp_path: Path,
+    pairs: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job, "write_json", full)
+    values = sft_of(tiny("sd15"), pairs, tmp_path / "out")
+    assert job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))["state"] == "done"
+    assert "state.json' cannot be written" in capsys.readouterr().err
+
+
+def test_an_adapter_of_another_model_is_refused(
+    tiny: Any, studio: Path, tmp_path: Path, pairs: list[dict[str, Any]]
+) -> None:
+    made = job.run(
+        Job.model_validate(sft_of(tiny("sd15"), pairs, tmp_path / "made")), job.Reporter(tmp_path / "one.json")
+    )
+    other = sft_of(tiny("sdxl"), pairs, tmp_path / "other", adapters=[{"path": made["adapter"]["path"]}])
+    with pytest.raises(InputError, match="does not fit this model"):
+        job.run(Job.model_validate(other), job.Reporter(tmp_path / "two.json"))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "told"),
+    [
+        (
+            {"_class_name": "DDIMScheduler", "prediction_type": "sample", "steps_offset": 1, "clip_sample": False},
+            "prediction_type 'sample', and we know 'epsilon'",
+        ),
+        ({"_class_name": "EDMEulerScheduler"}, "EDMEulerScheduler.*correct scheduler_config.json"),
+        ({"_class_name": "NoSuchScheduler"}, "cannot be loaded.*NoSuchScheduler"),
+    ],
+)
+def test_a_scheduler_that_we_do_not_know_is_refused(
+    scheduler: dict[str, Any], told: str, tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]]
+) -> None:
+    shutil.copytree(tiny("sd15").name, tmp_path / "model")
+    (tmp_path / "model" / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
+    index = tmp_path / "model" / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"scheduler": ["diffusers", scheduler["_class_name"]]}))
+    values = sft_of(tiny("sd15"), pairs, tmp_path / "out", base_model=str(tmp_path / "model"))
+    with pytest.raises(InputError, match=told):
+        job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_adapter(tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]]) -> None:
+    """Started as `palate train` starts them; see tests/trainers/test_share.py for what they compute."""
+    values = sft_of(tiny("sd15"), pairs * 2, tmp_path / "out")
+    seen: list[State] = []
+    state = run_job({**values, "processes": 2}, tmp_path / "two", on_state=seen.append, threads=1)
+    assert state["state"] == "done" and state["step"] == 2, state["error"]
+    alone = run_job({**values, "out": str(tmp_path / "alone")}, tmp_path / "one", threads=1)
+    first, second = (
+        load_file(Path(one["adapter"]["path"]) / "pytorch_lora_weights.safetensors") for one in (state, alone)
+    )
+    assert max((first[key] - second[key]).abs().max().item() for key in first) < 1e-6
+    assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 2
+    assert len({one["pid"] for one in seen if one["pid"]}) == 1
