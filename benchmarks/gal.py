@@ -5,8 +5,10 @@
 Four held-out shapes and two held-out textures as styles. Plain DreamBooth is the first round, which all strategies share; each then
 chooses, retrains from the base and chooses again. Measured on scenes that are no anchors: TXT-ALN, IMG-ALN and OVF of the last round,
 and for the shapes how often a judge that was trained on renderings alone finds them. Differences are paired by subject, with Student's
-95 % interval. `shorter` is a control: with balance, chosen images hardly count, but take their turns in the batches. Goes on where it stopped, down to a training's checkpoint and a painting: all is kept in --work. With --references
-FOLDER it only draws a subject's references there, a folder of photographs for configs/training/gal.yaml.
+95 % interval. `shorter` is a control: with balance, chosen images hardly count, but take their turns in the batches.
+
+Goes on where it stopped, down to a training's checkpoint and a painting: all is kept in --work. With --references FOLDER it only draws
+the subjects' references there, for configs/training/gal.yaml.
 """
 
 from __future__ import annotations
