@@ -72,8 +72,9 @@ class Bench:
     def learn(self, case: Case, seed: int, out: Path, steps: int | None = None, **more: Any) -> dict[str, Any]:
         """Run GAL in `out`, or what is missing of it; the last round's scores and how it came there."""
         how = self.how
+        rate = how.learning_rate if case.kind == "object" else how.style_learning_rate
         config = DreamBoothConfig(
-            steps=steps or how.steps, rank=how.rank, learning_rate=how.learning_rate, batch_size=how.batch_size, target_modules=MODULES,
+            steps=steps or how.steps, rank=how.rank, learning_rate=rate, batch_size=how.batch_size, target_modules=MODULES,
             seed=seed, checkpoint_every=50, keep_checkpoints=1,
         )  # fmt: skip
         spec = GalSpec(**{
@@ -218,6 +219,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--style-learning-rate", type=float, default=4e-3, help="of the one picture of a style")
     parser.add_argument("--tests", type=int, default=12, help="held-out prompts of a subject")
     parser.add_argument("--test-samples", type=int, default=2)
     parser.add_argument("--sampling-steps", type=int, default=12)
