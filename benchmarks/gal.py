@@ -5,8 +5,10 @@
 Four held-out shapes and two held-out textures as styles. Plain DreamBooth is the first round, which all strategies share; each then
 chooses, retrains from the base and chooses again. Measured on scenes that are no anchors: TXT-ALN, IMG-ALN and OVF of the last round,
 and for the shapes how often a judge that was trained on renderings alone finds them. Differences are paired by subject, with Student's
-95 % interval. `shorter` is a control: with balance, chosen images hardly count, but take their turns in the batches. Goes on where it stopped, down to a training's checkpoint and a painting: all is kept in --work. With --references
-FOLDER it only draws a subject's references there, a folder of photographs for configs/training/gal.yaml.
+95 % interval. `shorter` is a control: with balance, chosen images hardly count, but take their turns in the batches.
+
+Goes on where it stopped, down to a training's checkpoint and a painting: all is kept in --work. With --references FOLDER it only draws
+the subjects' references there, for configs/training/gal.yaml.
 """
 
 from __future__ import annotations
@@ -70,8 +72,9 @@ class Bench:
     def learn(self, case: Case, seed: int, out: Path, steps: int | None = None, **more: Any) -> dict[str, Any]:
         """Run GAL in `out`, or what is missing of it; the last round's scores and how it came there."""
         how = self.how
+        rate = how.learning_rate if case.kind == "object" else how.style_learning_rate
         config = DreamBoothConfig(
-            steps=steps or how.steps, rank=how.rank, learning_rate=how.learning_rate, batch_size=how.batch_size, target_modules=MODULES,
+            steps=steps or how.steps, rank=how.rank, learning_rate=rate, batch_size=how.batch_size, target_modules=MODULES,
             seed=seed, checkpoint_every=50, keep_checkpoints=1,
         )  # fmt: skip
         spec = GalSpec(**{
@@ -216,6 +219,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--style-learning-rate", type=float, default=4e-3, help="of the one picture of a style")
     parser.add_argument("--tests", type=int, default=12, help="held-out prompts of a subject")
     parser.add_argument("--test-samples", type=int, default=2)
     parser.add_argument("--sampling-steps", type=int, default=12)

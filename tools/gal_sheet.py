@@ -6,6 +6,7 @@ Knows pictures, marks and lines. Does not know how anything was measured.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,8 +59,6 @@ def _paste(
 
 
 def _lines(words: Sequence[str]) -> list[str]:
-    import textwrap
-
     return [line for text in words for line in textwrap.wrap(text, LETTERS)][: TILE // LINE]
 
 
