@@ -29,9 +29,9 @@ from prompts.errors import InputError, PalateError
 from tools.files import write_atomically
 from tools.job_spec import Job, validated
 from tools.job_watch import State, run_job
+from tools.photos import pictures_in
 
 MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out"}  # keys of a job that name one
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 WARNED = (
     "winners become less likely too (only_losers_move): lower learning_rate, or stop and keep an earlier checkpoint"
 )
@@ -40,13 +40,16 @@ WARNED = (
 def load_job(file: Path, home: Path) -> Job:
     """The job that a YAML file describes; its paths count from the file. Raises InputError for anything wrong.
 
-    `dataset` is a list, a .jsonl file of such lines, or a folder of pictures with `prompt` beside it. `out` is
-    HOME/train/NAME unless given, NAME the file's."""
+    `dataset` is a list, a .jsonl file of such lines, or a folder of pictures with `prompt` beside it; `prior` likewise, with
+    `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
     file = file.resolve()
     values = read_yaml(file)
-    prompt, name = values.pop("prompt", None), re.sub(r"[^\w.-]+", "-", file.stem)
+    prompt, of_prior = values.pop("prompt", None), values.pop("prior_prompt", None)
+    name = re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
     values["dataset"] = _dataset(values.get("dataset"), prompt, file)
+    if isinstance(values.get("prior"), str):
+        values["prior"] = _dataset(values["prior"], of_prior, file)
     job: Job = validated(Job, values, "job")
     return job
 
@@ -131,10 +134,7 @@ def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
         raise InputError(
             f"prompt = {prompt!r}: say what the pictures in {str(folder)!r} show, for example 'a photo of sks dog'"
         )
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    if not found:
-        raise InputError(f"dataset folder {str(folder)!r} holds no pictures ({', '.join(PICTURES)})")
-    return [{"image": str(path.resolve()), "prompt": prompt} for path in found]
+    return [{"image": str(path.resolve()), "prompt": prompt} for path in pictures_in(folder)]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

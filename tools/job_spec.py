@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
 from tools.pairs import PoolSpec
+from tools.photos import photo
+
+WITH_PRIOR = ("dreambooth", "custom_diffusion")  # kinds that keep the class by images of it
 
 
 class _Record(BaseModel):
@@ -27,7 +30,7 @@ class AdapterSpec(_Record):
 
 
 class Example(_Record):
-    """One image for dreambooth and sft. `weight` scales its loss (dreambooth)."""
+    """One image for dreambooth, textual_inversion, custom_diffusion and sft. `weight` scales its loss (not sft's)."""
 
     image: Path
     prompt: str
@@ -61,7 +64,7 @@ class Job(_Record):
     person compared; `pickscore`, `clip`, `preference`: folders of what scores them (reward pushes pickscore up); `out`: where
     checkpoints and the adapter go."""
 
-    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward"]
+    kind: Literal["dpo", "sft", "kto", "dreambooth", "textual_inversion", "custom_diffusion", "reward"]
     config: dict[str, Any] = Field(default_factory=dict)
     base_model: str
     adapters: list[AdapterSpec] = Field(default_factory=list)
@@ -86,10 +89,12 @@ class Kind(NamedTuple):
 
 def kind_of(job: Job) -> Kind:
     """The trainer that a job asks for. Raises InputError for fields that another kind has."""
-    from trainers import dpo, dreambooth, kto, reward, sft
+    from trainers import custom_diffusion, dpo, dreambooth, kto, reward, sft, textual_inversion
 
-    if job.prior and job.kind != "dreambooth":
-        raise InputError(f"prior images are for kind 'dreambooth': leave prior out of a {job.kind!r} job")
+    if job.prior and job.kind not in WITH_PRIOR:
+        raise InputError(
+            f"prior images are for kind {' or '.join(map(repr, WITH_PRIOR))}: leave prior out of a {job.kind!r} job"
+        )
     if job.pool and job.kind != "dpo":
         raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
     if job.pool and job.config.get("size", job.pool.size) != job.pool.size:
@@ -99,7 +104,9 @@ def kind_of(job: Job) -> Kind:
     kinds = {
         "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
         "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
-        "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _examples),
+        "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _subject),
+        "custom_diffusion": Kind(custom_diffusion.CustomDiffusionConfig, custom_diffusion.train, _subject),
+        "textual_inversion": Kind(textual_inversion.TextualInversionConfig, textual_inversion.train, _examples),
     }  # fmt: skip
     return kinds[job.kind]
 
@@ -121,26 +128,30 @@ def _items(record: Any, job: Job) -> list[Any]:
 
 def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
     items = _items(Example, job)
-    prior = [(_image(item.image), item.prompt) for item in job.prior]
-    return [(_image(x.image), x.prompt) for x in items], {"prior": prior, "weights": [x.weight for x in items]}
+    return [(photo(x.image), x.prompt) for x in items], {"weights": [x.weight for x in items]}
+
+
+def _subject(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    dataset, weights = _examples(job)
+    return dataset, {"prior": [(photo(item.image), item.prompt) for item in job.prior], **weights}
 
 
 def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.dpo import Pair
 
-    return [Pair(x.prompt, _image(x.win), _image(x.lose)) for x in _items(PairFiles, job)], {}
+    return [Pair(x.prompt, photo(x.win), photo(x.lose)) for x in _items(PairFiles, job)], {}
 
 
 def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:
     if job.dataset and "win" in job.dataset[0]:
-        return [(_image(x.win), x.prompt) for x in _items(PairFiles, job)], {}
-    return [(_image(x.image), x.prompt) for x in _items(Example, job)], {}
+        return [(photo(x.win), x.prompt) for x in _items(PairFiles, job)], {}
+    return [(photo(x.image), x.prompt) for x in _items(Example, job)], {}
 
 
 def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.kto import Judged
 
-    return [Judged(x.prompt, _image(x.image), x.liked) for x in _items(JudgedFile, job)], {}
+    return [Judged(x.prompt, photo(x.image), x.liked) for x in _items(JudgedFile, job)], {}
 
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
@@ -150,16 +161,3 @@ def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
     assert job.pickscore is not None, "kind_of has seen to it"
     scorer = PickScore(job.pickscore, str(device_of(job.device)))
     return [x.prompt for x in _items(PromptLine, job)], {"scorer": scorer.of_pixels, "scorer_version": scorer.version}
-
-
-def _image(path: Path) -> Any:
-    """Upright, transparency laid on white."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    from evaluators.colour import flatten
-
-    try:
-        with Image.open(path) as image:
-            return flatten(ImageOps.exif_transpose(image))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error

@@ -27,29 +27,41 @@ _CHECKED = "checked_adapter"
 
 
 def save_adapter(
-    out: Path, model: BaseModel, trained: str, *, about: dict[str, Any], history: list[dict[str, float]], name: str
+    out: Path,
+    model: BaseModel,
+    trained: str,
+    *,
+    rank: int,
+    alpha: float,
+    about: dict[str, Any],
+    history: list[dict[str, float]],
+    name: str,
+    found: Mapping[str, float] | None = None,
 ) -> Adapter:
-    """Write the adapter called `trained` inside `model` into `out`, read both files back, then add the card.
+    """Write the LoRA called `trained` inside `model` into `out`, read both files back, then add the card.
 
-    `about`: the job (kind, base_model, config, ...); `history`: its losses, step by step. Raises PalateError when a
-    file does not load back as what was trained."""
+    `about`: the job (kind, base_model, config, ...); `history`: its losses, step by step; `found`: more numbers for the
+    metrics. Raises PalateError when a file does not load back as what was trained."""
     from peft import get_peft_model_state_dict
 
     config, part, kohya = about["config"], out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
-    alpha = float(config["alpha"] or config["rank"])
     state = get_peft_model_state_dict(model.denoiser, adapter_name=trained)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    file = write_diffusers(part, model.pipe, state, alpha / config["rank"])
+    file = write_diffusers(part, model.pipe, state, alpha / rank)
     named = kohya_names(state, alpha, model.denoiser)
-    write_kohya(part / kohya, named, rank=config["rank"], alpha=alpha, base_model=model.name)
+    write_kohya(part / kohya, named, rank=rank, alpha=alpha, base_model=model.name)
     checked = _smoke_load(model, trained, file, part / kohya, named)
-    (part / "losses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-    adapter = Adapter(out, sha256(file), about["kind"], config, _last(history))
+    adapter = Adapter(out, sha256(file), about["kind"], config, last(history) | dict(found or {}))
     for made in part.iterdir():
         os.replace(made, out / made.name)
     part.rmdir()
-    write_card(out, adapter, name=name, job=about, kohya=kohya, kohya_check=checked)
+    use = (
+        f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
+        f"ComfyUI, A1111 and sd-scripts read `{kohya}`."
+    )
+    files = {"files": [DIFFUSERS_FILE, kohya], "kohya_check": checked}
+    write_card(adapter, name=name, job=about, history=history, what="A LoRA", use=use, files=files)
     return adapter
 
 
@@ -70,22 +82,29 @@ def write_kohya(file: Path, named: Mapping[str, Tensor], *, rank: int, alpha: fl
 
 
 def write_card(
-    folder: Path, adapter: Adapter, *, name: str, job: Mapping[str, Any], kohya: str, kohya_check: str
+    adapter: Adapter,
+    *,
+    name: str,
+    job: Mapping[str, Any],
+    history: list[dict[str, float]],
+    what: str,
+    use: str,
+    files: Mapping[str, Any],
 ) -> None:
-    """adapter.json (everything) and README.md (for people): written last, so that their presence means complete."""
-    base_model = job["base_model"]
+    """losses.jsonl, README.md (for people: `what` it is and its `use`) and, last, adapter.json (everything): its presence means complete."""
+    base_model, folder = job["base_model"], adapter.path
     about = {key: value for key, value in asdict(adapter).items() if key != "path"}
     about |= {"name": name, "base_model": base_model, "job": dict(job)}
-    about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed")}
-    about |= {"files": [DIFFUSERS_FILE, kohya], "kohya_check": kohya_check}
+    about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed"), **files}
     rows = [f"| {key} | {value} |" for key, value in adapter.config.items()]
     losses = ", ".join(f"{key} {value:.4g}" for key, value in adapter.metrics.items())
+    write_atomically(folder / "losses.jsonl", "".join(json.dumps(row) + "\n" for row in history))
     (folder / "README.md").write_text(
-        f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, lora, {adapter.kind}]\n---\n"
-        f"# {name}\n\nA LoRA for `{base_model}`, trained with {adapter.kind} by Palate.\n\n"
-        f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
-        f"ComfyUI, A1111 and sd-scripts read `{kohya}`.\nLast steps: {losses}.\nsha256 of the diffusers file: "
-        f"`{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+        f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, {what.split()[-1].lower()}, {adapter.kind}]\n---\n"
+        f"# {name}\n\n{what} for `{base_model}`, trained with {adapter.kind} by Palate.\n\n{use}\n"
+        f"Last steps: {losses}.\nsha256: `{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
     )
     write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
 
@@ -128,7 +147,7 @@ def _change(layer: Any, name: str) -> Tensor:
     return layer.scaling[name] * (up @ down)
 
 
-def _last(history: list[dict[str, float]]) -> dict[str, float]:
-    """Each loss, averaged over the last ten steps."""
+def last(history: list[dict[str, float]]) -> dict[str, float]:
+    """Each loss, averaged over the last ten steps of `history`."""
     rows = history[-10:]
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[-1] if key != "step"}
