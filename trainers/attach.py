@@ -37,7 +37,7 @@ def attached(model: BaseModel, adapters: Adapters = ()) -> Iterator[dict[str, fl
     refs = [one for ref in given for one in adapter_file.with_word(ref)]
     before = model.active
     try:
-        with words.reading_with(model.pipe, model.vocabulary):
+        with words.reading_with(model.pipe, model.readers):
             names = _load_adapters(model, refs)
             activate(model, names)
             yield names

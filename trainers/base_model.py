@@ -51,9 +51,9 @@ class BaseModel:
         return denoiser_of(self.pipe)
 
     @cached_property
-    def vocabulary(self) -> dict[str, Any]:
+    def readers(self) -> dict[str, Any]:
         """The tokenizers and embeddings that it was loaded with; see trainers.words."""
-        return words.vocabulary(self.pipe)
+        return words.readers(self.pipe)
 
     @property
     def size(self) -> int:

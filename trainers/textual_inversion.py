@@ -50,7 +50,7 @@ class NewWord:
     def begin(self, training: Training) -> None:
         pipe, name = training.model.pipe, training.model.name
         self.rows = {place.key: self._first(pipe, place) for place in words.places(pipe, name)}
-        self.before_it = words.vocabulary(pipe)
+        self.before_it = words.readers(pipe)
         words.speak(pipe, Word(self.token, self.rows), name)
 
     def weights(self, model: BaseModel) -> dict[str, torch.nn.Parameter]:

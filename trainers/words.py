@@ -74,7 +74,7 @@ def places(pipe: Any, name: str) -> tuple[Place, ...]:
     return PLACES[kind]
 
 
-def vocabulary(pipe: Any) -> dict[str, Any]:
+def readers(pipe: Any) -> dict[str, Any]:
     """The tokenizers and embeddings that the pipeline reads with now, by the name of the part."""
     found: dict[str, Any] = {}
     for place in PLACES.get(type(pipe).__name__, ()):
@@ -84,7 +84,7 @@ def vocabulary(pipe: Any) -> dict[str, Any]:
 
 
 def put(pipe: Any, found: Mapping[str, Any]) -> None:
-    """Make the pipeline read with what `vocabulary` found."""
+    """Make the pipeline read with what `readers` found."""
     for part, value in found.items():
         if part.startswith("tokenizer"):
             setattr(pipe, part, value)
@@ -95,7 +95,7 @@ def put(pipe: Any, found: Mapping[str, Any]) -> None:
 @contextmanager
 def reading_with(pipe: Any, found: Mapping[str, Any]) -> Iterator[None]:
     """`put` for a while."""
-    before = vocabulary(pipe)
+    before = readers(pipe)
     put(pipe, found)
     try:
         yield
@@ -104,7 +104,7 @@ def reading_with(pipe: Any, found: Mapping[str, Any]) -> Iterator[None]:
 
 
 def speak(pipe: Any, word: Word, name: str) -> None:
-    """Make the pipeline know one more word; `put` what `vocabulary` found before takes it away without a trace.
+    """Make the pipeline know one more word; `put` what `readers` found before takes it away without a trace.
 
     It is read as by diffusers' load_textual_inversion, but what the model was loaded with is not touched. CLIP encoders
     whose config has the old eos_token_id 2 (SDXL's second) pool at the highest id, which is the word's, there as here.

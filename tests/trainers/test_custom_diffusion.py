@@ -58,7 +58,7 @@ def test_nothing_but_keys_and_values_of_the_cross_attention_moves(tiny: Tiny, tm
 
 @pytest.mark.parametrize("name", ["sd15", "sdxl"])
 def test_the_saved_lora_paints_what_the_trained_matrices_did(name: str, tiny: Tiny, tmp_path: Path) -> None:
-    """With all of the energy kept, image for image; the default keeps 99.9 % of each matrix and says so."""
+    """With all of the energy kept, image for image; with less, the rank is lower, and the metrics say what is kept."""
     model = tiny(name)
     config = CONFIG.model_copy(
         update={"sample_prompts": (PROMPT,), "sample_every": 3, "sample_steps": 3, "energy": 1.0}
@@ -68,8 +68,8 @@ def test_the_saved_lora_paints_what_the_trained_matrices_did(name: str, tiny: Ti
     saved = paint([PROMPT], model=model, seed=SEED, steps=3, size=32, adapters={adapter.path: 1.0})[0].image
     assert abs(np.asarray(saved, dtype=int) - trained).max() <= 2
     assert adapter.metrics["energy"] == pytest.approx(1.0, abs=1e-6)
-    less = train(CONFIG, DATA, base_model=model, out=tmp_path / "less")
-    assert 0.999 <= less.metrics["energy"] < 1 and less.metrics["rank"] < adapter.metrics["rank"]
+    less = train(CONFIG.model_copy(update={"energy": 0.8}), DATA, base_model=model, out=tmp_path / "less")
+    assert 0.8 <= less.metrics["energy"] < 1 and less.metrics["rank"] < adapter.metrics["rank"]
 
 
 def test_the_least_rank_that_keeps_the_energy_is_taken_and_what_it_keeps_is_told() -> None:

@@ -41,12 +41,12 @@ def test_a_word_changes_the_picture_as_it_does_in_a_stock_pipeline_and_leaves_no
     name: str, tiny: Tiny, learned: Callable[[str], Adapter]
 ) -> None:
     model = tiny(name)
-    before, numbers, parts = painted(model, PROMPT), weights_of(model), words.vocabulary(model.pipe)
+    before, numbers, parts = painted(model, PROMPT), weights_of(model), words.readers(model.pipe)
     adapter = learned(name)
     after = painted(model, PROMPT, adapters={adapter.path: 1.0})
     assert (before != after).any() and (painted(model, PROMPT, adapters={adapter.path: 0}) == before).all()
     assert (painted(model, PROMPT) == before).all() and same(weights_of(model), numbers)
-    assert all(words.vocabulary(model.pipe)[key] is part for key, part in parts.items())
+    assert all(words.readers(model.pipe)[key] is part for key, part in parts.items())
     stock = AutoPipelineForText2Image.from_pretrained(model.name)
     if name == "sdxl":
         for place in words.PLACES["StableDiffusionXLPipeline"]:
