@@ -30,9 +30,9 @@ from prompts.errors import InputError, PalateError
 from tools.files import write_atomically
 from tools.job_spec import Job, validated
 from tools.job_watch import State, run_job
+from tools.photos import pictures_in
 
 MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out"}  # keys of a job that name one
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 WARNED = (
     "winners become less likely too (only_losers_move): lower learning_rate, or stop and keep an earlier checkpoint"
 )
@@ -41,16 +41,18 @@ WARNED = (
 def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
     """The job that a YAML file describes; its paths count from the file. Raises InputError for anything wrong.
 
-    `kind`: the file's, or in its place where it names none.
-    `dataset` is a list, a .jsonl file of such lines, or a folder of pictures with `prompt` beside it. `out` is
-    HOME/train/NAME unless given, NAME the file's."""
+    `kind`: the file's, or in its place where it names none. `dataset` is a list, a .jsonl file of such lines, or a folder of
+    pictures with `prompt` beside it; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
     file = file.resolve()
     values = read_yaml(file)
     if values.setdefault("kind", kind) != (kind or values["kind"]):
         raise InputError(f"{str(file)!r} is a job of kind {values['kind']!r}, not {kind!r}: say that, or leave it out")
-    prompt, name = values.pop("prompt", None), re.sub(r"[^\w.-]+", "-", file.stem)
+    prompt, of_prior = values.pop("prompt", None), values.pop("prior_prompt", None)
+    name = re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
     values["dataset"] = _dataset(values.get("dataset"), prompt, file)
+    if isinstance(values.get("prior"), str):
+        values["prior"] = _dataset(values["prior"], of_prior, file)
     job: Job = validated(Job, values, "job")
     return job
 
@@ -173,10 +175,7 @@ def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
         raise InputError(
             f"prompt = {prompt!r}: say what the pictures in {str(folder)!r} show, for example 'a photo of sks dog'"
         )
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    if not found:
-        raise InputError(f"dataset folder {str(folder)!r} holds no pictures ({', '.join(PICTURES)})")
-    return [{"image": str(path.resolve()), "prompt": prompt} for path in found]
+    return [{"image": str(path.resolve()), "prompt": prompt} for path in pictures_in(folder)]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -84,18 +84,6 @@ def save_image(
     return SavedImage(sha256, path)
 
 
-def open_image(path: Path) -> Image.Image:
-    """The picture of a person's file: upright, transparency laid on white. Raises InputError when it cannot be read."""
-    from PIL import ImageOps, UnidentifiedImageError
-
-    from evaluators.colour import flatten
-
-    try:
-        with Image.open(path) as image:
-            return flatten(ImageOps.exif_transpose(image))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"image {str(path)!r} cannot be read ({error}): check the path and the file") from error
-
 
 def read_parameters(path: Path) -> dict[str, Any]:
     """The JSON that `save_image` put into a PNG. Raises: InputError when it is not such a file."""

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.gate import Evidence, Judged, Rules, measured, verdict
 from prompts.errors import PalateError
-from tools.files import open_image, save_image
+from tools.files import save_image
 from tools.gate_report import write_report
 from tools.gate_spec import GateSpec, Plan
 from tools.job_watch import write_json
+from tools.photos import photo
 from tools.scorers import Folders, scorers, versions
 
 if TYPE_CHECKING:
@@ -151,10 +152,10 @@ def _judged(plan: Plan, sides: Sequence[Sequence[Path]], out: Path, device: str)
     from evaluators.clip import Clip
 
     judges, clip = scorers(plan.scorers, plan.folders, device), Clip(str(plan.folders["clip"]), device)
-    subject = [open_image(path) for path in plan.instances]
+    subject = [photo(path) for path in plan.instances]
     found = []
     for paths in sides:
-        images = [open_image(path) for path in paths]
+        images = [photo(path) for path in paths]
         scores = {name: [float(one) for one in judge(images, plan.prompts)] for name, judge in judges.items()}
         like = sum(clip.clip_i(images, plan.prompts, subject).values) / len(images) if subject else None
         found.append(Judged(images, scores, clip.image_features(images), like))

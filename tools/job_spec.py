@@ -12,10 +12,12 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
-from tools.files import open_image as _image
 from tools.gal_spec import GalSpec
 from tools.gate_spec import GateSpec, Plan, planned
 from tools.pairs import PoolSpec
+from tools.photos import photo
+
+WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")  # kinds that keep the class by images of it
 
 
 class _Record(BaseModel):
@@ -30,7 +32,7 @@ class AdapterSpec(_Record):
 
 
 class Example(_Record):
-    """One image for dreambooth and sft. `weight` scales its loss (dreambooth)."""
+    """One image for dreambooth, textual_inversion, custom_diffusion and sft. `weight` scales its loss (not sft's)."""
 
     image: Path
     prompt: str
@@ -74,7 +76,7 @@ class Job(_Record):
     adapter go; `dtype`: of the base model, auto is bfloat16 on a GPU and float32 on a CPU; `processes`: that share each batch, a GPU
     each."""
 
-    kind: Literal["dpo", "sft", "kto", "dreambooth", "reward", "slider", "gal"]
+    kind: Literal["dpo", "sft", "kto", "reward", "dreambooth", "textual_inversion", "custom_diffusion", "slider", "gal"]
     config: dict[str, Any] = Field(default_factory=dict)
     base_model: str
     adapters: list[AdapterSpec] = Field(default_factory=list)
@@ -104,10 +106,12 @@ class Kind(NamedTuple):
 def kind_of(job: Job) -> Kind:
     """The trainer that a job asks for. Raises InputError for fields that another kind has."""
     from tools import gal
-    from trainers import dpo, dreambooth, kto, reward, sft, slider
+    from trainers import custom_diffusion, dpo, dreambooth, kto, reward, sft, slider, textual_inversion
 
-    if job.prior and job.kind not in ("dreambooth", "gal"):
-        raise InputError(f"prior images are for kind 'dreambooth' and 'gal': leave prior out of a {job.kind!r} job")
+    if job.prior and job.kind not in WITH_PRIOR:
+        raise InputError(
+            f"prior images are for kind {' or '.join(map(repr, WITH_PRIOR))}: leave prior out of a {job.kind!r} job"
+        )
     if job.pool and job.kind != "dpo":
         raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
     if job.pool and job.config.get("size", job.pool.size) != job.pool.size:
@@ -127,7 +131,9 @@ def kind_of(job: Job) -> Kind:
     kinds = {
         "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
         "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
-        "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _examples),
+        "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _subject),
+        "custom_diffusion": Kind(custom_diffusion.CustomDiffusionConfig, custom_diffusion.train, _subject),
+        "textual_inversion": Kind(textual_inversion.TextualInversionConfig, textual_inversion.train, _examples),
         "slider": Kind(slider.SliderConfig, slider.train, _sliders),
         "gal": Kind(dreambooth.DreamBoothConfig, gal.train, _references),
     }  # fmt: skip
@@ -158,8 +164,12 @@ def _items(record: Any, job: Job) -> list[Any]:
 
 def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
     items = _items(Example, job)
-    prior = [(_image(item.image), item.prompt) for item in job.prior]
-    return [(_image(x.image), x.prompt) for x in items], {"prior": prior, "weights": [x.weight for x in items]}
+    return [(photo(x.image), x.prompt) for x in items], {"weights": [x.weight for x in items]}
+
+
+def _subject(job: Job) -> tuple[list[Any], dict[str, Any]]:
+    dataset, weights = _examples(job)
+    return dataset, {"prior": [(photo(item.image), item.prompt) for item in job.prior], **weights}
 
 
 def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
@@ -167,32 +177,32 @@ def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.base_model import device_of
 
     assert job.clip is not None, "kind_of has seen to it"
-    data, more = _examples(job)
+    data, more = _subject(job)
     return data, {**more, "spec": job.gal, "clip": Clip(job.clip, str(device_of(job.device)))}
 
 
 def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.dpo import Pair
 
-    return [Pair(x.prompt, _image(x.win), _image(x.lose)) for x in _items(PairFiles, job)], {}
+    return [Pair(x.prompt, photo(x.win), photo(x.lose)) for x in _items(PairFiles, job)], {}
 
 
 def _sliders(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.slider import Pair
 
-    return [Pair(x.prompt, _image(x.low), _image(x.high)) for x in _items(SliderFiles, job)], {}
+    return [Pair(x.prompt, photo(x.low), photo(x.high)) for x in _items(SliderFiles, job)], {}
 
 
 def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:
     if job.dataset and "win" in job.dataset[0]:
-        return [(_image(x.win), x.prompt) for x in _items(PairFiles, job)], {}
-    return [(_image(x.image), x.prompt) for x in _items(Example, job)], {}
+        return [(photo(x.win), x.prompt) for x in _items(PairFiles, job)], {}
+    return [(photo(x.image), x.prompt) for x in _items(Example, job)], {}
 
 
 def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.kto import Judged
 
-    return [Judged(x.prompt, _image(x.image), x.liked) for x in _items(JudgedFile, job)], {}
+    return [Judged(x.prompt, photo(x.image), x.liked) for x in _items(JudgedFile, job)], {}
 
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:

@@ -95,7 +95,8 @@ def plan_of(job: Job) -> Plan | None:
 
     config, folder = validated(kind_of(job).config, job.config, "config"), Path(job.base_model)
     index = _json(folder / "model_index.json")
-    if job.kind not in ROWS or not hasattr(config, "rank") or index.get("_class_name") not in FAMILIES:
+    whole = getattr(config, "learns", "lora") != "lora"
+    if job.kind not in ROWS or whole or not hasattr(config, "rank") or index.get("_class_name") not in FAMILIES:
         return None
     import torch
 

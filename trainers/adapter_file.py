@@ -1,4 +1,4 @@
-"""LoRA files: find them, read them safely, check that they fit a model.
+"""Adapter files: find them; read LoRAs safely and check that they fit a model.
 
 Knows files, key names and shapes. Does not know painting, training or where an adapter's weights came from.
 """
@@ -21,6 +21,8 @@ from prompts.errors import InputError
 from trainers.third_party import translated
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+WORD_FILE = "learned_embeds.safetensors"  # of a learned word, as diffusers calls it
+MODEL_FOLDER = "model"  # of a training that made a whole model, beside its adapter.json
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 
 # diffusers writes "to_q.lora.down", older files "to_q_lora.down", PEFT "to_q.lora_A", text encoders "lora_linear_layer"
@@ -40,7 +42,7 @@ class AdapterRef:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A trained adapter. `path`: its folder; `sha256`: of its diffusers file; `metrics`: its last losses."""
+    """What a training made. `path`: its folder; `sha256`: of its diffusers file, or of a whole model's denoiser; `metrics`: its last losses."""
 
     path: Path
     sha256: str
@@ -50,7 +52,8 @@ class Adapter:
 
     @property
     def file(self) -> Path:
-        return self.path / DIFFUSERS_FILE
+        """The file that others load."""
+        return next((file for name in (DIFFUSERS_FILE, WORD_FILE) if (file := self.path / name).is_file()), self.path)
 
     @classmethod
     def read(cls, folder: Path | str) -> Adapter:
@@ -75,6 +78,9 @@ def find(path: Path | str) -> Path:
         raise InputError(
             f"adapter {str(path)!r} is a pickle, which can run code when it is read: convert it to .safetensors first"
         )
+    for folder in (given, given / MODEL_FOLDER):
+        if (folder / "model_index.json").is_file():
+            raise InputError(f"{str(path)!r} is a whole model, not an adapter: give {str(folder)!r} as the model")
     file = given / DIFFUSERS_FILE if given.is_dir() else given
     if given.is_dir() and not file.is_file():
         others = sorted(given.glob("*.safetensors"))
@@ -84,6 +90,14 @@ def find(path: Path | str) -> Path:
     if not file.is_file() or file.suffix != ".safetensors":
         raise InputError(f"adapter {str(path)!r} is not a .safetensors file: give the file or the folder it lies in")
     return file.resolve()
+
+
+def with_word(ref: AdapterRef) -> list[AdapterRef]:
+    """The adapter, and the word that was learned with it if one lies in its folder; the weight is the LoRA's."""
+    files = [Path(ref.path).expanduser() / name for name in (DIFFUSERS_FILE, WORD_FILE)]
+    if not all(file.is_file() for file in files):
+        return [ref]
+    return [AdapterRef(files[0], ref.weight), AdapterRef(files[1], float(ref.weight != 0))]
 
 
 def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Attach LoRA adapters to a loaded pipeline under names of their own, and take them off again.
+"""Attach adapters, LoRAs and learned words, to a loaded pipeline under names of their own, and take them off again.
 
 Knows PEFT's layers. Does not know how a pipeline is loaded, painting, or what an adapter was trained for.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from prompts.errors import InputError
-from trainers import adapter_file
+from trainers import adapter_file, words
 from trainers.adapter_file import AdapterRef
 from trainers.third_party import translated
 
@@ -31,14 +31,16 @@ def attached(model: BaseModel, adapters: Adapters = ()) -> Iterator[dict[str, fl
     """Attach adapters (a mapping of path to weight, or AdapterRefs) for the length of a with block.
 
     Yields {name inside the pipeline: weight}. An adapter of weight 0 is checked but not attached, so it changes no
-    bit. Afterwards what acted before acts again. Raises InputError before the pipeline is touched when any of them
-    cannot be used."""
-    refs = [AdapterRef(p, w) for p, w in adapters.items()] if isinstance(adapters, Mapping) else list(adapters)
+    bit. A word has no weight but 1 or 0: the prompts say how much of it. Afterwards what acted before acts again. Raises
+    InputError when any of them cannot be used; the pipeline is then as it was."""
+    given = [AdapterRef(p, w) for p, w in adapters.items()] if isinstance(adapters, Mapping) else list(adapters)
+    refs = [one for ref in given for one in adapter_file.with_word(ref)]
     before = model.active
     try:
-        names = _load_adapters(model, refs)
-        activate(model, names)
-        yield names
+        with words.reading_with(model.pipe, model.readers):
+            names = _load_adapters(model, refs)
+            activate(model, names)
+            yield names
     finally:
         activate(model, *before)
 
@@ -63,6 +65,14 @@ def remove(model: BaseModel, name: str) -> None:
             model.pipe.delete_adapters(name)
 
 
+def unload(model: BaseModel) -> None:
+    """Take every adapter out of the pipeline: its layers are the plain ones again."""
+    if lora_layers(model):
+        with quiet():
+            model.pipe.unload_lora_weights()
+    model.loaded.clear()
+
+
 def lora_layers(model: BaseModel) -> list[Any]:
     """Every layer of the pipeline that has ever had a LoRA."""
     from peft.tuners.lora import LoraLayer
@@ -79,17 +89,36 @@ def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, fl
             raise InputError(f"adapter weight {ref.weight!r} for {str(ref.path)!r} is not a number from -10 to 10")
     if len(set(keys)) < len(keys):
         raise InputError(f"the same adapter is given twice in {[str(ref.path) for ref in refs]!r}: give it once")
-    new = {key: file for key, file in zip(keys, files, strict=True) if key not in model.loaded}
+    said = _speak(model, dict(zip(keys, files, strict=True)), refs)
+    new = {key: file for key, file in zip(keys, files, strict=True) if key not in model.loaded and key not in said}
     with quiet():
         for file in new.values():
             adapter_file.check(adapter_file.read(file, model.pipe), model.pipe, str(file))
         for key, file in new.items():
             _inject(model, key, file)
     for key in keys:  # the ones in use become the newest
-        model.loaded[key] = model.loaded.pop(key)
+        if key not in said:
+            model.loaded[key] = model.loaded.pop(key)
     for key in list(model.loaded)[: max(0, len(model.loaded) - max(CACHED_ADAPTERS, len(keys)))]:
         remove(model, model.loaded.pop(key))
-    return {model.loaded[key]: ref.weight for key, ref in zip(keys, refs, strict=True) if ref.weight != 0}
+    names = said | {key: model.loaded[key] for key in keys if key not in said}
+    return {names[key]: ref.weight for key, ref in zip(keys, refs, strict=True) if ref.weight != 0}
+
+
+def _speak(model: BaseModel, files: Mapping[str, Path], refs: Sequence[AdapterRef]) -> dict[str, str]:
+    """Make the pipeline know the words among `files` (by sha256), and name them."""
+    said = {key: word for key, file in files.items() if (word := words.read(file)) is not None}
+    for key, ref in zip(files, refs, strict=True):
+        if key in said and ref.weight not in (0, 1):
+            raise InputError(
+                f"adapter {str(ref.path)!r} is the word {said[key].token!r}, which has no weight {ref.weight!r}: give 1, or 0 to leave it "
+                "out, and say in the prompt how much of it you want"
+            )
+        if key in said:
+            words.check(model.pipe, said[key], model.name)
+        if key in said and ref.weight:
+            words.speak(model.pipe, said[key], model.name)
+    return {key: f"word_{key[:16]}" for key in said}
 
 
 def _inject(model: BaseModel, key: str, file: Path) -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
+from trainers import words
 from trainers.adapter_file import AdapterRef, denoiser_of
 from trainers.attach import Adapters, attached, quiet
 from trainers.ip_adapter import Shown, looking
@@ -53,6 +55,11 @@ class BaseModel:
     @property
     def denoiser(self) -> Any:
         return denoiser_of(self.pipe)
+
+    @cached_property
+    def readers(self) -> dict[str, Any]:
+        """The tokenizers and embeddings that it was loaded with; see trainers.words."""
+        return words.readers(self.pipe)
 
     @property
     def size(self) -> int:
@@ -120,8 +127,8 @@ def paint(
     chunks = [range(at, min(at + batch, len(prompts))) for at in range(0, len(prompts), batch)]
     passes = 2 if like is not None else 1
     how = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "width": width, "height": height}
-    cuts = [cut_off(prompt, model) for prompt in prompts]
     images: list[Image.Image] = []
+    cuts: list[str] = []
     with model.lock, quiet(), looking(model, shown) as more:
         for number, chunk in enumerate(chunks):
             told = {**how, **more, "prompt": [prompts[i] for i in chunk]}
@@ -131,6 +138,7 @@ def paint(
                 seen = _statistics_of(model, like, told, seed + chunk[0], count)
                 count = _counter(on_step, passes * number + 1, passes * len(chunks))
             with attached(model, adapters):
+                cuts += [cut_off(prompts[i], model) for i in chunk]
                 images += _sample(model, told, seed + chunk[0], count, seen).images
     return [Painted(image, seed + i, prompts[i], cuts[i]) for i, image in enumerate(images)]
 
@@ -147,7 +155,9 @@ def paint_as_it_is(
         "width": size,
         "height": size,
     }
-    with model.lock, quiet():
+    # What learns beside a bfloat16 model is in float32.
+    mixed = torch.autocast(model.device.type, dtype=model.dtype, enabled=model.dtype != torch.float32)
+    with model.lock, quiet(), mixed:
         images: list[Image.Image] = _sample(model, told, seed, _counter(None, 0, 1), None).images
     return images
 
@@ -188,7 +198,8 @@ def cut_off(prompt: str, model: BaseModel) -> str:
     readers = [part for key, part in model.pipe.components.items() if key.startswith("tokenizer") and part is not None]
     if not readers or any("CLIP" not in type(reader).__name__ for reader in readers):
         return ""
-    limit = readers[0].model_max_length
+    limit, spelled_out = readers[0].model_max_length, getattr(model.pipe, "maybe_convert_prompt", None)
+    prompt = spelled_out(prompt, readers[0]) if spelled_out else prompt
     ids = readers[0](prompt, truncation=False, verbose=False).input_ids
     return str(readers[0].decode(ids[limit - 1 : -1])) if len(ids) > limit else ""
 

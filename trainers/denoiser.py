@@ -55,6 +55,20 @@ class Prompts:
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """Prompts that are read anew whenever rows of them are asked for, with the gradient: a word in them is being learned."""
+
+    prompts: Sequence[str]
+    model: BaseModel
+    size: int
+
+    def __getitem__(self, rows: Sequence[int]) -> Conditions:
+        family = FAMILIES[type(self.model.pipe).__name__]
+        with quiet():
+            return family.encode(self.model.pipe, [self.prompts[row] for row in rows], self.size)
+
+
+@dataclass(frozen=True)
 class Family:
     """How a class of pipelines is trained. `encode(pipe, prompts, size)`: their conditions; `predict(denoiser, noisy, times, conditions, guidance)`;
     `patch`: latents a side that one token reads."""

@@ -32,64 +32,57 @@ Change = Callable[[Any], Tensor]
 
 
 class Written(NamedTuple):
-    """What goes into the two files: PEFT's weights of each part, kohya's, their alpha, and the scale that is folded into the first."""
+    """What goes into the two files: PEFT's weights of each part, kohya's, their rank and alpha, and the scale that is folded into the
+    first."""
 
     parts: dict[str, dict[str, Tensor]]
     kohya: dict[str, Tensor]
+    rank: int
     alpha: float
     scale: float = 1.0
 
 
 def save_adapter(
-    out: Path, model: BaseModel, trained: str, *, about: dict[str, Any], history: list[dict[str, float]], name: str
-) -> Adapter:
-    """Write the adapter called `trained` inside `model` into `out`, read both files back, then add the card.
+    out: Path, model: BaseModel, trained: str, *, rank: int, alpha: float, about: dict[str, Any], metrics: dict[str, float], name: str
+) -> Adapter:  # fmt: skip
+    """Write the LoRA called `trained` inside `model` into `out`, read both files back, then add the card.
 
-    `about`: the job (kind, base_model, config, ...); `history`: its losses, step by step. Raises PalateError when a
-    file does not load back as what was trained."""
+    `about`: the job (kind, base_model, config, ...). Raises PalateError when a file does not load back as what was trained."""
     from peft import get_peft_model_state_dict
 
-    alpha = float(about["config"]["alpha"] or about["config"]["rank"])
     state = get_peft_model_state_dict(model.denoiser, adapter_name=trained)
     named = kohya_names(state, alpha, model.denoiser)
-    written = Written({part_of(model.pipe): state}, named, alpha, alpha / about["config"]["rank"])
+    written = Written({part_of(model.pipe): state}, named, rank, alpha, alpha / rank)
     return save_layers(
-        out, model, written, lambda layer: change_of(layer, trained), about=about, history=history, metrics=_last(history), name=name,
-    )  # fmt: skip
+        out, model, written, lambda layer: change_of(layer, trained), about=about, metrics=metrics, name=name
+    )
 
 
 def save_layers(
-    out: Path, model: BaseModel, written: Written, wanted: Change, *, about: dict[str, Any], history: list[dict[str, float]],
-    metrics: dict[str, float], name: str,
+    out: Path, model: BaseModel, written: Written, wanted: Change, *, about: dict[str, Any], metrics: dict[str, float], name: str
 ) -> Adapter:  # fmt: skip
     """Write both files into `out`, read them back and compare each layer with what is `wanted` of it, then add the card.
 
     Raises PalateError as `save_adapter` does."""
-    part = out / f".final.{os.getpid()}"
+    part, kohya = out / f".final.{os.getpid()}", f"{name}_kohya.safetensors"
+    shutil.rmtree(part, ignore_errors=True)
     try:
-        adapter, kohya, checked = _moved_in(part, out, model, written, wanted, about, history, metrics, name)
+        part.mkdir(parents=True)
+        file = write_diffusers(part, model.pipe, written.parts, written.scale)
+        write_kohya(part / kohya, written.kohya, rank=written.rank, alpha=written.alpha, base_model=model.name)
+        checked = _smoke_load(model, wanted, file, part / kohya, written.kohya)
+        adapter = Adapter(out, sha256(file), about["kind"], about["config"], metrics)
+        for made in part.iterdir():
+            os.replace(made, out / made.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    write_card(out, adapter, name=name, job=about, kohya=kohya, kohya_check=checked)
+    use = (
+        f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
+        f"ComfyUI, A1111 and sd-scripts read `{kohya}`."
+    )
+    files = {"files": [DIFFUSERS_FILE, kohya], "kohya_check": checked}
+    write_card(adapter, name=name, job=about, what="A LoRA", use=use, files=files)
     return adapter
-
-
-def _moved_in(
-    part: Path, out: Path, model: BaseModel, written: Written, wanted: Change, about: dict[str, Any], history: list[dict[str, float]],
-    metrics: dict[str, float], name: str,
-) -> tuple[Adapter, str, str]:  # fmt: skip
-    """The adapter whose files were checked in `part` and then moved into `out`; the kohya file's name, and how it was checked."""
-    config, kohya = about["config"], f"{name}_kohya.safetensors"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    file = write_diffusers(part, model.pipe, written.parts, written.scale)
-    write_kohya(part / kohya, written.kohya, rank=config["rank"], alpha=written.alpha, base_model=model.name)
-    checked = _smoke_load(model, wanted, file, part / kohya, written.kohya)
-    (part / "losses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))
-    adapter = Adapter(out, sha256(file), about["kind"], config, metrics)
-    for made in part.iterdir():
-        os.replace(made, out / made.name)
-    return adapter, kohya, checked
 
 
 def part_of(pipe: Any) -> str:
@@ -118,23 +111,22 @@ def write_kohya(file: Path, named: Mapping[str, Tensor], *, rank: int, alpha: fl
 
 
 def write_card(
-    folder: Path, adapter: Adapter, *, name: str, job: Mapping[str, Any], kohya: str, kohya_check: str
+    adapter: Adapter, *, name: str, job: Mapping[str, Any], what: str, use: str, files: Mapping[str, Any]
 ) -> None:
-    """adapter.json (everything) and README.md (for people): written last, so that their presence means complete."""
-    base_model = job["base_model"]
+    """README.md (for people: `what` it is and its `use`) and, last, adapter.json (everything): its presence means complete."""
+    base_model, folder = job["base_model"], adapter.path
     about = {key: value for key, value in asdict(adapter).items() if key != "path"}
     about |= {"name": name, "base_model": base_model, "job": {key: one for key, one in job.items() if key != "parents"}}
     about |= {"parents": job["parents"]} if "parents" in job else {}
-    about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed")}
-    about |= {"files": [DIFFUSERS_FILE, kohya], "kohya_check": kohya_check}
+    about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed"), **files}
     rows = [f"| {key} | {value} |" for key, value in adapter.config.items()]
-    losses = ", ".join(f"{key} {value:.4g}" for key, value in adapter.metrics.items())
+    numbers = ", ".join(f"{key} {value:.4g}" for key, value in adapter.metrics.items())
     (folder / "README.md").write_text(
-        f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, lora, {adapter.kind}]\n---\n"
-        f"# {name}\n\nA LoRA for `{base_model}`, {MADE.get(adapter.kind, f'trained with {adapter.kind}')} by Palate.\n\n"
-        f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
-        f"ComfyUI, A1111 and sd-scripts read `{kohya}`.\n{'' if adapter.kind in MADE else 'Last steps: '}{losses}.\nsha256 of the diffusers file: "
-        f"`{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n" + "\n".join(rows) + "\n"
+        f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, {what.split()[-1].lower()}, {adapter.kind}]\n---\n"
+        f"# {name}\n\n{what} for `{base_model}`, {MADE.get(adapter.kind, f'trained with {adapter.kind}')} by Palate.\n\n{use}\n"
+        f"{'' if adapter.kind in MADE else 'Last steps: '}{numbers}.\nsha256: `{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
     )
     write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
 
@@ -177,7 +169,7 @@ def change_of(layer: Any, name: str) -> Tensor:
     return layer.scaling[name] * (up @ down)
 
 
-def _last(history: list[dict[str, float]]) -> dict[str, float]:
-    """Each loss, averaged over the last ten steps."""
+def last(history: list[dict[str, float]]) -> dict[str, float]:
+    """Each loss, averaged over the last ten steps of `history`."""
     rows = history[-10:]
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[-1] if key != "step"}

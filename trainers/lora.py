@@ -17,7 +17,7 @@ from prompts.errors import InputError
 from trainers.adapter_file import Adapter
 from trainers.attach import activate, quiet, remove
 from trainers.base_model import BaseModel
-from trainers.export import save_adapter
+from trainers.export import last, save_adapter
 from trainers.training import Training, TrainingConfig
 
 NEW = "new_adapter"
@@ -71,7 +71,10 @@ class Lora:
             self._act(training)
 
     def save(self, training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
-        return save_adapter(out, training.model, NEW, about=about, history=training.history, name=name)
+        rank, alpha = self.config.rank, float(self.config.alpha or self.config.rank)
+        return save_adapter(
+            out, training.model, NEW, rank=rank, alpha=alpha, about=about, metrics=last(training.history), name=name
+        )
 
     def end(self, training: Training) -> None:
         remove(training.model, NEW)

@@ -55,7 +55,7 @@ def merge(
             | {"parents": parents}
         )
         return save_layers(
-            out, model, _written(layers, model, largest), lambda layer: _change(layers.get(id(layer))), about=told, history=[],
+            out, model, _written(layers, model, largest), lambda layer: _change(layers.get(id(layer))), about=told,
             metrics={"lost_share": lost}, name=name,
         )  # fmt: skip
 
@@ -133,4 +133,4 @@ def _written(layers: _Layers, model: BaseModel, rank: int) -> Written:
     for part, state in parts.items():
         mine = part == part_of(model.pipe)
         kohya |= kohya_names(state, None, model.denoiser) if mine else text_names(state, prefixes[part])
-    return Written(parts, kohya, float(rank))
+    return Written(parts, kohya, rank, float(rank))

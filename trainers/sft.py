@@ -18,14 +18,14 @@ from trainers.adapter_file import Adapter
 from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
-from trainers.denoiser import Prompts, encode_images, encode_prompts, predictor, trainable
+from trainers.denoiser import Prompts, Spoken, encode_images, encode_prompts, predictor, trainable
 from trainers.lora import Lora, LoraConfig
 from trainers.preference_losses import advantage
 from trainers.process import Process
 from trainers.training import OnStep, Training, fit
 
 Example = tuple[Image.Image, str]
-Encoded = tuple[Tensor, Prompts]
+Encoded = tuple[Tensor, Prompts | Spoken]
 
 
 class SftConfig(LoraConfig):
@@ -40,6 +40,21 @@ def encoded(examples: Sequence[Example], model: BaseModel, size: int, adapters: 
     """Latents of (image, prompt) pairs and what the model with `adapters` is told of them, in their order."""
     images, prompts = [image for image, _ in examples], [prompt for _, prompt in examples]
     return encode_images(images, model, size), encode_prompts(prompts, model, size, adapters)
+
+
+def spoken(examples: Sequence[Example], model: BaseModel, size: int, adapters: Adapters = ()) -> Encoded:
+    """As `encoded`, with prompts that are read anew each time, with whatever acts then: a word in them learns."""
+    images, prompts = [image for image, _ in examples], [prompt for _, prompt in examples]
+    return encode_images(images, model, size), Spoken(prompts, model, size)
+
+
+def weights_of(dataset: Sequence[Example], weights: Sequence[float] | None, model: BaseModel) -> Tensor:
+    """One factor (N,) per item for its loss, 1 unless given. Raises InputError for no items, or not one weight each."""
+    if not dataset or (weights is not None and len(weights) != len(dataset)):
+        raise InputError(
+            f"dataset of {len(dataset)} items with {weights and len(weights)} weights: give one weight each"
+        )
+    return torch.tensor(weights if weights is not None else [1.0] * len(dataset), device=model.device)
 
 
 def errors(data: Encoded, rows: list[int], model: BaseModel, process: Process, draw: torch.Generator) -> Tensor:

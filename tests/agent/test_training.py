@@ -134,6 +134,54 @@ def test_a_kind_before_the_file_is_the_files_or_in_its_place(folder: Path, capsy
         load_job(file, folder)
 
 
+@pytest.mark.parametrize("kind", ["dreambooth", "textual_inversion", "custom_diffusion"])
+def test_every_example_of_personalisation_is_a_job_of_the_defaults(kind: str, folder: Path) -> None:
+    from tools.job_spec import kind_of
+
+    (folder / "dog").rename(folder / "my-dog")
+    example = ROOT / "configs" / "training" / f"{kind}.yaml"
+    (folder / example.name).write_text(example.read_text())
+    job = load_job(folder / example.name, folder)
+    assert job.kind == kind and len(job.dataset) == 2 and job.name == kind
+    record = kind_of(job).config
+    own = {key: job.config[key] for key, field in record.model_fields.items() if field.is_required()}
+    told = record(**{**job.config, "sample_prompts": (), "sample_every": 50})
+    assert told == record(**own, batch_size=4)
+
+
+def test_pictures_of_the_class_are_a_folder_too(folder: Path) -> None:
+    values = {"kind": "dreambooth", "dataset": "dog", "prompt": "a photo of sks dog", "prior": "dog"}
+    job = load_job(written(folder, **values, prior_prompt="a dog"), folder)
+    assert [(one.image.name, one.prompt) for one in job.prior] == [("a.png", "a dog"), ("b.png", "a dog")]
+    with pytest.raises(InputError, match="prompt = None: say what the pictures"):
+        load_job(written(folder, **values), folder)
+
+
+def test_a_folder_with_a_picture_that_cannot_be_read_is_refused_by_name(folder: Path) -> None:
+    (folder / "dog" / "c.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(64))
+    with pytest.raises(InputError, match=r"holds 1 pictures that cannot be read \(c.HEIC\): export it as JPEG"):
+        load_job(written(folder, kind="dreambooth", dataset="dog", prompt="a photo of sks dog"), folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("dreambooth", "model/model_index.json"),
+        ("textual_inversion", "learned_embeds.safetensors"),
+        ("custom_diffusion", "pytorch_lora_weights.safetensors"),
+    ],
+)
+def test_every_way_of_personalisation_trains_the_bundled_painter(
+    kind: str, made: str, folder: Path, own_home: Path
+) -> None:
+    (folder / "dog").rename(folder / "my-dog")
+    values = yaml.safe_load((ROOT / "configs" / "training" / f"{kind}.yaml").read_text())
+    values["config"] |= {"steps": 1, "sample_prompts": []} | ({"learns": "denoiser"} if kind == "dreambooth" else {})
+    (folder / "mine.yaml").write_text(yaml.safe_dump(values))
+    assert cli.main(["train", str(folder / "mine.yaml")]) == 0
+    assert (own_home / "train" / "mine" / made).is_file()
+
+
 def test_a_training_runs_is_kept_with_its_config_and_is_not_run_twice(
     folder: Path, tiny: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

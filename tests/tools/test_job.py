@@ -195,7 +195,7 @@ def test_a_dreambooth_job_reads_its_images_and_trains(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("kind", ["sft", "kto", "reward"])
+@pytest.mark.parametrize("kind", ["sft", "kto", "reward", "textual_inversion", "custom_diffusion"])
 def test_every_kind_of_job_reads_its_data_and_trains(
     kind: str, tiny: Any, studio_pickscore: Path, tmp_path: Path, pairs: list[dict[str, Any]]
 ) -> None:
@@ -203,11 +203,19 @@ def test_every_kind_of_job_reads_its_data_and_trains(
         "sft": pairs,
         "kto": [{"prompt": "red", "image": pairs[0][side], "liked": side == "win"} for side in ("win", "lose")],
         "reward": [{"prompt": "a red field"}, {"prompt": "a blue field"}],
+        "textual_inversion": [{"prompt": "a <x> field", "image": pairs[0]["win"], "weight": 0.5}],
+        "custom_diffusion": [{"prompt": "a sks field", "image": pairs[0]["win"]}],
+    }
+    more: dict[str, dict[str, Any]] = {
+        "textual_inversion": {"config": {"word": "<x>", "initial": "red"}},
+        "custom_diffusion": {"prior": [{"prompt": "a field", "image": pairs[0]["lose"]}]},
     }
     values = {
         "kind": kind, "config": {"steps": 2, "batch_size": 2, "size": 32}, "base_model": tiny("sd15").name, "device": "cpu",
         "dataset": data[kind], "out": str(tmp_path / "out"), "pickscore": str(studio_pickscore) if kind == "reward" else None,
     }  # fmt: skip
+    chosen = more.get(kind, {})
+    values |= chosen | {"config": values["config"] | chosen.get("config", {})}  # type: ignore[operator]
     state = job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))
     assert state["state"] == "done" and state["adapter"]["kind"] == kind
     assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 2
