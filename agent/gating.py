@@ -81,7 +81,7 @@ def told(found: Gated, home: Path) -> list[str]:
 
 def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
     """The job that an adapter came from, with what the person gave laid over it, and where the adapter lies."""
-    from agent.training import load_job
+    from agent.job_file import load_job
     from tools.job_spec import Job, validated
 
     if adapter.suffix in (".yaml", ".yml"):

@@ -84,7 +84,6 @@ def save_image(
     return SavedImage(sha256, path)
 
 
-
 def read_parameters(path: Path) -> dict[str, Any]:
     """The JSON that `save_image` put into a PNG. Raises: InputError when it is not such a file."""
     try:

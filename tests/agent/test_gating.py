@@ -14,7 +14,8 @@ from PIL import Image
 
 from agent import cli
 from agent.gating import told
-from agent.training import _keep, load_job
+from agent.job_file import load_job
+from agent.training import _keep
 from prompts.errors import InputError
 from tools.promotions import Acting, Promotion, history, record
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from agent import cli
 from agent.config import MODELS
-from agent.training import _doing, load_job
+from agent.job_file import load_job
+from agent.training import _doing
 from prompts.errors import InputError
 
 ROOT = Path(__file__).parents[2]
