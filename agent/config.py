@@ -60,6 +60,12 @@ class FinetuneSection(Section):
             raise ValueError(
                 "; ".join(f"{one['loc'][0]} = {one['input']!r}: {one['msg']}" for one in error.errors())
             ) from error
+        if spec.subject and "anchors" not in (given or {}):
+            raise ValueError(
+                f"subject {spec.subject!r} needs anchors with a place for it: name a set, a file or a list"
+            )
+        if "anchors" in (given or {}):
+            spec.resolved()
         if spec.strategy == "human":
             raise ValueError(
                 "strategy 'human' needs a person at the job: use `palate train gal`, or another strategy here"

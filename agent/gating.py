@@ -6,6 +6,7 @@ An adapter that was promoted and is judged again, by newer prompts or a newer ta
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = F
     from trainers.adapter_file import AdapterRef, find
     from trainers.base_model import load
 
+    history(home)  # a damaged log is better known before hours of painting
     job, path = _job(adapter, home, {key: value for key, value in given.items() if value is not None})
     plan = gate_of(job)
     assert plan is not None and job.gate is not None, "_job has seen to it"
@@ -56,10 +58,14 @@ def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = F
     return remember(home, job, found, path)
 
 
-def remember(home: Path, job: Job, found: Gated, adapter: Path | None = None) -> Gated:
+def remember(home: Path, job: Job, found: Gated, adapter: Path) -> Gated:
     """Add a verdict to the log of promotions; `found` then also says whether the adapter was promoted `before`."""
-    mine = _acting(adapter or job.out, job.gate.weight if job.gate else 1.0)
-    earlier = [line.promoted for line in history(home) if line.adapter.sha256 == mine.sha256]
+    mine = _acting(adapter, job.gate.weight if job.gate else 1.0)
+    earlier = [
+        line.promoted
+        for line in history(home)
+        if (line.base_model, line.adapter.sha256) == (job.base_model, mine.sha256)
+    ]
     beneath = tuple(_acting(one.path, one.weight) for one in job.adapters)
     line = Promotion(
         base_model=job.base_model, adapter=mine, beneath=beneath, promoted=found["promoted"], reasons=tuple(found["reasons"])
@@ -75,7 +81,7 @@ def told(found: Gated, home: Path) -> list[str]:
     lines = ["promoted" if found["promoted"] else f"rejected{withdrawn}"]
     lines += [f"  {'!' if number < found['broken'] else '-'} {said}" for number, said in enumerate(found["reasons"])]
     now = acting(home, found["base_model"])
-    names = " + ".join(one.path for one in now.together) if now else "the base model alone"
+    names = " + ".join(map(_place, now.together)) if now else "the base model alone"
     return [*lines, f"report: {found['report']}", f"acts now: {names}"]
 
 
@@ -86,7 +92,7 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
 
     if adapter.suffix in (".yaml", ".yml"):
         found = load_job(adapter, home)
-        values, path = found.model_dump(mode="json", exclude_defaults=True), found.out
+        values, path = found.model_dump(mode="json", exclude_defaults=True), _made(found)
     else:
         path = adapter.resolve()
         kept = path / "config.yaml"
@@ -99,6 +105,27 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
         raise InputError(f"{str(adapter)!r} has no gate of its own: give --prompts, a file or a vocabulary's name")
     job: Job = validated(Job, values | {"gate": gate}, "job")
     return job, path
+
+
+def _made(job: Job) -> Path:
+    """Where a job's adapter lies: gal's in the folder of its last round."""
+    if job.kind != "gal":
+        return job.out
+    rounds = json.loads((job.out / "gal.json").read_text())["rounds"] if (job.out / "gal.json").is_file() else []
+    if not rounds:
+        raise InputError(f"{str(job.out)!r} holds no round of gal yet: train it first")
+    return job.out / str(rounds[-1]["adapter"]["path"])
+
+
+def _place(one: Acting) -> str:
+    """Where an adapter lies, and whether it is still the one that was judged."""
+    from trainers.adapter_file import find, sha256
+
+    try:
+        same = sha256(find(one.path)) == one.sha256
+    except InputError:
+        same = False
+    return one.path if same else f"{one.path} (moved or changed since: judge it again)"
 
 
 def _acting(path: Path, weight: float) -> Acting:

@@ -29,7 +29,9 @@ from agent.job_file import load_job
 from prompts.errors import InputError, PalateError
 from tools.files import write_atomically
 from tools.job_watch import State, run_job
+from tools.promotions import history
 
+JUDGES = ("clip", "pickscore", "preference")  # a training that needs one has it from its beginning
 WARNED = (
     "winners become less likely too (only_losers_move): lower learning_rate, or stop and keep an earlier checkpoint"
 )
@@ -38,6 +40,8 @@ WARNED = (
 def train(file: Path, home: Path, *, kind: str | None = None, quiet: bool = False) -> State:
     """Carry the job out and return its final state. Raises PalateError when it fails; what it had saved stays."""
     job = load_job(file, home, kind)
+    if job.gate is not None:
+        history(home)  # a damaged log is better known before hours of training
     resolved = json.loads(job.model_dump_json(exclude_defaults=True))
     _keep(job.out, resolved)
     with _bar(Console(stderr=quiet)) as show:
@@ -45,9 +49,10 @@ def train(file: Path, home: Path, *, kind: str | None = None, quiet: bool = Fals
     if state.get("waiting"):
         raise PalateError(state["error"])
     if state["state"] != "done":
-        raise PalateError(f"The training failed: {state['error']} Its log is {str(job.out / 'job.log')!r}.")
+        begun = "The adapter is trained, its gate failed" if state["adapter"] else "The training failed"
+        raise PalateError(f"{begun}: {state['error']} Its log is {str(job.out / 'job.log')!r}.")
     if state["gate"] is not None:
-        remember(home, job, state["gate"])
+        remember(home, job, state["gate"], Path(state["adapter"]["path"]))
     return state
 
 
@@ -66,10 +71,11 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
     """Save the resolved config beside what it makes. Raises InputError when another job's lies there."""
     kept, made = (
         out / "config.yaml",
-        any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1")),
+        any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1", "pair-*")),
     )
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
-    for key in sorted((before.keys() | resolved.keys()) - {"gate", "processes"}):  # neither makes another adapter
+    free = {"gate", "processes"} | {key for key in JUDGES if before.get(key) is None}  # these make no other adapter
+    for key in sorted((before.keys() | resolved.keys()) - free):
         if before.get(key) != resolved.get(key):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "

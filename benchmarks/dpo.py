@@ -11,7 +11,6 @@ stopped: each adapter's numbers are kept in --work.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from evaluators.colour_shift import colour_shift
 from evaluators.diversity import diversity
 from evaluators.pickscore import PickScore
 from evaluators.win_rate import mean_interval, wilson, win_rate
-from tools.files import write_atomically
+from tools.files import opened, save_png
 from tools.pools import choose
 from trainers import dpo, kto, reward, sft
 from trainers.base_model import AdapterRef, BaseModel, load, paint
@@ -71,17 +70,9 @@ def pools(
         kept = folder / f"{number}.png"
         if not kept.is_file():
             made = paint([prompt] * LARGEST, model=model, seed=1_000_000 * (seed + 1) + LARGEST * number)
-            write_atomically(kept, png(np.concatenate([np.asarray(one.image) for one in made])))
-        with Image.open(kept) as strip:
-            images.append([Image.fromarray(one) for one in np.split(np.asarray(strip), LARGEST)])
+            save_png(kept, Image.fromarray(np.concatenate([np.asarray(one.image) for one in made])))
+        images.append([Image.fromarray(one) for one in np.split(np.asarray(opened(kept)), LARGEST)])
     return images, np.array([judges.pickscore(made, [prompt] * LARGEST).values for made, prompt in zip(images, prompts, strict=True)])  # fmt: skip
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """The bytes of a PNG file of pixels (H, W, 3)."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def train(

@@ -32,9 +32,8 @@ from evaluators.overfit import should_stop
 from evaluators.scene_judge import SceneJudge
 from evaluators.win_rate import mean_interval
 from tools import gal
-from tools.gal_look import opened
+from tools.files import opened, save_json
 from tools.gal_spec import GalSpec
-from tools.job_watch import write_json
 from trainers.base_model import BaseModel, load
 from trainers.dreambooth import DreamBoothConfig
 
@@ -127,7 +126,7 @@ class Bench:
                 share_first_round(folder / "dreambooth", folder / strategy)
                 known[key] = self.learn(case, seed, folder / strategy, **STRATEGIES[strategy])
             known[key]["seconds"] = round(time.perf_counter() - began, 1)
-            write_json(self.how.work / "measured.json", known)
+            save_json(self.how.work / "measured.json", known)
             print(told(key, known[key]), f"{known[key]['seconds']:.0f} s", flush=True)
 
 

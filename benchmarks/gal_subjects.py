@@ -23,7 +23,7 @@ from benchmarks.subject import SHOWN_ON, SUBJECTS, TOKEN, new_scene, reference
 from evaluators.overfit import Selected
 from evaluators.scene_judge import SceneJudge
 from prompts.lists import SLOT, Anchor, load_anchors
-from tools.gal_look import opened
+from tools.files import opened
 from tools.gal_select import Choose, Look
 from trainers.embedded.world import Scene, render
 

@@ -193,4 +193,4 @@ def _won(found: WinRate) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.1f} %".replace(".0 %", " %")

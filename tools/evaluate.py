@@ -2,7 +2,6 @@
 
 The rules of evaluators.gate decide, with those limits that the run's config sets: unless it says otherwise the adapter must win more
 than half, CLIP-T may fall by a tenth at most, and neither PickScore nor CLIP-T, which did not guide the training, may lose beyond doubt.
-An adapter that was promoted can be judged again when none waits: when it then fails, what was promoted before it acts alone.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
     from evaluators.gate import measured, verdict
 
     adapter, taste = _newest(context), _taste(context)
-    beneath = [one for one in promoted(context) if one.sha256 != adapter.sha256]
+    beneath = promoted(context)
     prompts = load_list(context.vocabulary, "held_out")[: min(args.prompts, context.settings.evaluate_prompts)]
     without, _ = paint_rows(prompts, context.seed, context, adapters=beneath, purpose="without")
     with_it, _ = paint_rows(prompts, context.seed, context, adapters=[*beneath, adapter], purpose="with")
@@ -67,8 +66,7 @@ def evaluate_adapter(args: EvaluateAdapter, context: Context) -> Outcome:
 
 
 def _newest(context: Context) -> AdapterRow:
-    """The newest adapter that waits for a verdict, else the newest promoted one."""
-    waiting = [adapter for adapter in context.trail.adapters() if adapter.promoted is None] or promoted(context)
+    waiting = [adapter for adapter in context.trail.adapters() if adapter.promoted is None]
     if not waiting:
         raise ToolError("There is no adapter waiting to be evaluated: call finetune first.")
     return waiting[-1]

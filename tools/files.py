@@ -114,6 +114,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise PalateError(_why_not_written(path, len(data), error)) from error
 
 
+def save_png(path: Path, image: Image.Image) -> None:
+    """Write a picture that needs no facts inside, as durably as `write_atomically` does. Raises PalateError as that does."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    write_atomically(path, buffer.getvalue())
+
+
+def opened(path: Path) -> Image.Image:
+    """A picture of our own as RGB; people's are read by tools.photos."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def save_json(path: Path, values: Any) -> None:
+    """Write plain values as JSON, as durably as `write_atomically` does. Raises PalateError as that does."""
+    write_atomically(path, json.dumps(values, indent=1, default=str).encode())
+
+
 def sweep(folder: Path, keep: set[str]) -> list[Path]:
     """Remove what a crash left in a run's folder; returns the paths removed, sorted.
 

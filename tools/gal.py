@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from evaluators import overfit
 from prompts.errors import InputError
 from prompts.lists import Anchor
-from tools.gal_look import Examination, opened
+from tools.files import opened, save_json
+from tools.gal_look import Examination
 from tools.gal_select import Choose, Look, Waiting, by_chance, by_clip, by_person, by_uncertainty, checked
 from tools.gal_sheet import Row, draw_round, draw_rounds
 from tools.gal_spec import GalSpec, renamed
-from tools.job_watch import write_json
 
 if TYPE_CHECKING:
     from evaluators.clip import Clip
@@ -87,7 +87,7 @@ class Learning:
         for number in range(1, self.spec.rounds + 1):
             self.rounds.append(self.round(number))
             draw_rounds(self.rounds, self.out / "rounds.png")
-            write_json(self.out / "gal.json", {"rounds": self.rounds, "ended": self.rounds[-1]["ended"]})
+            save_json(self.out / "gal.json", {"rounds": self.rounds, "ended": self.rounds[-1]["ended"]})
             if self.rounds[-1]["ended"]:
                 break
         return Adapter.read(self.folder(len(self.rounds)) / "adapter")
@@ -115,7 +115,7 @@ class Learning:
             "ended": ended, "chosen": [self._told(one, look, weight) for one in chosen], "anchors": _rows(look),
         }  # fmt: skip
         self._draw(look, chosen)
-        write_json(folder / "round.json", record)
+        save_json(folder / "round.json", record)
         return record
 
     @property
@@ -225,7 +225,7 @@ class Learning:
                     f"{str(self.out)!r} holds another run: its {key} was {before.get(key)!r:.200}, now {plan.get(key)!r:.200}: give "
                     "another `out`, or the same settings to go on with it"
                 )
-        write_json(self.out / "plan.json", plan)
+        save_json(self.out / "plan.json", plan)
 
 
 def _rows(look: Look) -> list[dict[str, Any]]:

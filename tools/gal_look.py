@@ -5,18 +5,16 @@ Paints into files, and does not paint again what is there. Does not know what fo
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from evaluators import overfit
 from prompts.lists import Anchor
-from tools.files import write_atomically
+from tools.files import opened, save_png
 from tools.gal_select import Look
 from tools.gal_spec import GalSpec, renamed
 
@@ -93,7 +91,7 @@ class Examination:
             guidance_scale=spec.guidance_scale, seed=spec.seed + TESTS * held_out + place * count, on_step=lambda *_: self.on_step(),
         )  # fmt: skip
         for file, one in zip(files, painted, strict=True):
-            write_atomically(file, _png(one.image))
+            save_png(file, one.image)
         return files
 
 
@@ -106,15 +104,3 @@ def fallen(features: np.ndarray, anchor: np.ndarray, away: np.ndarray) -> np.nda
 def _similar(features: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """sim() (A, m) of features (A, m, D) with their own row of directions (A, D)."""
     return np.stack([overfit.similarity(row, one) for row, one in zip(features, directions, strict=True)])
-
-
-def opened(file: Path) -> Image.Image:
-    """The picture in a file."""
-    with Image.open(file) as image:
-        return image.convert("RGB")
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()

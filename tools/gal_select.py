@@ -15,7 +15,7 @@ import numpy as np
 
 from evaluators.overfit import Selected, overfit_share, select, uncertainty
 from prompts.errors import InputError, PalateError
-from tools.job_watch import write_json
+from tools.files import save_json
 
 HOW = 'Look at sheet.png. List what you like in `chosen`, at most {k}, each of another anchor: {{"anchor": 3, "image": 0}}.'
 
@@ -78,7 +78,7 @@ def by_person(folder: Path) -> Choose:
             anchors = [
                 {"anchor": number, "prompt": said} for number, said in zip(look.numbers, look.prompts, strict=True)
             ]
-            write_json(file, {"how": HOW.format(k=k), "chosen": [], "anchors": anchors})
+            save_json(file, {"how": HOW.format(k=k), "chosen": [], "anchors": anchors})
         chosen = _read(file)
         if not chosen:
             raise Waiting(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tools.files import write_atomically
+from tools.files import save_png, write_atomically
 
 TILE, GAP, WORDS, LINE = 96, 8, 280, 14  # pixels: a picture, around it, a row's words, one line of them
 PAPER, INK, FALLEN, CHOSEN = "#ffffff", "#1b1b1b", "#b3261e", "#127a3a"
@@ -43,7 +43,7 @@ def draw_round(rows: Sequence[Row], title: str, file: Path) -> None:
         for at, picture in enumerate(row.files):
             _paste(sheet, draw, picture, WORDS + at * (TILE + GAP), top, row.overfit[at] == 1, row.chosen == at)
             draw.text((WORDS + at * (TILE + GAP), top + TILE + 1), str(at), fill=INK, font=font)
-    _save(sheet, file)
+    save_png(file, sheet)
 
 
 def _paste(
@@ -72,7 +72,7 @@ def draw_rounds(rounds: Sequence[Mapping[str, Any]], file: Path) -> None:
     numbers = [one["round"] for one in rounds]
     for place, (name, colour) in enumerate(COLOURS.items(), 1):
         axes = figure.add_subplot(1, 3, place)
-        axes.plot(numbers, [one["scores"][name] for one in rounds], "o-", color=colour, label="anchors")
+        axes.plot(numbers, [one["scores"][name] for one in rounds], "o-", color=colour, label="anchors that were left")
         if all(one["test_scores"] for one in rounds):
             axes.plot(numbers, [one["test_scores"][name] for one in rounds], "o--", color=colour, label="held out")
         axes.set(xlabel="round", title=name.upper().replace("_", "-"), xticks=numbers)
@@ -80,10 +80,4 @@ def draw_rounds(rounds: Sequence[Mapping[str, Any]], file: Path) -> None:
         axes.grid(axis="y", alpha=0.25)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": "palate"})
-    write_atomically(file, buffer.getvalue())
-
-
-def _save(sheet: Image.Image, file: Path) -> None:
-    buffer = io.BytesIO()
-    sheet.save(buffer, format="PNG")
     write_atomically(file, buffer.getvalue())

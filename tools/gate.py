@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from evaluators.gate import Evidence, Judged, Rules, measured, verdict
 from prompts.errors import PalateError
-from tools.files import save_image
+from tools.files import save_image, save_json
 from tools.gate_report import write_report
 from tools.gate_spec import GateSpec, Plan
-from tools.job_watch import write_json
 from tools.photos import photo
 from tools.scorers import Folders, scorers, versions
 
@@ -68,7 +67,7 @@ def judge(
         "base_model": name_of(model.name), "spec": _told(plan.spec), "versions": {**_scored_by(plan.folders), **_packages()},
         "pairs": _pairs(plan, sides, without, with_it),
     }  # fmt: skip
-    write_json(out / "gate.json", told)
+    save_json(out / "gate.json", told)
     write_report(told, out)
     return told
 
@@ -94,7 +93,7 @@ def _painted(prompts: Sequence[str], brush: Brush) -> list[Path]:
                     f"stopped after {start} of {len(prompts)} pictures of the gate: run it again to go on"
                 )
             known |= zip([keys[i] for i in batch], _paint([prompts[i] for i in batch], start, brush), strict=True)
-            write_json(index, known)
+            save_json(index, known)
         brush.on_painted(batch.stop)
     return [brush.folder / known[key] for key in keys]
 

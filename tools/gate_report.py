@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tools.files import write_atomically
+from tools.files import opened, save_png, write_atomically
 
 Facts = Mapping[str, Any]
 WON, LOST, INK, FAINT = "#127a3a", "#b3261e", "#1b1b1b", "#6b6b6b"
@@ -42,9 +42,7 @@ li.broken{font-weight:600}table{border-collapse:collapse}td{padding:.25rem 1rem 
 
 def write_report(told: Facts, folder: Path) -> None:
     """Write `folder`/gate.html and gate.png from what gate.json says. Raises PalateError when they cannot be written."""
-    buffer = io.BytesIO()
-    draw_pairs(told, folder).save(buffer, "PNG")
-    write_atomically(folder / "gate.png", buffer.getvalue())
+    save_png(folder / "gate.png", draw_pairs(told, folder))
     write_atomically(folder / "gate.html", page(told, folder).encode())
 
 
@@ -107,8 +105,7 @@ def _card(pair: Facts, folder: Path) -> str:
 
 def _inside(path: Path) -> str:
     """The picture as a data address, no larger than a page needs."""
-    with Image.open(path) as picture:
-        image = picture.convert("RGB")
+    image = opened(path)
     small = max(image.size) <= LARGEST // 2
     image.thumbnail((LARGEST, LARGEST))
     buffer = io.BytesIO()
@@ -165,8 +162,7 @@ def _write(figure: Any, x: float, y: float, text: str, size: int, colour: str, *
 
 def _tile(path: Path) -> Image.Image:
     """Small pictures are enlarged by a whole factor, pixel by pixel."""
-    with Image.open(path) as picture:
-        image = picture.convert("RGB")
+    image = opened(path)
     longest = max(image.size)
     if longest <= TILE:
         factor = TILE // longest

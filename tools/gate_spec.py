@@ -16,10 +16,10 @@ from prompts.errors import InputError
 from prompts.lists import load_list
 from prompts.vocabulary import load_vocabulary
 from tools.pairs import prompts_in
+from tools.photos import pictures_in
 from tools.scorers import SCORERS, Folders
 
 NEEDS = {"pickscore": ("pickscore",), "clip_t": ("clip",), "preference": ("preference", "clip")}  # keys beside `gate`
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class GateSpec(BaseModel):
@@ -72,6 +72,11 @@ def planned(spec: GateSpec, folders: Folders, *, guides: Sequence[str] = (), ins
             f"gate.guides = {list(led)!r}: no scorer guided this training, so say which must prefer the adapter (of "
             f"{', '.join(names)}), or give instances, pictures of a subject"
         )
+    if not set(names) - set(led) and not spec.rules.unseen_may_lose:
+        raise InputError(
+            f"gate: every scorer that is given ({', '.join(names)}) guided the training, so nobody else looks on: name another (of "
+            f"{', '.join(SCORERS)}), or set rules.unseen_may_lose"
+        )
     return Plan(spec, _prompts(spec), tuple(dict.fromkeys((*led, *names))), led, folders, found)
 
 
@@ -94,9 +99,8 @@ def _prompts(spec: GateSpec) -> tuple[str, ...]:
 
 
 def _subjects(paths: Sequence[Path]) -> tuple[Path, ...]:
-    found = [picture for path in paths for picture in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    pictures = tuple(path for path in found if path.suffix.lower() in SUFFIXES)
-    gone = [path for path in pictures if not path.is_file()]
-    if gone or (paths and not pictures):
-        raise InputError(f"gate.instances: {str((gone or paths)[0])!r} is no picture: give files or folders of them")
-    return pictures
+    found = [picture for path in paths for picture in (pictures_in(path) if path.is_dir() else [path])]
+    gone = [path for path in found if not path.is_file()]
+    if gone:
+        raise InputError(f"gate.instances: {str(gone[0])!r} is no picture: give files or folders of them")
+    return tuple(found)

@@ -95,9 +95,8 @@ def run(job: Job, report: Reporter) -> State:
     )  # fmt: skip
     made = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "metrics": adapter.metrics}
     if plan is not None and report.leads:
-        report.put(
-            step=report.state["total"], adapter=made, gate=_gated(adapter.path, job, plan, model, acting, report)
-        )
+        report.put(step=report.state["total"], adapter=made)  # whatever becomes of its gate
+        report.put(gate=_gated(adapter.path, job, plan, model, acting, report))
     return report.put(state="done", step=report.state["total"], adapter=made)
 
 
@@ -108,7 +107,7 @@ def _gated(made: Path, job: Job, plan: Plan, model: Any, acting: Any, report: Re
 
     told = judge(
         plan, model, AdapterRef(made, plan.spec.weight), job.out / "gate", adapters=acting,
-        on_painted=lambda done, total: report.put(gate={"painted": done, "of": total}), should_stop=lambda: report.asked_to_stop,
+        on_painted=lambda done, total: report.put(gate={"painted": done, "of": total}), should_stop=report.should_stop,
     )  # fmt: skip
     return {"promoted": told["promoted"], "broken": told["broken"], "reasons": told["reasons"], "report": str(job.out / "gate" / "gate.html")}  # fmt: skip
 
@@ -178,6 +177,8 @@ def _attempt(file: Path, report: Reporter) -> State:
     try:
         return run(_read(file), report)
     except PalateError as error:
+        if not report.leads:
+            print(error, file=sys.stderr)  # of several processes, only the first has a state to say it in
         return report.put(state="failed", error=str(error), waiting=isinstance(error, Waiting))
     except Exception as error:  # the edge of the process: whatever it was, the watcher has to learn of it
         traceback.print_exc(file=sys.stderr)

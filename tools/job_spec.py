@@ -17,7 +17,11 @@ from tools.gate_spec import GateSpec, Plan, planned
 from tools.pairs import PoolSpec
 from tools.photos import photo
 
-WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")  # kinds that keep the class by images of it
+WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")
+SUBJECTS = (
+    *WITH_PRIOR,
+    "textual_inversion",
+)  # whose dataset shows a subject  # kinds that keep the class by images of it
 
 
 class _Record(BaseModel):
@@ -116,6 +120,10 @@ def kind_of(job: Job) -> Kind:
         raise InputError(f"a pool makes pairs for kind 'dpo': leave pool out of a {job.kind!r} job")
     if job.pool and job.config.get("size", job.pool.size) != job.pool.size:
         raise InputError(f"config.size = {job.config['size']!r} and pool.size = {job.pool.size!r}: give the same size")
+    if job.config.get("learns") == "denoiser" and (job.gate is not None or job.kind == "gal"):
+        raise InputError(
+            "config.learns = 'denoiser' makes a model, and gal and the gate take adapters: let a LoRA learn"
+        )
     if job.kind == "gal" and job.processes > 1:
         raise InputError(
             f"a 'gal' job paints and chooses between its trainings: processes = {job.processes!r} must be 1"
@@ -221,7 +229,6 @@ def gate_of(job: Job) -> Plan | None:
     if job.gate is None:
         return None
     guides = tuple(job.pool.scorers) if job.pool else ("pickscore",) if job.kind == "reward" else ()
-    guides = guides or (("preference",) if job.preference else ())
-    subject = [Path(one["image"]) for one in job.dataset if "image" in one] if job.kind == "dreambooth" else []
+    subject = [Path(one["image"]) for one in job.dataset if "image" in one] if job.kind in SUBJECTS else []
     folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
     return planned(job.gate, folders, guides=guides, instances=subject)

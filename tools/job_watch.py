@@ -44,7 +44,7 @@ def read_state(folder: Path | str) -> State:
 
 
 def write_json(file: Path, values: Any) -> None:
-    """Replace `file` in one move, so that a reader never sees half of it."""
+    """Replace `file` in one move, so that a reader never sees half of it; quickly, for a state is written at every step."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     temporary.write_text(json.dumps(values, indent=1, default=str))
     os.replace(temporary, file)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prompts.errors import InputError, PalateError
-from tools.job_watch import write_json
+from tools.files import save_json
 from tools.pools import Chosen, check_scores, choose, mixed
 from tools.scorers import ImageScorer
 
@@ -203,7 +203,7 @@ def _same_plan(builder: Builder, compared: Sequence[Pair]) -> None:
                 f"{str(builder.folder)!r} holds other pairs: their {key} was {before.get(key)!r}, now {value!r}: delete it or give "
                 "another folder"
             )
-    write_json(file, plan)
+    save_json(file, plan)
 
 
 def _plan(builder: Builder, compared: Sequence[Pair]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,10 @@ def preflight(job: Job) -> None:
     plan = plan_of(job)
     if plan is None:
         return
-    free, weights = free_memory(plan.device), _elements(Path(job.base_model), "*/*.safetensors") * plan.dtype.itemsize
+    free, weights = (
+        free_memory(_device(job.device)),
+        _elements(Path(job.base_model), "*/*.safetensors") * plan.dtype.itemsize,
+    )
     if free is None or weights * TRIFLE < free:
         return
     found = judged(job, plan, free)
@@ -46,7 +50,7 @@ def check(job: Job) -> dict[str, Any]:
         raise InputError(
             f"kind {job.kind!r} of {job.base_model!r} cannot be counted: train it, and memory that runs out is told"
         )
-    return judged(job, plan, free_memory(plan.device))
+    return judged(job, plan, free_memory(_device(job.device)))
 
 
 def told(found: dict[str, Any]) -> str:
@@ -102,8 +106,8 @@ def plan_of(job: Job) -> Plan | None:
 
     name = "unet" if "unet" in index else "transformer"
     parts = {"denoiser": _json(folder / name / "config.json"), "vae": _json(folder / "vae" / "config.json")}
-    device = "cuda" if job.device.startswith("cuda") or (job.device == "auto" and torch.cuda.is_available()) else "cpu"
-    dtype = dtype_of(job) or (torch.bfloat16 if device == "cuda" else torch.float32)
+    device = _device(job.device).partition(":")[0]
+    dtype = dtype_of(job) or (torch.float32 if device == "cpu" else torch.bfloat16)
     share = -(-config.batch_size // job.processes)
     rows = ROWS[job.kind] + (job.kind == "dreambooth" and bool(job.prior))
     others = (_elements(folder, "*/*.safetensors") - _elements(folder / name, "*.safetensors")) * dtype.itemsize
@@ -114,12 +118,21 @@ def plan_of(job: Job) -> Plan | None:
 
 
 def free_memory(device: str) -> int | None:
-    """Bytes that are free on "cuda" or "cpu"; None where there is no such device."""
+    """Bytes that are free on "cuda", "cuda:N" or "cpu"; None where there is no such device."""
     import torch
 
     if device == "cpu":
         return int(psutil.virtual_memory().available)
-    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
+    return int(torch.cuda.mem_get_info(device)[0]) if torch.cuda.is_available() else None
+
+
+def _device(asked: str) -> str:
+    """Where the job will be; one of several processes has the GPU of its own number."""
+    import torch
+
+    if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else asked.replace("auto", "cuda")
 
 
 def _side(parts: dict[str, Any]) -> int:

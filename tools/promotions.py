@@ -3,7 +3,7 @@
 One idea: what acts is what was measured. A line names the adapter that was judged and those that acted beside it on both sides. An
 adapter stands while its own newest line says promoted (one that was never judged stands). For a base model acts the newest
 promotion whose adapters all stand. So a promoted adapter that is judged again and fails is withdrawn, the promotion before it acts
-again, and nothing was rewritten. A run of the agent keeps the same record in its store, where evaluate_adapter rewrites `promoted`.
+again, and nothing was rewritten. A run of the agent keeps its own record, in its store.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def record(home: Path, verdict: Promotion) -> bool:
     """Add a verdict to the log, unless the adapter's newest line says the same; whether it was added.
 
     Raises InputError for a log that cannot be read, PalateError when it cannot be written."""
-    before = [line for line in history(home) if line.adapter.sha256 == verdict.adapter.sha256]
+    same = (verdict.base_model, verdict.adapter.sha256)
+    before = [line for line in history(home) if (line.base_model, line.adapter.sha256) == same]
     if before and _said(before[-1]) == _said(verdict):
         return False
     try:
@@ -74,7 +75,7 @@ def _said(verdict: Promotion) -> dict[str, Any]:
 def history(home: Path) -> list[Promotion]:
     """Every verdict, oldest first. Raises InputError naming a line that is damaged."""
     file = home / NAME
-    lines = file.read_text().splitlines() if file.is_file() else []
+    lines = file.read_text().split("\n")[:-1] if file.is_file() else []
     found = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -88,9 +89,9 @@ def history(home: Path) -> list[Promotion]:
 
 def acting(home: Path, base_model: str) -> Promotion | None:
     """The promotion that acts for a base model now; None when none stands."""
-    told = history(home)
+    told = [line for line in history(home) if line.base_model == base_model]
     stands = {line.adapter.sha256: line.promoted for line in told}  # the newest line of each has the last word
-    for line in reversed([line for line in told if line.base_model == base_model and line.promoted]):
+    for line in reversed([line for line in told if line.promoted]):
         if all(stands.get(one.sha256, True) for one in line.together):
             return line
     return None

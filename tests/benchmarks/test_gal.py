@@ -17,7 +17,8 @@ from benchmarks.subject import SUBJECTS
 from evaluators.clip import Clip
 from evaluators.scene_judge import SceneJudge
 from prompts.lists import SLOT
-from tools.gal_look import fallen, opened
+from tools.files import opened
+from tools.gal_look import fallen
 from tools.gal_select import Look
 from tools.gal_spec import GalSpec
 from trainers.embedded.grounds import HELD_OUT_TEXTURES
