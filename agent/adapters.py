@@ -48,6 +48,10 @@ def show(chosen: argparse.Namespace) -> int:
 
 def told(found: dict[str, Any]) -> list[str]:
     """What `show` says, a line a fact."""
+    if found["layout"] == "word":
+        vectors = ", ".join(f"{rows} of {width} in {key}" for key, (rows, width) in found["vectors"].items())
+        facts = {"file": found["file"], "kind": f"{found['kind']}, the learned word {found['word']}", "base": found["base_model"] or "not said", "vectors": vectors}  # fmt: skip
+        return [f"{name:8}{value}" for name, value in (facts | {"sha256": found["sha256"]}).items()]
     parts = ", ".join(f"{count} in {part}" for part, count in found["layers"].items())
     parents = ", ".join(f"{one['name']} ({one['weight']:g})" for one in found["parents"])
     facts = {

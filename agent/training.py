@@ -76,13 +76,20 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
     free = {"gate", "processes"} | {key for key in JUDGES if before.get(key) is None}  # these make no other adapter
     for key in sorted((before.keys() | resolved.keys()) - free):
-        if before.get(key) != resolved.get(key):
+        if before.get(key) != resolved.get(key) and (key != "config" or _differ(before[key], resolved[key])):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
                 "another `out`, or the same settings to go on with it"
             )
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(kept, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
+
+
+def _differ(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two configs differ in more than what may change on the way."""
+    from trainers.checkpoint import FREE
+
+    return any(before.get(key) != now.get(key) for key in (before.keys() | now.keys()) - FREE)
 
 
 @contextmanager

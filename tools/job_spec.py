@@ -124,9 +124,9 @@ def kind_of(job: Job) -> Kind:
         raise InputError(
             "config.learns = 'denoiser' makes a model, and gal and the gate take adapters: let a LoRA learn"
         )
-    if job.kind == "gal" and job.processes > 1:
+    if job.kind in ("gal", "slider") and job.processes > 1:
         raise InputError(
-            f"a 'gal' job paints and chooses between its trainings: processes = {job.processes!r} must be 1"
+            f"a {job.kind!r} job is several trainings and more between them: processes = {job.processes!r} must be 1"
         )
     if job.kind == "reward" and job.pickscore is None:
         raise InputError("a 'reward' job pushes a score up: give pickscore, a folder or hub id")

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers import adapter_file, third_party
+from trainers import adapter_file, third_party, words
 
 # How a down weight's key ends, its up weight's, and whose layout that is.
 ENDINGS = (
@@ -29,6 +29,8 @@ def about(path: Path | str) -> dict[str, Any]:
 
     Raises InputError for pickles, damaged files and what is no LoRA."""
     file = adapter_file.find(path)
+    if (word := words.read(file)) is not None:
+        return _of_word(file, word)
     tensors, metadata = third_party.opened(file)
     layers = list(_layers(file, tensors))
     if not layers:
@@ -41,6 +43,15 @@ def about(path: Path | str) -> dict[str, Any]:
         "alpha": sorted({one[3] for one in layers}), "layers": dict(Counter(one[1] for one in layers)),
         "norm": math.sqrt(sum(one[4] for one in layers)), "parents": card.get("parents") or _acting(job),
         "metrics": card.get("metrics", {}),
+    }  # fmt: skip
+
+
+def _of_word(file: Path, word: words.Word) -> dict[str, Any]:
+    card = _card(file)
+    return {
+        "file": str(file), "sha256": adapter_file.sha256(file), "layout": "word", "kind": card.get("kind", "foreign"),
+        "base_model": card.get("base_model"), "word": word.token, "vectors": {key: list(one.shape) for key, one in word.vectors.items()},
+        "parents": [], "metrics": card.get("metrics", {}),
     }  # fmt: skip
 
 

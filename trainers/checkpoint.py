@@ -23,6 +23,9 @@ from torch import Tensor
 
 from prompts.errors import InputError, PalateError
 
+FREE = {  # settings of a training that may change while it is interrupted: they make no other adapter
+    "gradient_checkpointing", "sample_prompts", "sample_every", "sample_steps", "sample_guidance", "checkpoint_every", "keep_checkpoints",
+}  # fmt: skip
 _NAME = re.compile(r"^checkpoint-(\d+)$")
 
 
@@ -41,6 +44,7 @@ def pack(
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
     kept: Mapping[str, Tensor],
+    *,
     scaler: torch.amp.GradScaler | None = None,
 ) -> dict[str, Tensor]:
     """One flat dict of everything that must come back bit for bit."""
@@ -59,6 +63,7 @@ def unpack(
     weights: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    *,
     scaler: torch.amp.GradScaler | None = None,
 ) -> None:
     """Put what `pack` took back into weights, optimizer, generator and scaler, in place."""
@@ -137,8 +142,8 @@ def latest(out: Path) -> Checkpoint | None:
 def same_job(out: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raises InputError naming the first setting in which the job found in `out` differs from the one asked for."""
     flat = [{**about, **about["config"]} for about in (then, now)]
-    for key in sorted(set(flat[0]) | set(flat[1])):
-        if key != "config" and flat[0].get(key) != flat[1].get(key):
+    for key in sorted((set(flat[0]) | set(flat[1])) - FREE - {"config"}):
+        if flat[0].get(key) != flat[1].get(key):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {flat[0].get(key)!r:.200}, now "
                 f"{flat[1].get(key)!r:.200}: "

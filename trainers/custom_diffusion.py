@@ -93,6 +93,7 @@ class CrossAttention:
         return save_adapter(
             out, training.model, NEW, rank=rank, alpha=float(rank), about=about,
             metrics=last(training.history) | {"rank": float(rank), "energy": kept}, name=name,
+            beside=self.word.beside() if self.word else None,
         )  # fmt: skip
 
     def end(self, training: Training) -> None:

@@ -43,7 +43,8 @@ def answered(
 ) -> Tensor:
     """What the reference answers (N, F) of a batch: `ask(places in the batch)` gives it for those that were never asked before.
 
-    `shape`: examples in all, and draws an example. The answers lie in the training's `kept`, so a job that goes on has them."""
+    `shape`: examples in all, and draws an example. The answers lie in the training's `kept`, so a job that goes on has them; of several processes the first's
+    are kept, and the others ask again."""
     if numbers is None:
         return ask(list(range(len(rows))))
     table = training.kept.get(KEPT)

@@ -42,8 +42,17 @@ class Written(NamedTuple):
     scale: float = 1.0
 
 
+class Beside(NamedTuple):
+    """What lies beside a LoRA and acts with it: its file, how it is used elsewhere, and what the card says of it."""
+
+    file: str
+    use: str
+    told: dict[str, Any]
+
+
 def save_adapter(
-    out: Path, model: BaseModel, trained: str, *, rank: int, alpha: float, about: dict[str, Any], metrics: dict[str, float], name: str
+    out: Path, model: BaseModel, trained: str, *, rank: int, alpha: float, about: dict[str, Any], metrics: dict[str, float],
+    name: str, beside: Beside | None = None,
 ) -> Adapter:  # fmt: skip
     """Write the LoRA called `trained` inside `model` into `out`, read both files back, then add the card.
 
@@ -54,12 +63,20 @@ def save_adapter(
     named = kohya_names(state, alpha, model.denoiser)
     written = Written({part_of(model.pipe): state}, named, rank, alpha, alpha / rank)
     return save_layers(
-        out, model, written, lambda layer: change_of(layer, trained), about=about, metrics=metrics, name=name
+        out,
+        model,
+        written,
+        lambda layer: change_of(layer, trained),
+        about=about,
+        metrics=metrics,
+        name=name,
+        beside=beside,
     )
 
 
 def save_layers(
-    out: Path, model: BaseModel, written: Written, wanted: Change, *, about: dict[str, Any], metrics: dict[str, float], name: str
+    out: Path, model: BaseModel, written: Written, wanted: Change, *, about: dict[str, Any], metrics: dict[str, float],
+    name: str, beside: Beside | None = None,
 ) -> Adapter:  # fmt: skip
     """Write both files into `out`, read them back and compare each layer with what is `wanted` of it, then add the card.
 
@@ -80,7 +97,9 @@ def save_layers(
         f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
         f"ComfyUI, A1111 and sd-scripts read `{kohya}`."
     )
-    files = {"files": [DIFFUSERS_FILE, kohya], "kohya_check": checked}
+    files: dict[str, Any] = {"files": [DIFFUSERS_FILE, kohya], "kohya_check": checked}
+    if beside is not None:
+        use, files = f"{use}\n\n{beside.use}", files | {"files": [*files["files"], beside.file]} | beside.told
     write_card(adapter, name=name, job=about, what="A LoRA", use=use, files=files)
     return adapter
 
@@ -155,7 +174,7 @@ def _compare(model: BaseModel, change: Change, file: Path) -> None:
             model.pipe.load_lora_weights(given, weight_name=file.name, adapter_name=_CHECKED)
         for layer in lora_layers(model):
             found, wanted = change_of(layer, _CHECKED), change(layer)
-            if (found - wanted).norm() > 0.02 * wanted.norm() + 1e-6:  # a base in bfloat16 rounds what it loads
+            if not (found - wanted).norm() <= 0.02 * wanted.norm() + 1e-6:  # a base in bfloat16 rounds what it loads
                 raise PalateError(f"{file.name} loads back as other weights: this is a bug, please report it")
     finally:
         remove(model, _CHECKED)

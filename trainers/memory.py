@@ -40,16 +40,17 @@ def _is_lack_of_memory(error: BaseException) -> bool:
     return known or "can't allocate memory" in str(error)  # the CPU's allocator has no class for it
 
 
-def advice(config: TrainingConfig) -> str:
-    """What of `config` to lower, with its values."""
-    said = [f"lower {name} (now {getattr(config, name)!r})" for name in ("batch_size", "size")]
+def advice(config: TrainingConfig, model: BaseModel) -> str:
+    """What of `config` to lower, with its values; but for gradient_checkpointing each makes another job."""
+    said = [f"lower batch_size (now {config.batch_size!r})", f"lower size (now {config.size or model.size!r})"]
     if not config.gradient_checkpointing:
         said.append("turn gradient_checkpointing on")
-    if hasattr(config, "rank"):
-        said.append(f"lower rank (now {config.rank!r})")
-    if config.optimizer == "adamw":
+    rank = getattr(config, "rank", None)
+    if isinstance(rank, int) and getattr(config, "learns", "lora") == "lora":
+        said.append(f"lower rank (now {rank!r})")
+    if config.optimizer == "adamw" and model.device.type == "cuda":
         said.append("use optimizer 'adamw8bit'")
-    return ", ".join(said)
+    return ", ".join(said) + " (all but gradient_checkpointing make another job: in another folder)"
 
 
 def idle(model: BaseModel, needed: Collection[str], learning: Iterable[torch.nn.Parameter]) -> list[str]:

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers import adapter_file
+from trainers import adapter_file, words
 from trainers.adapter_file import Adapter, AdapterRef
 from trainers.attach import attached
 from trainers.base_model import BaseModel
 from trainers.export import Written, part_of, save_layers
+from trainers.journal import written
 from trainers.kohya import kohya_names, text_names
 
 Pair = tuple[Tensor, Tensor]  # down (rank, in, ...) and up (out, rank, ...)
@@ -43,6 +44,8 @@ def merge(
         raise InputError(f"{str(out)!r} holds an adapter already: give another folder")
     if rank is not None and rank < 1:
         raise InputError(f"rank {rank!r} must be at least 1: leave it out for an exact merge")
+    for ref in refs:
+        _check_no_word(ref)
     parents = [parent(ref) for ref in refs]
     with model.lock, attached(model, refs) as names:
         if not names:
@@ -54,10 +57,20 @@ def merge(
             | (about or {})
             | {"parents": parents}
         )
-        return save_layers(
-            out, model, _written(layers, model, largest), lambda layer: _change(layers.get(id(layer))), about=told,
-            metrics={"lost_share": lost}, name=name,
-        )  # fmt: skip
+        with written(out):
+            return save_layers(
+                out, model, _written(layers, model, largest), lambda layer: _change(layers.get(id(layer))), about=told,
+                metrics={"lost_share": lost}, name=name,
+            )  # fmt: skip
+
+
+def _check_no_word(ref: AdapterRef) -> None:
+    """A learned word is no change of weights, and would be left out in silence."""
+    file = adapter_file.find(ref.path)
+    if words.read(file) is not None or (file.parent / adapter_file.WORD_FILE).is_file():
+        raise InputError(
+            f"{str(ref.path)!r} is or holds a learned word, which cannot be merged: attach it beside the merged adapter"
+        )
 
 
 def parent(ref: AdapterRef) -> dict[str, Any]:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 SEED = 1_000
 
 
+def forget_samples(out: Path, step: int) -> None:
+    """Drop what was painted after `step`, and at step 0 by a job that kept nothing: it may have been another."""
+    for file in (out / "samples").glob("step-*.png"):
+        if step == 0 or int(file.stem.removeprefix("step-")) > step:
+            file.unlink()
+
+
 def save_samples(training: Training, out: Path) -> Image.Image | None:
     """Paint the config's prompts with the model as it is now, if it is time to: OUT/samples/step-N.png, a prompt a column, and
     grid.png, a step a row. What is there already is not painted again: it would be the same. Returns the new row, if there is one.

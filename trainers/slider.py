@@ -22,7 +22,7 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.lora import LoraConfig
 from trainers.merge import merge, parent
-from trainers.training import OnStep
+from trainers.training import OnStep, finished
 
 
 class SliderConfig(LoraConfig):
@@ -58,11 +58,11 @@ def train(
     adapter of `config.rank`. Raises InputError and PalateError as sft.train does."""
     if not dataset:
         raise InputError("dataset holds no pairs: give at least one picture without and one with the attribute")
+    _check_pairs(dataset)
     refs = [AdapterRef(p, w) for p, w in adapters.items()] if isinstance(adapters, Mapping) else list(adapters)
     about = _about(config, dataset, base_model, refs)
     if (Path(out) / "adapter.json").is_file():
-        checkpoint.same_job(Path(out), json.loads((Path(out) / "adapter.json").read_text())["job"], about)
-        return Adapter.read(out)
+        return finished(Path(out), about)
 
     def fitted(image: Image.Image, prompt: str, below: Sequence[AdapterRef], place: str, before: int) -> Adapter:
         def count(step: int, _total: int, losses: dict[str, float]) -> None:
@@ -81,6 +81,20 @@ def train(
         high = fitted(pair.high, pair.prompt, below, f"pair-{number}/high", 2 * number + 1)
         found.append(AdapterRef(high.path, 1 / len(dataset)))
     return merge(found, model=base_model, out=Path(out), rank=config.rank, name=name, about=about)
+
+
+def _check_pairs(pairs: Sequence[Pair]) -> None:
+    """Raises InputError for a pair of one picture, and for one that comes twice."""
+    seen: dict[tuple[str, bytes, bytes], int] = {}
+    for number, pair in enumerate(pairs):
+        low, high = (image.convert("RGB").tobytes() for image in (pair.low, pair.high))
+        if low == high:
+            raise InputError(
+                f"pair {number} ({pair.prompt!r:.80}) has one picture as low and high: drop it, nothing differs"
+            )
+        first = seen.setdefault((pair.prompt, low, high), number)
+        if first != number:
+            raise InputError(f"pairs {first} and {number} ({pair.prompt!r:.80}) are the same: drop one")
 
 
 def _about(

@@ -34,7 +34,7 @@ class Stepper:
         training, config = self.training, self.training.config
         self.rate = config.learning_rate * min(1.0, (training.step + 1) / max(1, config.warmup_steps))
         self.optimizer.param_groups[0]["lr"] = self.rate
-        with enough_memory(f"training step {training.step + 1}", f"{advice(config)}; {self._kept()}"):
+        with enough_memory(f"training step {training.step + 1}", f"{advice(config, training.model)}; {self._kept()}"):
             loss, shown = losses(training)
             norm = self._gradients(loss)
             self._check(training.share.mean({"loss": loss.item()})["loss"], norm)

@@ -21,7 +21,7 @@ from trainers.attach import Adapters
 from trainers.base_model import BaseModel
 from trainers.checkpoint import fingerprint
 from trainers.denoiser import trainable
-from trainers.export import last, write_card
+from trainers.export import Beside, last, write_card
 from trainers.sft import Example, errors, spoken, weights_of
 from trainers.training import OnStep, Training, TrainingConfig, fit
 from trainers.words import Word
@@ -76,6 +76,10 @@ class NewWord:
         ):
             raise PalateError(f"{WORD_FILE} does not hold what was learned: the disk may be failing")
         return part.replace(file)
+
+    def beside(self) -> Beside:
+        """The word as the card of a LoRA tells of it."""
+        return Beside(WORD_FILE, self._use(), {"word": self.token})
 
     def save(self, training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
         file = self.write(out)

@@ -26,7 +26,7 @@ from trainers.attach import Adapters, attached
 from trainers.base_model import BaseModel
 from trainers.journal import Journal, journal, written
 from trainers.memory import idle, parked
-from trainers.samples import save_samples
+from trainers.samples import forget_samples, save_samples
 from trainers.share import ALONE, Share, share
 from trainers.step import Stepper
 
@@ -158,11 +158,11 @@ def fit(
     with model.lock, attached(model, adapters) as frozen:
         about = {"kind": kind, "base_model": model.name, "adapters": frozen, "data": data, "dtype": str(model.dtype)}
         about["config"] = json.loads(config.model_dump_json())
-        if (out / "adapter.json").is_file():
-            checkpoint.same_job(out, json.loads((out / "adapter.json").read_text())["job"], about)
-            return Adapter.read(out)
+        ours = share(model.device)
+        if ours.any((out / "adapter.json").is_file()):
+            return finished(out, about)
         draw = generator or torch.Generator().manual_seed(config.seed)
-        training = Training(config, model, learner, frozen, draw, share=share(model.device))
+        training = Training(config, model, learner, frozen, draw, share=ours)
         try:
             learner.begin(training)
             resting = idle(model, needed, training.weights().values())
@@ -171,6 +171,13 @@ def fit(
             return _saved(training, out, about, name)
         finally:
             learner.end(training)
+
+
+def finished(out: Path, about: dict[str, Any]) -> Adapter:
+    """The adapter that `out` holds. Raises InputError when another job made it, or when its card cannot be read."""
+    adapter = Adapter.read(out)
+    checkpoint.same_job(out, json.loads((out / "adapter.json").read_text()).get("job", {"config": {}}), about)
+    return adapter
 
 
 def _saved(training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
@@ -205,6 +212,8 @@ def _loop(
     config, share = training.config, training.share
     stepper = Stepper(training, out)
     _resume(stepper, out, about)
+    if share.leads:
+        forget_samples(out, training.step)
     with journal(out, training.history, share.leads) as log:
         _look(training, out, log)
         while training.step < config.steps:
@@ -226,10 +235,11 @@ def _keep(stepper: Stepper, out: Path, about: dict[str, Any]) -> None:
     training = stepper.training
     if training.share.leads:
         tensors = checkpoint.pack(
-            training.weights(), stepper.optimizer, training.generator, training.kept, stepper.scaler
+            training.weights(), stepper.optimizer, training.generator, training.kept, scaler=stepper.scaler
         )
         made = checkpoint.Checkpoint(training.step, about, training.history, tensors)
         checkpoint.save(out, made, training.config.keep_checkpoints)
+    training.share.wait()  # who stops now would take the first along, while it writes
 
 
 def _resume(stepper: Stepper, out: Path, about: dict[str, Any]) -> None:
@@ -237,7 +247,7 @@ def _resume(stepper: Stepper, out: Path, about: dict[str, Any]) -> None:
     if found is None:
         return
     checkpoint.same_job(out, found.about, about)
-    checkpoint.unpack(found.tensors, training.weights(), stepper.optimizer, training.generator, stepper.scaler)
+    checkpoint.unpack(found.tensors, training.weights(), stepper.optimizer, training.generator, scaler=stepper.scaler)
     training.step, training.history, training.kept = found.step, found.history, checkpoint.kept(found.tensors)
 
 

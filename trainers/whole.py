@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 
 from prompts.errors import InputError, PalateError
 from trainers.adapter_file import MODEL_FOLDER, Adapter, sha256
@@ -43,27 +42,21 @@ class WholeDenoiser(OwnWeights):
         model, folder, part = training.model, out / MODEL_FOLDER, out / f".{MODEL_FOLDER}.{os.getpid()}"
         for value, own in self.own.values():
             value.data = value.data.to(own.dtype)
-        _write(model, part)
-        _prove(training, part)
-        shutil.rmtree(folder, ignore_errors=True)  # of a job that was ended before its card
-        os.replace(part, folder)
+        for left in out.glob(f".{MODEL_FOLDER}.*"):  # by a process that was killed here
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            with quiet():
+                model.pipe.save_pretrained(part, safe_serialization=True)
+            _prove(training, part)
+            shutil.rmtree(folder, ignore_errors=True)  # of a job that was ended before its card
+            os.replace(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         adapter = Adapter(out, _digest(model, folder), about["kind"], about["config"], last(training.history))
         use = f'    AutoPipelineForText2Image.from_pretrained("this folder/{MODEL_FOLDER}")'
         files = {"files": [MODEL_FOLDER], "model": MODEL_FOLDER}
         write_card(adapter, name=name, job=about, what="A model", use=use, files=files)
         return adapter
-
-
-def _write(model: BaseModel, part: Path) -> None:
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        with quiet():
-            model.pipe.save_pretrained(part, safe_serialization=True)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise PalateError(
-            f"the model cannot be written into {str(part.parent)!r} ({error}): make room and run it again, it goes on from here"
-        ) from error
 
 
 def _prove(training: Training, part: Path) -> None:

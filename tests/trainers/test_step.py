@@ -66,8 +66,8 @@ def test_the_scaler_comes_back_from_a_checkpoint_as_it_was() -> None:
         scaler.step(optimizer)
         scaler.update()
     assert scaler.get_scale() == 2**15 and weight.item() < 1
-    packed = checkpoint.pack({"w": weight}, optimizer, draw, scaler)
-    checkpoint.unpack(packed, {"w": weight}, torch.optim.AdamW([weight]), draw, other)
+    packed = checkpoint.pack({"w": weight}, optimizer, draw, {}, scaler=scaler)
+    checkpoint.unpack(packed, {"w": weight}, torch.optim.AdamW([weight]), draw, scaler=other)
     other.scale(weight.sum())
     assert other.state_dict() == scaler.state_dict()
 
