@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from agent import cli
-from agent.gating import told
+from agent.gating import _made, told
 from agent.job_file import load_job
 from agent.training import _keep
 from prompts.errors import InputError
@@ -87,8 +87,33 @@ def test_a_gate_may_change_where_an_adapter_was_trained(tmp_path: Path) -> None:
     (tmp_path / "adapter.json").write_text("{}")
     _keep(tmp_path, {"kind": "sft", "gate": {"prompts": "bauhaus"}})
     _keep(tmp_path, {"kind": "sft"})
+    _keep(tmp_path, {"kind": "sft", "clip": "clip", "processes": 2})  # a judge that the training did not need
+    with pytest.raises(InputError, match="its clip was 'clip'"):
+        _keep(tmp_path, {"kind": "sft", "clip": "other"})
     with pytest.raises(InputError, match="its kind was 'sft'"):
-        _keep(tmp_path, {"kind": "dpo"})
+        _keep(tmp_path, {"kind": "dpo", "clip": "clip"})
+
+
+def test_what_makes_no_other_adapter_may_change_while_it_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-1").mkdir()
+    _keep(tmp_path, {"kind": "sft", "config": {"steps": 2}})
+    _keep(tmp_path, {"kind": "sft", "config": {"steps": 2, "gradient_checkpointing": True}})
+    with pytest.raises(InputError, match="its config was"):
+        _keep(tmp_path, {"kind": "sft", "config": {"steps": 3}})
+
+
+def test_the_adapter_of_a_gal_job_is_that_of_its_last_round(
+    written: Callable[..., Path], tiny: Callable[[str], Any]
+) -> None:
+    file = written(tiny("sd15").name, {})
+    gal = {"subject": "sks", "non_subject": "a photo", "anchors": "object"}
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"kind": "gal", "gal": gal}))
+    job = load_job(file, file.parent / "home")
+    with pytest.raises(InputError, match="holds no round of gal yet"):
+        _made(job)
+    job.out.mkdir()
+    (job.out / "gal.json").write_text(json.dumps({"rounds": [{"adapter": {"path": f"round-{n}/adapter"}} for n in (1, 2)]}))  # fmt: skip
+    assert _made(job) == job.out / "round-2" / "adapter"
 
 
 def test_people_read_what_was_broken_first_and_what_acts_now(tmp_path: Path) -> None:
@@ -98,8 +123,9 @@ def test_people_read_what_was_broken_first_and_what_acts_now(tmp_path: Path) -> 
 
     for one in (verdict("a", True), verdict("b", True), verdict("b", False)):
         record(tmp_path, one)
+    gone = "train/a (moved or changed since: judge it again)"
     found = {"promoted": False, "broken": 1, "reasons": ["It lost 1.", "It kept 2."], "report": "r", "base_model": "m", "before": True}  # fmt: skip
     assert told(found, tmp_path) == [
-        "rejected and withdrawn: it was promoted before", "  ! It lost 1.", "  - It kept 2.", "report: r", "acts now: train/a",
+        "rejected and withdrawn: it was promoted before", "  ! It lost 1.", "  - It kept 2.", "report: r", f"acts now: {gone}",
     ]  # fmt: skip
     assert told(found | {"base_model": "another"}, tmp_path)[-1] == "acts now: the base model alone"

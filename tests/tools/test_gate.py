@@ -217,6 +217,15 @@ def test_a_gate_that_cannot_be_held_is_told_before_the_training(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_whole_model_is_no_adapter_to_judge_or_choose_by(
+    adapter: Adapter, tiny: Callable[[str], Any], folders: dict[str, str | None], tmp_path: Path
+) -> None:
+    asked = job_of(adapter, tiny, folders, tmp_path / "out", guides=["pickscore"])
+    whole = {"kind": "dreambooth", "config": asked.config | {"learns": "denoiser"}}
+    with pytest.raises(InputError, match="let a LoRA learn"):
+        job.run(asked.model_copy(update=whole), job.Reporter(tmp_path / "state.json"))
+
+
 def test_a_job_knows_who_guided_it(
     adapter: Adapter, tiny: Callable[[str], Any], folders: dict[str, str | None], tmp_path: Path
 ) -> None:
@@ -227,11 +236,17 @@ def test_a_job_knows_who_guided_it(
         found = gate_of(plain.model_copy(update={"gate": own, **changes}))
         return found.guides if found else ()
 
-    pool = {"prompts": "p.txt", "scorers": {"pickscore": 1.0, "clip_t": 0.5}}
-    assert led(kind="dpo", pool=Job.model_validate(plain.model_dump() | {"pool": pool}).pool) == ("pickscore", "clip_t")
-    assert led(kind="reward") == ("pickscore",) and led(preference="taste.npz") == ("preference",)
-    subject = gate_of(plain.model_copy(update={"gate": own, "kind": "dreambooth"}))
-    assert subject is not None and subject.guides == () and [path.name for path in subject.instances] == ["red.png"]
+    def pool(**scorers: float) -> Any:
+        return Job.model_validate(plain.model_dump() | {"pool": {"prompts": "p.txt", "scorers": scorers}}).pool
+
+    assert led(kind="dpo", pool=pool(pickscore=1.0)) == ("pickscore",) and led(kind="reward") == ("pickscore",)
+    with pytest.raises(InputError, match=r"every scorer that is given .* guided the training"):
+        led(kind="dpo", pool=pool(pickscore=1.0, clip_t=0.5))
+    with pytest.raises(InputError, match="no scorer guided"):
+        led(preference="taste.npz")  # it may only look on
+    for kind in ("dreambooth", "custom_diffusion", "textual_inversion", "gal"):
+        subject = gate_of(plain.model_copy(update={"gate": own, "kind": kind}))
+        assert subject is not None and subject.guides == () and [path.name for path in subject.instances] == ["red.png"]
     assert gate_of(plain.model_copy(update={"gate": None})) is None
 
 
@@ -252,6 +267,8 @@ def test_an_adapter_that_fails_later_is_withdrawn_and_the_one_before_acts_again(
     found = acting(tmp_path, "m")
     assert found is not None and [one.path for one in found.together] == ["a"]
     assert len(history(tmp_path)) == 5
+    record(tmp_path, line("a", False, base="other"))  # a verdict holds for its own base model
+    assert acting(tmp_path, "m") == found
 
 
 def test_what_stands_on_a_withdrawn_adapter_does_not_act(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,11 @@ from safetensors.torch import load_file
 
 from prompts.errors import InputError
 from tests.trainers.subject import BLUE, RED, SHORT, STRANGE, cut_short, fixed_loss, painted, same, theirs, weights_of
+from trainers.adapter_file import AdapterRef
 from trainers.attach import attached
 from trainers.base_model import BaseModel, load, paint
 from trainers.custom_diffusion import CrossAttention, CustomDiffusionConfig, low_rank, train
+from trainers.merge import merge
 from trainers.samples import SEED
 from trainers.training import Training
 
@@ -105,6 +108,11 @@ def test_a_word_that_learns_besides_is_attached_with_its_folder(name: str, tiny:
     both, half, none = (painted(model, prompt, adapters={adapter.path: weight}) for weight in (1.0, 0.5, 0))
     assert (painted(model, prompt, adapters={adapter.file: 1.0}) != both).any() and (half != both).any()
     assert (none == before).all() and (painted(model, prompt) == before).all()
+    card = json.loads((adapter.path / "adapter.json").read_text())
+    assert card["word"] == "<x>" and "learned_embeds.safetensors" in card["files"]
+    assert "load_textual_inversion" in (adapter.path / "README.md").read_text()
+    with pytest.raises(InputError, match="is or holds a learned word"):
+        merge([AdapterRef(adapter.path)], model=model, out=tmp_path / "merged")
     with attached(model, {adapter.path: 0.5}):
         assert "<x>" in model.pipe.tokenizer.get_vocab()
 
