@@ -78,9 +78,9 @@ def test_an_interrupted_slider_ends_as_if_it_had_not_been(tiny: Tiny, tmp_path: 
 def test_another_job_and_no_pairs_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no pairs"):
         train(SHORT, [], base_model=tiny("sd15"), out=tmp_path)
-    with pytest.raises(InputError, match="pair 0 .* has one picture as low and high"):
+    with pytest.raises(InputError, match=r"pair 0 .* has one picture as low and high"):
         train(SHORT, [Pair("a dog", DARK, DARK)], base_model=tiny("sd15"), out=tmp_path)
-    with pytest.raises(InputError, match="pairs 0 and 1 .* are the same"):
+    with pytest.raises(InputError, match=r"pairs 0 and 1 .* are the same"):
         train(SHORT, [PAIRS[0], PAIRS[0]], base_model=tiny("sd15"), out=tmp_path)
     train(SHORT, PAIRS[:1], base_model=tiny("sd15"), out=tmp_path)
     with pytest.raises(InputError, match="another job: its data"):
