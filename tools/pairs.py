@@ -38,6 +38,12 @@ class PoolSpec(BaseModel):
     prompts: Path = Field(description="a .txt file of one prompt a line, or a .jsonl file of {'prompt': ...}")
     images: int = Field(20, ge=2, le=64, description="images a pool (N)")
     seeds: int = Field(1, ge=1, le=1000, description="pools a prompt, each from seeds of its own")
+    pairs: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="pairs a pool: best and worst, second best and second worst, ..; more where prompts are few",
+    )
     loser_rank: int | None = Field(None, ge=2, le=64, description="rank of the loser in its pool; none: the last")
     minimum_margin: float = Field(
         0.0,
@@ -55,6 +61,8 @@ class PoolSpec(BaseModel):
     def _rank_in_pool(self) -> PoolSpec:
         if self.loser_rank is not None and self.loser_rank > self.images:
             raise ValueError(f"loser_rank {self.loser_rank} is not in a pool of {self.images} images")
+        if self.pairs > self.images // 2 or (self.pairs > 1 and self.loser_rank is not None):
+            raise ValueError(f"{self.pairs} pairs want twice as many images, not {self.images}, and no loser_rank")
         return self
 
 
@@ -85,11 +93,11 @@ class Builder:
         for done, pool in enumerate(pools, start=1):
             images = self._paint(pool)
             chosen, scores = self._choose(images, pool.prompt)
-            if chosen is not None:
-                win.append(images[chosen.win])
-                lose.append(images[chosen.lose])
+            for one in chosen:
+                win.append(images[one.win])
+                lose.append(images[one.lose])
                 told = {"prompt": pool.prompt, "by": "scorers", "seed": pool.seed}
-                lines.append({**told, **chosen._asdict(), "scores": scores})
+                lines.append({**told, **one._asdict(), "scores": scores})
             self.on_pools(before + done)
         self.write(number, win, lose, lines)
 
@@ -121,12 +129,13 @@ class Builder:
     def _on_step(self, _step: int, _steps: int) -> None:
         self.on_image()
 
-    def _choose(self, images: Sequence[Image.Image], prompt: str) -> tuple[Chosen | None, dict[str, list[float]]]:
+    def _choose(self, images: Sequence[Image.Image], prompt: str) -> tuple[list[Chosen], dict[str, list[float]]]:
         scores = {name: scorer(images, [prompt] * len(images)) for name, scorer in self.scorers.items()}
         for name, values in scores.items():
             check_scores(name, values)
         mix = mixed(scores, self.spec.scorers)
-        chosen = choose(mix, loser_rank=self.spec.loser_rank, minimum_margin=self.spec.minimum_margin)
+        spec = self.spec
+        chosen = choose(mix, pairs=spec.pairs, loser_rank=spec.loser_rank, minimum_margin=spec.minimum_margin)
         return chosen, {name: [round(float(value), 5) for value in values] for name, values in scores.items()}
 
 

@@ -35,19 +35,21 @@ def mixed(scores: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.
     return found
 
 
-def choose(scores: np.ndarray, *, loser_rank: int | None = None, minimum_margin: float = 0.0) -> Chosen | None:
+def choose(
+    scores: np.ndarray, *, pairs: int = 1, loser_rank: int | None = None, minimum_margin: float = 0.0
+) -> list[Chosen]:
     """The best image of a pool against the worst, or against the one of rank `loser_rank` (2: the second best); Eq. 5 and 6.
 
-    An image whose score is not a number is not in the pool. None where nothing is to be learned: fewer than two images left,
-    or a margin that is not above `minimum_margin`."""
-    assert scores.ndim == 1 and (loser_rank is None or loser_rank >= 2), f"{scores.shape}, rank {loser_rank!r}"
+    With more `pairs`, which the paper does not have, the second best against the second worst, and so on, while winners and losers
+    do not meet. An image whose score is not a number is not in the pool. Left out is what teaches nothing: pools of fewer than two
+    images, and margins that are not above `minimum_margin`."""
+    assert scores.ndim == 1 and (loser_rank is None or (loser_rank >= 2 and pairs == 1)), f"{scores.shape}, rank {loser_rank!r}"  # fmt: skip
     places = np.flatnonzero(np.isfinite(scores))
-    if len(places) < 2:
-        return None
     order = places[np.argsort(-scores[places], kind="stable")]
-    lose = order[-1] if loser_rank is None else order[min(loser_rank, len(order)) - 1]
-    margin = float(scores[order[0]] - scores[lose])
-    return Chosen(int(order[0]), int(lose), margin) if margin > max(0.0, minimum_margin) else None
+    last = len(order) if loser_rank is None else min(loser_rank, len(order))
+    sides = [(order[i], order[last - 1 - i]) for i in range(min(pairs, len(order) // 2))]
+    found = [Chosen(int(win), int(lose), float(scores[win] - scores[lose])) for win, lose in sides]
+    return [one for one in found if one.margin > max(0.0, minimum_margin)]
 
 
 def check_scores(name: str, values: np.ndarray) -> None:

@@ -12,23 +12,30 @@ SCORES = np.array([0.2, 0.9, 0.5, 0.1])
 
 
 def test_the_best_is_chosen_against_the_worst() -> None:
-    assert choose(SCORES) == (1, 3, pytest.approx(0.8))
+    assert choose(SCORES) == [(1, 3, pytest.approx(0.8))]
 
 
 @pytest.mark.parametrize(("rank", "place"), [(2, 2), (3, 0), (4, 3), (9, 3)])
 def test_the_loser_can_have_another_rank(rank: int, place: int) -> None:
-    found = choose(SCORES, loser_rank=rank)
-    assert found is not None and (found.win, found.lose) == (1, place)
+    (found,) = choose(SCORES, loser_rank=rank)
+    assert (found.win, found.lose) == (1, place)
 
 
 def test_a_pool_of_equals_or_of_one_teaches_nothing() -> None:
-    assert choose(np.array([0.5, 0.5])) is None and choose(np.array([0.5])) is None
-    assert choose(SCORES, minimum_margin=0.8) is None and choose(SCORES, minimum_margin=0.79) is not None
+    assert choose(np.array([0.5, 0.5])) == choose(np.array([0.5])) == []
+    assert choose(SCORES, minimum_margin=0.8) == [] and len(choose(SCORES, minimum_margin=0.79)) == 1
 
 
 def test_an_image_without_a_score_is_not_in_the_pool() -> None:
-    assert choose(np.array([np.nan, 0.3, np.inf, 0.1])) == (1, 3, pytest.approx(0.2))
-    assert choose(np.array([np.nan, 0.3])) is None
+    assert choose(np.array([np.nan, 0.3, np.inf, 0.1])) == [(1, 3, pytest.approx(0.2))]
+    assert choose(np.array([np.nan, 0.3])) == []
+
+
+def test_more_pairs_of_a_pool_go_inwards_until_they_meet() -> None:
+    scores = np.array([0.1, 0.9, 0.5, 0.7, 0.3])
+    assert [(one.win, one.lose) for one in choose(scores, pairs=2)] == [(1, 0), (3, 4)]
+    assert [(one.win, one.lose) for one in choose(scores, pairs=9)] == [(1, 0), (3, 4)]  # the middle one has no partner
+    assert [one.win for one in choose(scores, pairs=2, minimum_margin=0.5)] == [1]
 
 
 def test_a_scorer_that_gives_no_number_at_all_is_refused() -> None:
