@@ -164,6 +164,8 @@ def read(file: Path) -> Word | None:
         return None  # whoever reads it for what it is will say why it cannot
     if not tensors or any(one.ndim not in (1, 2) or not one.is_floating_point() for one in tensors.values()):
         return None
+    if any(key.endswith((".weight", ".alpha", ":up", ":down")) for key in tensors):
+        return None  # a LoRA of which one tensor is left
     tensors = {key: torch.atleast_2d(one) for key, one in tensors.items()}
     token = told.get("token", f"<{file.stem}>")
     if len(tensors) > 1:
