@@ -134,7 +134,10 @@ def test_two_jobs_never_share_a_folder(dpo: dict[str, Any], tmp_path: Path) -> N
         ({"pool": {"prompts": "nowhere.txt"}, "pickscore": "bauhaus-pickscore"}, "nowhere.txt|bauhaus-pickscore"),
         ({"pool": {"prompts": "p.txt", "scorers": {"beauty": 1}}}, "scorer 'beauty'.*use pickscore"),
         ({"pool": {"prompts": "p.txt"}}, "pickscore is not given"),
-        ({"prior": [{"prompt": "red", "image": "win.png"}]}, "prior images are for kind 'dreambooth' or 'custom_diffusion' or 'gal'"),
+        (
+            {"prior": [{"prompt": "red", "image": "win.png"}]},
+            "prior images are for kind 'dreambooth' or 'custom_diffusion' or 'gal'",
+        ),
         ({"kind": "gal"}, "a block `gal`, and clip"),
         ({"gal": {"non_subject": "a field"}}, "leave it out of a 'dpo' job"),
         ({"gal": {"non_subject": "a field", "strategy": "taste"}}, "job.gal.strategy = 'taste'.*'uncertainty'"),
