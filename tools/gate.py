@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from tools.files import save_image, save_json
 from tools.gate_report import write_report
 from tools.gate_spec import GateSpec, Plan
 from tools.photos import photo
-from tools.scorers import Folders, scorers, versions
+from tools.scorers import Folders, clip_of, scorers, versions
 
 if TYPE_CHECKING:
     from trainers.adapter_file import AdapterRef
@@ -39,6 +40,11 @@ class Brush:
     folder: Path
     on_painted: Callable[[int], object]  # pictures of this side that are there; also called while one is painted
     should_stop: Callable[[], bool]
+
+    @cached_property
+    def acting(self) -> list[dict[str, Any]]:
+        """What acts, by name, hash and weight; hashed once, not for every batch."""
+        return [_named(one) for one in self.adapters]
 
 
 def judge(
@@ -103,7 +109,7 @@ def _keys(prompts: Sequence[str], brush: Brush) -> list[str]:
     spec = brush.spec
     how = [
         brush.model.name,
-        _acting(brush.adapters),
+        brush.acting,
         spec.steps,
         spec.guidance_scale,
         spec.size,
@@ -111,10 +117,6 @@ def _keys(prompts: Sequence[str], brush: Brush) -> list[str]:
     ]
     told = [json.dumps([prompt, spec.seed + i, *how]) for i, prompt in enumerate(prompts)]
     return [hashlib.sha256(one.encode()).hexdigest()[:16] for one in told]
-
-
-def _acting(adapters: Sequence[AdapterRef]) -> list[dict[str, Any]]:
-    return [_named(one) for one in adapters]
 
 
 def _named(adapter: AdapterRef) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def _named(adapter: AdapterRef) -> dict[str, Any]:
 def _paint(prompts: Sequence[str], start: int, brush: Brush) -> list[str]:
     from trainers.base_model import paint
 
-    spec, used = brush.spec, _acting(brush.adapters)
+    spec, used = brush.spec, brush.acting
 
     def tick(_step: int, _steps: int) -> None:  # a batch may take minutes, and who watches wants a sign of life
         brush.on_painted(start)
@@ -148,9 +150,7 @@ def _paint(prompts: Sequence[str], start: int, brush: Brush) -> list[str]:
 
 def _judged(plan: Plan, sides: Sequence[Sequence[Path]], out: Path, device: str) -> list[Judged]:
     """Both sides as each scorer sees them; the subject's pictures are looked at once a side."""
-    from evaluators.clip import Clip
-
-    judges, clip = scorers(plan.scorers, plan.folders, device), Clip(str(plan.folders["clip"]), device)
+    judges, clip = scorers(plan.scorers, plan.folders, device), clip_of(str(plan.folders["clip"]), device)
     subject = [photo(path) for path in plan.instances]
     found = []
     for paths in sides:

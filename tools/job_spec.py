@@ -16,6 +16,7 @@ from tools.gal_spec import GalSpec
 from tools.gate_spec import GateSpec, Plan, planned
 from tools.pairs import PoolSpec
 from tools.photos import photo
+from tools.scorers import clip_of
 
 WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")
 SUBJECTS = (
@@ -181,12 +182,11 @@ def _subject(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    from evaluators.clip import Clip
     from trainers.base_model import device_of
 
     assert job.clip is not None, "kind_of has seen to it"
     data, more = _subject(job)
-    return data, {**more, "spec": job.gal, "clip": Clip(job.clip, str(device_of(job.device)))}
+    return data, {**more, "spec": job.gal, "clip": clip_of(job.clip, str(device_of(job.device)))}
 
 
 def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:

@@ -6,6 +6,7 @@ The place that turns a name and a folder into a function of images and prompts. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from prompts.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from evaluators.clip import Clip
 
 ImageScorer = Callable[[Sequence["Image.Image"], Sequence[str]], np.ndarray]
 """(images (N), prompts (N)) -> scores (N,), higher is better."""
@@ -33,6 +36,14 @@ def scorers(names: Iterable[str], folders: Folders, device: str) -> dict[str, Im
     return found
 
 
+@lru_cache(maxsize=1)  # scorers, a gate and gal look with the same one
+def clip_of(folder: str, device: str) -> Clip:
+    """The open_clip model in a folder, loaded once."""
+    from evaluators.clip import Clip
+
+    return Clip(folder, device)
+
+
 def versions(folders: Folders) -> dict[str, str]:
     """What a job names for its scorers, and the weights found there: other weights are other scorers."""
     from evaluators.weights import version_of
@@ -49,18 +60,15 @@ def _pickscore(folders: Folders, device: str) -> ImageScorer:
 
 
 def _clip_t(folders: Folders, device: str) -> ImageScorer:
-    from evaluators.clip import Clip
-
-    clip = Clip(_given("clip", folders), device)
+    clip = clip_of(_given("clip", folders), device)
     return lambda images, prompts: np.array(clip.clip_t(images, prompts).values)
 
 
 def _preference(folders: Folders, device: str) -> ImageScorer:
     """A person's learned taste, on the features of the CLIP that it was learned with."""
     from evaluators import preference
-    from evaluators.clip import Clip
 
-    taste, clip = preference.load(_given("preference", folders)), Clip(_given("clip", folders), device)
+    taste, clip = preference.load(_given("preference", folders)), clip_of(_given("clip", folders), device)
     return lambda images, prompts: taste.predict(clip.image_features(images))[0]
 
 

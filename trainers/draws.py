@@ -6,7 +6,6 @@ Knows examples by their numbers. Does not know what they are, nor what the refer
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from trainers.process import Process
 from trainers.share import ALONE
-from trainers.training import Training
+from trainers.training import Training, seeded
 
 KEPT = "reference"  # the table's name in a checkpoint
 
@@ -28,7 +27,7 @@ def draw(
         return process.draw(latents, training.generator)
     alone = replace(process, share=ALONE)  # a row's draw is its own, whichever process has the row
     drawn = [
-        alone.draw(one[None], _generator(training.config.seed, row, number))
+        alone.draw(one[None], seeded(f"{training.config.seed}/draw/{row}/{number}"))
         for one, row, number in zip(latents, rows, numbers, strict=True)
     ]
     return torch.cat([noise for noise, _ in drawn]), torch.cat([times for _, times in drawn])
@@ -55,8 +54,3 @@ def answered(
         table[[rows[place] for place in new], [numbers[place] for place in new]] = found.cpu()
     assert table is not None, "someone was new, or nobody"
     return table[rows, numbers].to(training.model.device)
-
-
-def _generator(seed: int, row: int, number: int) -> torch.Generator:
-    key = hashlib.sha256(f"{seed}/draw/{row}/{number}".encode()).digest()[:7]
-    return torch.Generator().manual_seed(int.from_bytes(key, "big"))

@@ -260,6 +260,10 @@ def _look(training: Training, out: Path, log: Journal | None) -> None:
 
 @lru_cache(maxsize=8)  # a batch asks for each of its examples, and 100,000 pairs take a while to shuffle
 def _shuffled(seed: int, label: str, epoch: int, n: int) -> list[int]:
-    key = hashlib.sha256(f"{seed}/{label}/{epoch}".encode()).digest()[:7]
-    draw = torch.Generator().manual_seed(int.from_bytes(key, "big"))
-    return torch.randperm(n, generator=draw).tolist()
+    return torch.randperm(n, generator=seeded(f"{seed}/{label}/{epoch}")).tolist()
+
+
+def seeded(words: str) -> torch.Generator:
+    """A generator that follows from `words` alone, so that it needs no place in a checkpoint."""
+    key = hashlib.sha256(words.encode()).digest()[:7]
+    return torch.Generator().manual_seed(int.from_bytes(key, "big"))

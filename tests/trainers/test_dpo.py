@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from prompts.errors import InputError
+from tests.trainers.subject import cut_short
 from trainers.attach import attached
 from trainers.base_model import BaseModel, load
 from trainers.denoiser import encode_prompts, predictor
 from trainers.dpo import DpoConfig, Pair, answers, only_losers_move, train
 from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
 from trainers.process import process_of
-from trainers.training import TrainingStopped
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
@@ -173,10 +174,5 @@ def test_kept_answers_are_those_that_would_be_asked_for_again(model: BaseModel, 
 def test_a_job_with_draws_that_goes_on_equals_one_that_was_never_interrupted(model: BaseModel, tmp_path: Path) -> None:
     config = DpoConfig(steps=6, batch_size=2, learning_rate=1e-3, beta=500, draws=2, checkpoint_every=1)
     whole = train(config, PAIRS, base_model=model, out=tmp_path / "whole")
-    steps: list[int] = []
-    with pytest.raises(TrainingStopped):
-        train(
-            config, PAIRS, base_model=model, out=tmp_path / "cut", on_step=lambda i, n, row: steps.append(i),
-            should_stop=lambda: len(steps) == 3,
-        )  # fmt: skip
+    cut_short(partial(train, config, PAIRS, base_model=model), tmp_path / "cut", 3)
     assert train(config, PAIRS, base_model=model, out=tmp_path / "cut").sha256 == whole.sha256

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
+from tests.trainers.subject import cut_short
 from trainers import checkpoint
 from trainers.base_model import BaseModel, load
 from trainers.lora import Lora
@@ -47,12 +49,7 @@ def test_a_float16_base_stays_frozen_while_a_float32_lora_learns(half: BaseModel
 
 def test_a_float16_training_that_was_interrupted_ends_as_if_it_had_not_been(half: BaseModel, tmp_path: Path) -> None:
     whole = train(CONFIG, DATA, base_model=half, out=tmp_path / "whole")
-    done: list[int] = []
-    with pytest.raises(TrainingStopped):
-        train(
-            CONFIG, DATA, base_model=half, out=tmp_path / "parts", on_step=lambda i, n, row: done.append(i),
-            should_stop=lambda: len(done) == 2,
-        )  # fmt: skip
+    cut_short(partial(train, CONFIG, DATA, base_model=half), tmp_path / "parts", 2)
     assert train(CONFIG, DATA, base_model=half, out=tmp_path / "parts").sha256 == whole.sha256
 
 
