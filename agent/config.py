@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from evaluators.gate import Rules
 from prompts.errors import InputError
 from tools.gal_spec import GalSpec
+from tools.shown import ShownPicture
 from tools.sliders import Slider, distinct_names
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -124,6 +125,7 @@ class Config(Section):
     gate: GateSection = GateSection()
     limits: Limits = Limits()
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
+    shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
 
     @field_validator("sliders")
     @classmethod
@@ -157,8 +159,33 @@ def load_config(path: str | Path, **changes: Any) -> Config:
     if not file.is_file():
         known = ", ".join(sorted(f"configs/{p.name}" for p in CONFIGS.glob("*.yaml")))
         raise InputError(f"There is no config {str(path)!r}: give the path of a YAML file, for example one of {known}.")
-    values = read_yaml(file)
+    values = placed(read_yaml(file), file.parent)
     return make_config(values | {key: value for key, value in changes.items() if value is not None})
+
+
+def placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`values` with the files of sliders and of the shown picture as absolute paths, found beside the YAML file or from the current
+    folder. Raises InputError for one that is in neither: better now than when the first picture is painted."""
+    found = dict(values)
+    if isinstance(found.get("sliders"), list | tuple):
+        found["sliders"] = [_with_files(one, ("adapter",), folder) for one in found["sliders"]]
+    return found | ({"shown": _with_files(found["shown"], ("image", "adapter"), folder)} if "shown" in found else {})
+
+
+def _with_files(block: Any, keys: tuple[str, ...], folder: Path) -> Any:
+    """What is no block, or no path, is left for the check of the whole config."""
+    if not isinstance(block, dict):
+        return block
+    return block | {key: _file(block[key], folder) for key in keys if isinstance(block.get(key), str)}
+
+
+def _file(path: str, folder: Path) -> str:
+    for place in (folder / path, Path(path)):
+        if place.exists():
+            return str(place.resolve())
+    raise InputError(
+        f"{path!r} is neither beside the config, in {str(folder)!r}, nor in the current folder: give its path"
+    )
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

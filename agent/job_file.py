@@ -22,7 +22,7 @@ def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
     """The job that a YAML file describes; its paths count from the file. Raises InputError for anything wrong.
 
     `kind`: the file's, or in its place where it names none. `dataset` is a list, a .jsonl file of such lines, or a folder of
-    pictures with `prompt` beside it; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
+    pictures with `prompt` beside it, one or a list of which each picture gets all; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
     file = file.resolve()
     values = read_yaml(file)
     if values.setdefault("kind", kind) != (kind or values["kind"]):
@@ -108,11 +108,12 @@ def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
 
 
 def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
-    if not isinstance(prompt, str) or not prompt.strip():
+    prompts = prompt if isinstance(prompt, list) and prompt else [prompt]
+    if not all(isinstance(one, str) and one.strip() for one in prompts):
         raise InputError(
             f"prompt = {prompt!r}: say what the pictures in {str(folder)!r} show, for example 'a photo of sks dog'"
         )
-    return [{"image": str(path.resolve()), "prompt": prompt} for path in pictures_in(folder)]
+    return [{"image": str(path.resolve()), "prompt": one} for path in pictures_in(folder) for one in prompts]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

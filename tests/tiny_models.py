@@ -23,11 +23,14 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import save_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -157,3 +160,27 @@ def flux() -> FluxPipeline:
         scheduler, vae(16, shift_factor=0.1159, scaling_factor=0.3611), clip(CLIPTextModel), clip_tokenizer(), t5_for(WIDTH),
         t5_tokenizer(), denoiser,
     )  # fmt: skip
+
+
+def ip_adapter(unet: Any, folder: Path) -> Path:
+    """As published: image_proj.* and, for every other attention, ip_adapter.N.to_k_ip and to_v_ip; the encoder beside it."""
+    draw = torch.Generator().manual_seed(0)
+    wide = unet.config.cross_attention_dim
+    tensors = {
+        "image_proj.proj.weight": torch.randn(4 * wide, WIDTH, generator=draw),
+        "image_proj.proj.bias": torch.zeros(4 * wide),
+    }
+    tensors |= {"image_proj.norm.weight": torch.ones(wide), "image_proj.norm.bias": torch.zeros(wide)}
+    for number, name in enumerate(unet.attn_processors):
+        if "attn2" in name:
+            out = unet.get_submodule(name.removesuffix(".processor")).to_k.weight.shape[0]
+            tensors |= {
+                f"ip_adapter.{number}.{one}.weight": torch.randn(out, wide, generator=draw)
+                for one in ("to_k_ip", "to_v_ip")
+            }
+    folder.mkdir()
+    save_file(tensors, folder / "ip-adapter.safetensors")
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8, projection_dim=WIDTH)  # fmt: skip
+    CLIPVisionModelWithProjection(config).save_pretrained(folder / "image_encoder")
+    return folder / "ip-adapter.safetensors"

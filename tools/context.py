@@ -19,6 +19,7 @@ from evaluators.gate import Rules
 from prompts.vocabulary import Vocabulary
 from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
+from tools.shown import ShownPicture
 from tools.sliders import Slider
 
 if TYPE_CHECKING:  # torch only when a tool that needs it runs
@@ -81,6 +82,7 @@ class Settings:
     finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
     rules: Rules = field(default_factory=Rules)  # of evaluate_adapter
     sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
+    shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine

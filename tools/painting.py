@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tools.context import Context
 from tools.records import AdapterRow, ImageRow
@@ -64,17 +65,19 @@ def _paint_batch(
     settings = context.settings
     references = [AdapterRef(context.folder / adapter.path, 1.0) for adapter in adapters]
     acting = [slider for slider in settings.sliders if slider.name in weights]
+    shown = settings.shown if purpose == "paint" else None  # pools and evaluations are about the words
     references += [AdapterRef(slider.adapter, weights[slider.name]) for slider in acting]
     with context.timed("paint"):
         painted = paint(
             prompts, seed=seed + start, model=context.studio.painter, adapters=references,
-            steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size,
+            steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size, shown=shown.opened() if shown else None,
         )  # fmt: skip
     used: list[dict[str, object]] = [
         {"sha256": adapter.sha256, "weight": 1.0, "name": Path(adapter.path).name} for adapter in adapters
     ]
     used += [_slid(slider, weights[slider.name]) for slider in acting]
-    sampler = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "purpose": purpose}
+    sampler: dict[str, Any] = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "purpose": purpose}
+    sampler |= {"shown": shown.told()} if shown else {}
     rows = []
     for offset, one in enumerate(painted):
         saved = context.save(

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 TRIFLE = 100  # a model whose weights are a hundredth of what is free is trained without counting
-ROWS = {"dpo": 2, "sft": 1, "kto": 1, "dreambooth": 1, "reward": 2}  # samples in the denoiser for one of batch_size
+ROWS = {
+    "dpo": 2,
+    "sft": 1,
+    "kto": 1,
+    "dreambooth": 1,
+    "gal": 1,
+    "slider": 1,
+    "reward": 2,
+}  # samples in the denoiser for one of batch_size
 
 
 def preflight(job: Job) -> None:
@@ -93,14 +101,13 @@ def _with_room(needs: Estimate) -> float:
 
 
 def plan_of(job: Job) -> Plan | None:
-    """What decides the job's memory; None for what cannot be counted: a kind without LoRA, a model that is not a folder here."""
+    """What decides the job's memory; None for what cannot be counted: words, keys and values, a model that is not a folder here."""
     from trainers.denoiser import FAMILIES
     from trainers.estimate import Plan
 
     config, folder = validated(kind_of(job).config, job.config, "config"), Path(job.base_model)
     index = _json(folder / "model_index.json")
-    whole = getattr(config, "learns", "lora") != "lora"
-    if job.kind not in ROWS or whole or not hasattr(config, "rank") or index.get("_class_name") not in FAMILIES:
+    if job.kind not in ROWS or index.get("_class_name") not in FAMILIES:
         return None
     import torch
 
@@ -109,11 +116,12 @@ def plan_of(job: Job) -> Plan | None:
     device = _device(job.device).partition(":")[0]
     dtype = dtype_of(job) or (torch.float32 if device == "cpu" else torch.bfloat16)
     share = -(-config.batch_size // job.processes)
-    rows = ROWS[job.kind] + (job.kind == "dreambooth" and bool(job.prior))
+    rows = ROWS[job.kind] + (job.kind in ("dreambooth", "gal") and bool(job.prior))
     others = (_elements(folder, "*/*.safetensors") - _elements(folder / name, "*.safetensors")) * dtype.itemsize
     return Plan(
         index["_class_name"], parts, others, rows * share, config.size or _side(parts), config.rank, config.target_modules, dtype,
         device, config.gradient_checkpointing, 8 if config.optimizer == "adamw8bit" else 32, len(config.sample_prompts),
+        getattr(config, "learns", "lora") == "denoiser",
     )  # fmt: skip
 
 

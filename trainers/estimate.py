@@ -59,7 +59,7 @@ class Counter(TorchDispatchMode):
 class Plan:
     """What of a training decides its memory. `rows`: samples that go through the denoiser with a gradient; `parts`: configs of the
     pipeline's denoiser and VAE; `others`: bytes of the parts beside the denoiser; `recompute`: gradient checkpointing; `bits`: of each
-    number of the optimizer's state; `pictures`: samples that are painted on the way."""
+    number of the optimizer's state; `pictures`: samples that are painted on the way; `whole`: every weight learns, and no LoRA."""
 
     family: str
     parts: dict[str, dict[str, Any]]
@@ -73,6 +73,7 @@ class Plan:
     recompute: bool = False
     bits: int = 32
     pictures: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,10 @@ def estimate(plan: Plan) -> Estimate:
 def counted(plan: Plan, *, contents: bool = False) -> tuple[int, int]:
     """Bytes of the denoiser with all that learns, and the most of them during one step. `contents`: with real numbers on the CPU."""
     denoiser = _built(plan.parts["denoiser"], plan.dtype)
-    _attach_lora(denoiser, plan)
+    _let_learn(denoiser, plan)
     with _without_contents(contents), Counter() as counter, quiet():
         _give_storage(denoiser)
+        own = [torch.zeros(one.shape, dtype=plan.dtype) for one in denoiser.parameters()] if plan.whole else []
         weights = [one for one in denoiser.parameters() if one.requires_grad]
         if plan.recompute:
             denoiser.enable_gradient_checkpointing()
@@ -120,6 +122,7 @@ def counted(plan: Plan, *, contents: bool = False) -> tuple[int, int]:
         (answer - noisy).square().mean().backward()
         del answer
         optimizer.step()
+        del own  # the model's own weights stay beside those that learn (own_weights.py)
         state = 2 * sum(4 * one.numel() for one in weights)
         return held, counter.peak - (state * (32 - plan.bits) // 32)
 
@@ -150,11 +153,15 @@ def _built(config: dict[str, Any], dtype: torch.dtype) -> Any:
         return made.requires_grad_(False).eval()
 
 
-def _attach_lora(denoiser: Any, plan: Plan) -> None:
+def _let_learn(denoiser: Any, plan: Plan) -> None:
+    """A LoRA, or every weight; either learns in float32."""
     from peft import LoraConfig
 
     with torch.device("meta"), quiet():
-        denoiser.add_adapter(LoraConfig(r=plan.rank, lora_alpha=plan.rank, target_modules=list(plan.targets)))
+        if plan.whole:
+            denoiser.requires_grad_(True)
+        else:
+            denoiser.add_adapter(LoraConfig(r=plan.rank, lora_alpha=plan.rank, target_modules=list(plan.targets)))
         for one in denoiser.parameters():
             if one.requires_grad:
                 one.data = one.data.float()

@@ -69,6 +69,16 @@ def test_a_folder_of_pictures_is_a_subject_with_one_prompt(folder: Path) -> None
     assert {item["prompt"] for item in job.dataset} == {"a photo of sks dog"}
 
 
+def test_several_prompts_are_each_pictures(folder: Path) -> None:
+    prompts = ["a photo of <x>", "a close-up of <x>"]
+    job = load_job(written(folder, kind="textual_inversion", dataset="dog", prompt=prompts), folder)
+    assert [(Path(item["image"]).name, item["prompt"]) for item in job.dataset] == [
+        (name, prompt) for name in ("a.png", "b.png") for prompt in prompts
+    ]
+    with pytest.raises(InputError, match="prompt = \\['a', 3\\]: say what the pictures"):
+        load_job(written(folder, kind="textual_inversion", dataset="dog", prompt=["a", 3]), folder)
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -143,7 +153,7 @@ def test_every_example_of_personalisation_is_a_job_of_the_defaults(kind: str, fo
     example = ROOT / "configs" / "training" / f"{kind}.yaml"
     (folder / example.name).write_text(example.read_text())
     job = load_job(folder / example.name, folder)
-    assert job.kind == kind and len(job.dataset) == 2 and job.name == kind
+    assert job.kind == kind and len({item["image"] for item in job.dataset}) == 2 and job.name == kind
     record = kind_of(job).config
     own = {key: job.config[key] for key, field in record.model_fields.items() if field.is_required()}
     told = record(**{**job.config, "sample_prompts": (), "sample_every": 50})

@@ -38,6 +38,14 @@ def test_the_plan_is_read_from_the_models_folder(tiny: Tiny) -> None:
     assert shared is not None and shared.rows == 4 and shared.dtype == torch.bfloat16 and shared.size == 128
 
 
+@pytest.mark.parametrize(("kind", "more"), [("slider", {}), ("dreambooth", {"learns": "denoiser"})])
+def test_every_kind_with_a_lora_is_counted_and_the_whole_model_too(kind: str, more: dict[str, Any], tiny: Tiny) -> None:
+    found = preflight.check(job(tiny, kind=kind, config={"batch_size": 2, "size": 64, **more}))
+    lora = preflight.check(job(tiny, kind="sft", config={"batch_size": 2, "size": 64}))
+    assert found["fits"] and (found["needs"]["step"] > lora["needs"]["step"]) == bool(more)
+    assert preflight.plan_of(job(tiny, kind="textual_inversion", config={"word": "<x>", "initial": "dog"})) is None
+
+
 def test_a_job_that_will_not_fit_is_refused_with_what_would(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = preflight.judged(job(tiny), preflight.plan_of(job(tiny)), 10**12)  # type: ignore[arg-type]
     assert whole["fits"] is True and whole["lighter"] is None

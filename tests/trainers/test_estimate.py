@@ -60,6 +60,13 @@ def test_a_real_training_takes_what_was_estimated(recompute: bool, tiny: Tiny, t
     assert step[0].peak == pytest.approx(most - held, rel=0.1)
 
 
+def test_a_whole_denoiser_takes_its_weights_four_times_and_its_own_besides(tiny: Tiny) -> None:
+    here = plan_of(tiny("sd15"), rows=1, size=32, whole=True)
+    weights = sum(4 * one.numel() for one in tiny("sd15").denoiser.parameters())
+    assert counted(here)[0] == pytest.approx(counted(here, contents=True)[0]) == pytest.approx(2 * weights, rel=0.05)
+    assert counted(here)[1] > 5 * weights  # learning, own, gradients, and two moments of AdamW
+
+
 def test_dpo_at_the_size_of_sd15_stays_under_its_limit() -> None:
     needs = estimate(plan("sd15", recompute=True))
     assert 2 * GIB < needs.step < needs.peak < LIMITS["sd15"] * GIB

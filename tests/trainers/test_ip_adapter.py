@@ -10,38 +10,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from prompts.errors import InputError
-from tests.tiny_models import build
+from tests.tiny_models import build, ip_adapter
 from trainers.base_model import AdapterRef, BaseModel, Shown, load, paint
 
-WIDTH = 16  # of the image encoder's features
 RED, BLUE = (Image.new("RGB", (40, 30), colour) for colour in ((220, 30, 30), (20, 40, 200)))
-
-
-def ip_adapter(model: BaseModel, folder: Path) -> Path:
-    """As published: image_proj.* and, for every other attention, ip_adapter.N.to_k_ip and to_v_ip; the encoder beside it."""
-    draw, unet = torch.Generator().manual_seed(0), model.denoiser
-    wide = unet.config.cross_attention_dim
-    tensors = {
-        "image_proj.proj.weight": torch.randn(4 * wide, WIDTH, generator=draw),
-        "image_proj.proj.bias": torch.zeros(4 * wide),
-    }
-    tensors |= {"image_proj.norm.weight": torch.ones(wide), "image_proj.norm.bias": torch.zeros(wide)}
-    for number, name in enumerate(unet.attn_processors):
-        if "attn2" in name:
-            out = unet.get_submodule(name.removesuffix(".processor")).to_k.weight.shape[0]
-            tensors |= {
-                f"ip_adapter.{number}.{one}.weight": torch.randn(out, wide, generator=draw)
-                for one in ("to_k_ip", "to_v_ip")
-            }
-    folder.mkdir()
-    save_file(tensors, folder / "ip-adapter.safetensors")
-    torch.manual_seed(0)
-    config = CLIPVisionConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8, projection_dim=WIDTH)  # fmt: skip
-    CLIPVisionModelWithProjection(config).save_pretrained(folder / "image_encoder")
-    return folder / "ip-adapter.safetensors"
 
 
 def painted(model: BaseModel, shown: Shown | None = None, **more: object) -> np.ndarray:
@@ -57,7 +31,7 @@ def painted(model: BaseModel, shown: Shown | None = None, **more: object) -> np.
 @pytest.mark.parametrize("name", ["sd15", "sdxl"])
 def test_a_picture_changes_what_is_painted_by_its_weight_and_leaves_no_trace(name: str, tmp_path: Path) -> None:
     model = load(str(build(name, tmp_path / "model")), device="cpu")
-    file, before, parts = ip_adapter(model, tmp_path / "ip"), painted(model), dict(model.pipe.components)
+    file, before, parts = ip_adapter(model.denoiser, tmp_path / "ip"), painted(model), dict(model.pipe.components)
     red, blue = painted(model, Shown(RED, file, 1.0)), painted(model, Shown(BLUE, file.parent, 1.0))
     assert (red != before).any(axis=(1, 2, 3)).all() and (red != blue).any()
     assert (painted(model, Shown(RED, file, 0.3)) != red).any()
@@ -67,7 +41,10 @@ def test_a_picture_changes_what_is_painted_by_its_weight_and_leaves_no_trace(nam
 
 def test_a_picture_and_a_lora_act_together(tmp_path: Path) -> None:
     model = load(str(build("sd15", tmp_path / "model")), device="cpu")
-    file, key = ip_adapter(model, tmp_path / "ip"), "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_v"
+    file, key = (
+        ip_adapter(model.denoiser, tmp_path / "ip"),
+        "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_v",
+    )
     draw = torch.Generator().manual_seed(0)
     save_file({f"{key}.lora_A.weight": torch.randn(2, 16, generator=draw), f"{key}.lora_B.weight": torch.randn(32, 2, generator=draw)}, tmp_path / "a.safetensors")  # fmt: skip
     shown, lora = Shown(RED, file, 1.0), [AdapterRef(tmp_path / "a.safetensors")]
@@ -87,7 +64,7 @@ def test_families_without_a_unet_refuse_it(name: str, tiny: Callable[[str], Base
 
 def test_files_that_cannot_be_used_are_refused_and_the_model_paints_on(tmp_path: Path) -> None:
     model = load(str(build("sd15", tmp_path / "model")), device="cpu")
-    file, before = ip_adapter(model, tmp_path / "ip"), painted(model)
+    file, before = ip_adapter(model.denoiser, tmp_path / "ip"), painted(model)
     (tmp_path / "alone").mkdir()
     save_file(load_file(file), tmp_path / "alone" / "a.safetensors")
     other = file.with_name("other.safetensors")
