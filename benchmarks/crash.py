@@ -173,7 +173,7 @@ def wait_for_a_moment(folder: Path, process: subprocess.Popen[str], rng: random.
     seen, wanted = last_step(folder)[0], rng.choice([0, 1, 1, 2, 3, 5])
     until = time.monotonic() + PATIENCE
     while process.poll() is None and last_step(folder)[0] < seen + wanted and time.monotonic() < until:
-        time.sleep(0.005)
+        time.sleep(0.02)
     time.sleep(
         rng.uniform(0.0, 12.0) if wanted == 0 else rng.choice([0.0, rng.uniform(0.0, 0.1), rng.uniform(0.0, 2.0)])
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from ipaddress import ip_address
@@ -29,6 +33,35 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 # Of whoever runs the tests: nothing here may depend on it.
 for name in ("PALATE_HOME", "PALATE_LLM_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)
+# A process that may write no bytecode compiles diffusers, transformers and sympy anew, ten seconds of every start: where
+# whoever runs the tests forbids it beside the sources, this session has a folder of its own for it, gone with the session.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, tempfile.mkdtemp(prefix="palate-bytecode-")
+    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+# pytest-xdist runs the suite in two workers, one for each core that we count on.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+# Files that use what is started once a session, a server or a run with every tool, have one worker for all of them.
+TOGETHER = {
+    "test_llm_run.py": "server", "test_vllm_server.py": "server", "test_graph.py": "finished", "test_replay.py": "finished",
+}  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests, which share its fixtures, share a worker. (The plugin's own groups do nothing under pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return TOGETHER.get(Path(file).name, file)
+
+    return ByFile(config, log)
 
 
 def stays_here(address: Any) -> bool:

@@ -15,10 +15,14 @@ def told() -> list[str]:
     return []
 
 
-def test_a_run_that_is_killed_three_times_ends_whole(bundle: dict[str, str], told: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kills", "seed"), [(2, 0), pytest.param(3, 3, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_again_and_again_ends_whole(
+    kills: int, seed: int, bundle: dict[str, str], told: list[str], tmp_path: Path
+) -> None:
+    """Each kill costs a new process, which has to import everything."""
     changes: dict[str, Any] = {**bundle, "rounds": 1, "limits": {"trainings": 0}}
-    found = kill_many("agent", 3, seed=3, changes=changes, tell=told.append, folder=tmp_path)
-    assert sum(one["kills"] for one in found) == 3
+    found = kill_many("agent", kills, seed=seed, changes=changes, tell=told.append, folder=tmp_path)
+    assert sum(one["kills"] for one in found) == kills
     assert not any(one["problems"] for one in found), "\n".join(told)
 
 

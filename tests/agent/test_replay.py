@@ -44,15 +44,21 @@ def changed(home: Path, sql: str) -> None:
     connection.close()
 
 
-def test_a_run_in_which_every_tool_ran_is_reproduced_without_a_language_model(finished: Started) -> None:
-    verdict = checked(finished)
+@pytest.fixture(scope="module")
+def verdict(finished: Started) -> Verdict:
+    """Of the run in which every tool ran, painted and scored again once for all who ask."""
+    return checked(finished)
+
+
+def test_a_run_in_which_every_tool_ran_is_reproduced_without_a_language_model(
+    finished: Started, verdict: Verdict
+) -> None:
     assert verdict.same, verdict.differences
     assert verdict.steps == len(finished.steps) and verdict.images == len(finished.rows())
     assert verdict.scores == len(finished.store.scores(finished.run_id)) > 0
 
 
-def test_a_verification_trains_nothing(finished: Started) -> None:
-    verdict = checked(finished)
+def test_a_verification_trains_nothing(finished: Started, verdict: Verdict) -> None:
     assert "train" not in verdict.seconds and "llm" not in {k for k, v in verdict.seconds.items() if v > 0}
     assert len(finished.store.jobs(finished.run_id)) == 1
 

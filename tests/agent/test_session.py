@@ -292,7 +292,10 @@ def test_a_signal_that_python_drops_still_stops_the_run(begin: Begin, uninterrup
     assert told(resumed(run)) == uninterrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+# Both signals also stop a run in this process, above, and a command that waits for its server, in test_stopping.py.
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT], ids=lambda number: number.name
+)
 def test_a_signal_to_the_command_leaves_one_line_and_a_run_that_can_be_resumed(
     tmp_path: Path, bundle: dict[str, str], number: signal.Signals, configured: Callable[..., Config], models: Studio
 ) -> None:

@@ -83,7 +83,7 @@ def test_an_adapter_is_trained_judged_and_examined(at_hand: AtHand) -> None:
     assert 0 <= found.result["openness"] <= 0.0035 and 0 <= found.result["overfit"] <= 1
 
 
-@pytest.mark.parametrize("call", [DPO, DREAMBOOTH], ids=lambda call: call.method)
+@pytest.mark.parametrize("call", [pytest.param(DPO, marks=pytest.mark.slow), DREAMBOOTH], ids=lambda call: call.method)
 def test_a_training_that_fails_says_why_and_where_its_log_is(at_hand: AtHand, call: Finetune) -> None:
     jobs: list[JobRow] = []
     given = changed(with_taste(at_hand(on_job=jobs.append)), method=call.method, finetune={"betta": 1})
