@@ -79,7 +79,9 @@ def bench(chosen: argparse.Namespace) -> int:
         raise InputError(f"nothing to do for {chosen.name!r} with raters {chosen.raters!r}: choose more of them")
     work = module.prepare(options) if hasattr(module, "prepare") else module.work
     try:
-        rows = run_grid(cells, work, options.out, processes=options.processes, settings=settings_of(options, module))
+        rows = run_grid(
+            cells, work, options.out, processes=options.processes, settings=settings_of(options, module, cells)
+        )
     except CellsFailed as failed:
         if failed.rows:
             write(module.report(failed.rows), failed.rows, options.out, as_json=chosen.json)
@@ -148,11 +150,12 @@ def given(changes: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def settings_of(options: Options, module: ModuleType) -> dict[str, Any]:
-    """All that the cells' results depend on beside the cells: what was set, and the weights of the models."""
+def settings_of(options: Options, module: ModuleType, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All that the results depend on beside the cells: what was set and no cell says, and the weights of the models."""
     from agent.config import MODELS
     from evaluators.weights import version_of
 
     own = module.settings(options) if hasattr(module, "settings") else {}
+    unsaid = {name: value for name, value in options.given.items() if name not in cells[0]}
     weights = {} if options.data else {name: version_of(MODELS / name) for name in BUNDLED}
-    return {"bench": options.bench, "quick": options.quick, **options.given, "models": weights, **own}
+    return {"bench": options.bench, "quick": options.quick, **unsaid, "models": weights, **own}
