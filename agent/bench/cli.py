@@ -2,8 +2,8 @@
 
 A bench is a module with `cells(options)`, the cells to do; `work(cell)`, what one comes to; `report(rows)`, what all come to.
 It may have `prepare(options)`, called once before the first cell, which returns the work to do in place of `work`;
-`settings(options)`, what else its results depend on; and `GIVEN`, names with defaults that `--set` can change. Heavy imports
-wait until a command runs.
+`GIVEN`, names with defaults that `--set` can change; and `settings(options)`, what its results depend on beside the cells and
+the models, where that is not simply what of GIVEN no cell names. Heavy imports wait until a command runs.
 """
 
 from __future__ import annotations
@@ -69,6 +69,16 @@ def add_command(parser: argparse.ArgumentParser) -> None:
 
 def bench(chosen: argparse.Namespace) -> int:
     """palate bench."""
+    from agent.stopping import stopped_by
+
+    try:
+        return carry_out(chosen)
+    except KeyboardInterrupt as error:
+        raise stopped_by(error, "the same command goes on") from error
+
+
+def carry_out(chosen: argparse.Namespace) -> int:
+    """Do the cells, and write and tell what came of them, also when some failed. Raises PalateError."""
     from agent.bench.grid import CellsFailed, run_grid
     from agent.bench.results import write
 
@@ -103,6 +113,7 @@ def module_of(name: str) -> ModuleType:
 def options_of(chosen: argparse.Namespace, module: ModuleType) -> Options:
     """What was typed, checked. Raises InputError."""
     raters, seeds = QUICK if chosen.quick else FULL
+    raters = f"0-{MOST}" if chosen.data and not chosen.quick else raters  # of real people, all
     if chosen.seeds is not None and chosen.seeds < 1:
         raise InputError(f"--seeds {chosen.seeds!r}: give 1 or more")
     if chosen.data is not None and not chosen.data.is_dir():
@@ -155,7 +166,7 @@ def settings_of(options: Options, module: ModuleType, cells: Sequence[Mapping[st
     from agent.config import MODELS
     from evaluators.weights import version_of
 
-    own = module.settings(options) if hasattr(module, "settings") else {}
     unsaid = {name: value for name, value in options.given.items() if name not in cells[0]}
-    weights = {} if options.data else {name: version_of(MODELS / name) for name in BUNDLED}
-    return {"bench": options.bench, "quick": options.quick, **unsaid, "models": weights, **own}
+    own = module.settings(options) if hasattr(module, "settings") else unsaid
+    weights = {} if options.data else {"models": {name: version_of(MODELS / name) for name in BUNDLED}}
+    return {"bench": options.bench, **own, **weights}

@@ -95,7 +95,19 @@ def _figure(panels: Sequence[Panel]) -> Figure:
         else:
             _bars(axes, panel)
         _dress(axes, panel)
+    _legend(figure)
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    """One for all panels, below them: each name once."""
+    named = [axes.get_legend_handles_labels() for axes in figure.axes]
+    shown = {name: handle for handles, names in named for handle, name in zip(handles, names, strict=True)}
+    if shown:
+        columns = min(len(shown), 3 * len(figure.axes))
+        figure.legend(
+            shown.values(), shown.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        )
 
 
 def _curves(axes: Any, panel: Curves) -> None:
@@ -105,7 +117,10 @@ def _curves(axes: Any, panel: Curves) -> None:
         axes.plot(places, [points[x].mean for x in places], color=colour, marker=mark, markersize=4.5, label=name)
         known = [x for x in places if math.isfinite(points[x].low)]
         low, high = [points[x].low for x in known], [points[x].high for x in known]
-        axes.fill_between(known, low, high, color=colour, alpha=0.13, linewidth=0)
+        if len(points) > 1:
+            axes.fill_between(known, low, high, color=colour, alpha=0.13, linewidth=0)
+        else:  # a band of no width would not be seen
+            axes.vlines(known, low, high, color=colour, linewidth=1.2, alpha=0.6)
     axes.set_xlabel(panel.xlabel)
     places = sorted({x for points in panel.lines.values() for x in points})
     if len(places) <= 8:
@@ -126,7 +141,5 @@ def _dress(axes: Any, panel: Panel) -> None:
     if panel.level is not None:
         axes.axhline(panel.level[1], color="#555555", linestyle="--", linewidth=1.0, label=panel.level[0])
     axes.set(ylabel=panel.ylabel, title=panel.title)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False)
     axes.grid(axis="y", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

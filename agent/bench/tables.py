@@ -210,7 +210,7 @@ def terminal(table: Table) -> RichTable:
     """The table for a terminal (rich)."""
     shown = RichTable(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
     for place, column in enumerate(table.columns):
-        shown.add_column(column, justify="left" if place == 0 else "right")
+        shown.add_column(column, justify="left" if place == 0 else "right", no_wrap=place == 0)
     for row in table.rows:
         shown.add_row(*(text(value).replace("[", "\\[") for value in row))
     return shown
