@@ -82,6 +82,7 @@ class Settings:
     rules: Rules = field(default_factory=Rules)  # of evaluate_adapter
     sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
+    population: bool = False  # learn_taste starts from the model's population.npz
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0

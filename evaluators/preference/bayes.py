@@ -87,6 +87,14 @@ def joint(arrays: Arrays, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return float(arrays["centre"]) + unit * mean, unit**2 * (covariance + covariance.T) / 2.0
 
 
+def left_out(arrays: Arrays, ratings: np.ndarray) -> np.ndarray:
+    """(N,) prediction of each of the ratings (N,) it was fitted to from the others, at the beliefs of the whole; without
+    comparisons (Rasmussen & Williams 2006, Eq. 5.12)."""
+    precision = np.stack([np.diagonal(middle) for middle in arrays["middle"]])
+    missed = arrays["belief"] @ (arrays["gain"][:, None] * arrays["alpha"] / precision)
+    return ratings - float(arrays["unit"]) * missed
+
+
 def _means(arrays: Arrays, before: np.ndarray, cross: np.ndarray) -> np.ndarray:
     return arrays["gain"][:, None] * (before + arrays["alpha"] @ cross.T)
 

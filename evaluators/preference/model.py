@@ -88,8 +88,9 @@ def fit(
     rows, or both. Any scale of ratings will do: predictions are on the person's own. From comparisons alone they are on
     0..10 around 5.
 
-    `population`: what other people like (a `Population`; kind "maml" needs one), or a taste fitted on their mean ratings;
-    "head", "knn", "blend" and "finetune" then learn this person's difference from it. `order` (N,): when each rating was
+    `population`: what other people like, as a `Population` (kind "maml" needs one), or a taste fitted on their mean ratings.
+    A `Population` is the prior of "bayes" and "head" (which are then the same) and of the head in "blend"; "knn" and
+    "finetune" learn this person's difference from its mean, and every kind does from a taste. `order` (N,): when each rating was
     given, for kind "bayes" to allow for a drift. `seed` matters to "finetune" only.
     One rating, or nothing to tell apart: kind "flat" (see the module).
     Raises: InputError for nothing to learn from, infinity, a wrong shape, a population of other features, or an unknown kind.
@@ -100,7 +101,9 @@ def fit(
     ratings = ratings_of(ratings, len(features), comparisons)
     comparisons = checked(comparisons, len(features))
     same_width(features, _population_width(population))
-    if kind == "bayes" or (kind == "head" and comparisons):
+    people = population.prior if isinstance(population, Population) else None
+    exact = kind == "bayes" or (kind == "head" and (comparisons or people is not None))
+    if exact or (people is not None and kind == "blend" and not _differs(ratings) and not comparisons):
         return _bayes(kind, features, ratings, comparisons, population, order)
     if comparisons:
         ratings = with_strengths(ratings, comparisons)
@@ -108,9 +111,11 @@ def fit(
     features, ratings = features[told], ratings[told]
     if kind == "maml":
         return _maml(features, ratings, population)
+    if kind == "blend" and people is not None:
+        return Preference(kind, {**blend.fit(features, ratings, seed, people), **_width(features)})
     base = _based(population, features, ratings) if isinstance(population, Population) else population
     left = ratings if base is None else ratings - base.predict(features)[0]
-    if len(left) < 2 or np.ptp(left) < 1e-9:
+    if not _differs(left):
         return _flat(left, features, base)
     return Preference(kind, {**_MODELS[kind].fit(features, left, seed), **_width(features)}, base)
 
@@ -138,16 +143,13 @@ def _bayes(
     population: Preference | Population | None,
     order: np.ndarray | None,
 ) -> Preference:
-    prior, base = Prior.plain(used(features, ratings, comparisons)), None
-    if isinstance(population, Population):
-        prior = population.prior if kind == "bayes" else prior
-        base = None if kind == "bayes" else _based(population, features, ratings)
-    elif population is not None:
-        base = population
-    told = np.isfinite(ratings)
+    prior = (
+        population.prior if isinstance(population, Population) else Prior.plain(used(features, ratings, comparisons))
+    )
+    base = population if isinstance(population, Preference) else None
     left = ratings if base is None else ratings - base.predict(features)[0]
-    if not comparisons and not isinstance(population, Population) and (told.sum() < 2 or np.ptp(left[told]) < 1e-9):
-        return _flat(left[told], features, base)
+    if not comparisons and not isinstance(population, Population) and not _differs(left):
+        return _flat(left[np.isfinite(left)], features, base)
     arrays = bayes.fit(features, left, prior, comparisons=comparisons, order=order)
     return Preference(kind, {**arrays, **_width(features)}, base)
 
@@ -174,6 +176,12 @@ def _based(population: Population, features: np.ndarray, ratings: np.ndarray) ->
     shift = float(mean[told].mean()) if told.any() else 0.0
     numbers = {"centre": np.array(centre), "gain": np.array(unit * slope), "shift": np.array(shift)}
     return Preference("prior", {**population.prior.arrays(), **numbers, **_width(features)})
+
+
+def _differs(ratings: np.ndarray) -> bool:
+    """Whether the ratings (N,), NaN for none, tell any two pictures apart."""
+    told = ratings[np.isfinite(ratings)]
+    return len(told) >= 2 and bool(np.ptp(told) >= 1e-9)
 
 
 def _flat(left: np.ndarray, features: np.ndarray, base: Preference | None) -> Preference:

@@ -19,6 +19,9 @@ def length_of(ratings: np.ndarray) -> float:
 
 
 def spread_of(ratings: np.ndarray) -> float:
-    """The SD (points) of a person's ratings (N,), N >= 1, drawn towards the usual one of their scale as by one more rating."""
+    """The SD (points) of a person's ratings (N,), N >= 1, drawn towards the usual one of their scale as by one more rating;
+    where all are equal, the usual one: they tell what the person said, not how far they may go."""
     usual = _SHARE * length_of(ratings)
+    if np.ptp(ratings) < 1e-9:
+        return usual or 1.0
     return float(np.sqrt((len(ratings) * ratings.var() + _WORTH * usual**2) / (len(ratings) + _WORTH)))
