@@ -133,7 +133,7 @@ def _foretold(
 
     if name == GROUP:
         crowd = np.nan_to_num(np.nanmean(standardised(others.ratings), axis=0))
-        return mine[shown].mean() + mine[shown].std() * (crowd[held] - crowd[shown].mean())
+        return np.asarray(mine[shown].mean() + mine[shown].std() * (crowd[held] - crowd[shown].mean()))
     taught = population if needs_population(name) else None
     kind: Any = name.removesuffix(SUFFIX)
     return fit(people.features[shown], mine[shown], kind, population=taught, seed=seed).predict(people.features[held])[

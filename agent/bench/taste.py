@@ -99,10 +99,11 @@ def prepare(options: Options) -> Any:
 
     given = setting(options)
     pool = pool_file(options.out, given["pool"])
-    needed = any(map(needs_population, strategies(options)))
-    taught = population_file(pool, given["taught"], given["people"], given["noise"]) if needed else None
+    names, others = strategies(options), (given["taught"], given["people"], given["noise"])
+    needed = any(map(needs_population, names))
+    taught = str(population_file(pool, *others, maml="maml" in names)) if needed else None
     places = (given["taught"], given["held"])
-    return partial(work, pool=str(pool), population=taught and str(taught), places=places, noise=given["noise"])
+    return partial(work, pool=str(pool), population=taught, places=places, noise=given["noise"])
 
 
 def work(

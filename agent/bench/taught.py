@@ -29,17 +29,17 @@ def needs_population(strategy: str) -> bool:
     return strategy == "maml" or strategy.endswith(SUFFIX)
 
 
-def population_file(pool: Path, pictures: int, people: int, noise: float) -> Path:
+def population_file(pool: Path, pictures: int, people: int, noise: float, *, maml: bool = True) -> Path:
     """The npz beside the pool of what `people` simulated people taught, who rated the first `pictures` of it; learned first
-    if it is not there."""
+    if it is not there. `maml`: with the network that kind "maml" starts from."""
     from agent.bench.pool import read_pool
     from evaluators.preference import Population
 
-    file = pool.with_name(f"{pool.stem}-taught-{pictures}-{people}-{noise:g}.npz")
+    file = pool.with_name(f"{pool.stem}-taught-{pictures}-{people}-{noise:g}{'-maml' if maml else ''}.npz")
     if not file.exists():
         shown = np.arange(pictures)
         given = np.stack([rated(rater_of(FIRST + n, noise), read_pool(pool), shown, seed=0) for n in range(people)])
-        learned, buffer = Population.fit(read_pool(pool).features[shown], given), BytesIO()
+        learned, buffer = Population.fit(read_pool(pool).features[shown], given, maml=maml), BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **learned.arrays())
         write_atomically(file, buffer.getvalue())
     return file
