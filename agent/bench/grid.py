@@ -6,26 +6,22 @@ Knows files, signals and progress bars; not what a cell means.
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from agent.bench.workers import Outcome, Work, outcomes
+from agent.bench.kept import CELLS, Row, alone, appended, keep, key, read, settle
+from agent.bench.workers import Work, outcomes
 from agent.stopping import stoppable, stopped_by
 from prompts.errors import InputError, PalateError
-from tools.files import save_json
 
-Row = dict[str, Any]
-CELLS, SETTINGS = "cells.jsonl", "settings.json"
 SILENCE = 30.0  # seconds between two lines where no bar can be drawn
 
 
@@ -57,13 +53,13 @@ def run_grid(
     """
     if processes < 0:
         raise InputError(f"{processes!r} processes: give 1 or more")
-    keys = [_key(cell) for cell in cells]
-    with _alone(out):
-        _settle(out, json.loads(json.dumps(settings)))
-        done = _read(out / CELLS)
-        missing = {key: dict(cell) for key, cell in zip(keys, cells, strict=True) if key not in done}
+    keys = [key(cell) for cell in cells]
+    with alone(out):
+        settle(out, json.loads(json.dumps(settings)))
+        done = read(out / CELLS)
+        missing = {name: dict(cell) for name, cell in zip(keys, cells, strict=True) if name not in done}
         failures = _carry_out(list(missing.values()), named(work), out, processes, done, len(set(keys)), on_cell)
-    rows = [done[key] for key in keys if key in done]
+    rows = [done[name] for name in keys if name in done]
     if failures:
         raise CellsFailed(_told(failures, len(set(keys))), rows)
     return rows
@@ -81,11 +77,6 @@ def named(work: Work | str) -> Work:
     return found
 
 
-def read_rows(out: Path) -> list[Row]:
-    """All rows that a folder keeps, in the order in which they were done. Raises InputError for a damaged file."""
-    return list(_read(out / CELLS).values())
-
-
 def _carry_out(
     cells: list[Row],
     work: Work,
@@ -97,105 +88,21 @@ def _carry_out(
 ) -> list[tuple[Row, str]]:
     """Does the cells, filling `done`; returns those that failed with their tracebacks."""
     failures = []
-    with stoppable(), _appended(out / CELLS) as file, _bar(total - len(cells), total) as advance:
+    with stoppable(), appended(out / CELLS) as file, _bar(total - len(cells), total) as advance:
         try:
             for outcome in outcomes(work, cells, processes):
                 cell = cells[outcome.place]
                 if outcome.result is None:
                     failures.append((cell, str(outcome.failure)))
                 else:
-                    row = done[_key(cell)] = _keep(file, cell, outcome)
+                    row = done[key(cell)] = keep(file, cell, json.loads(outcome.result), outcome.seconds)
                     if on_cell is not None:
                         on_cell(row)
                 advance()
         except KeyboardInterrupt as error:
-            kept = total - sum(_key(cell) not in done for cell in cells)
+            kept = total - sum(key(cell) not in done for cell in cells)
             raise stopped_by(error, f"{kept} of {total} cells are done, and the same command goes on") from error
     return failures
-
-
-def _keep(file: IO[bytes], cell: Row, outcome: Outcome) -> Row:
-    """One line, on the disk before anything else happens."""
-    result = json.loads(outcome.result or "{}")
-    line = json.dumps({"cell": cell, "result": result, "seconds": round(outcome.seconds, 3)})
-    try:
-        file.write(line.encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError as error:
-        raise PalateError(
-            f"cannot write {file.name!r} ({error.strerror}): make room, then run the same again."
-        ) from error
-    return {**cell, **result}
-
-
-def _key(cell: Mapping[str, Any]) -> str:
-    """What makes a cell that cell, whatever the order of its keys."""
-    for name, value in cell.items():
-        if not isinstance(value, (str, int, float, bool, type(None))):
-            raise InputError(f"cell {dict(cell)!r}: its {name} is no string, number, true, false or null")
-    return json.dumps(cell, sort_keys=True, allow_nan=False)
-
-
-def _read(file: Path) -> dict[str, Row]:
-    """The rows of a file by cell, without a last line that a killed process left unfinished."""
-    if not file.exists():
-        return {}
-    found, lines = {}, file.read_bytes().split(b"\n")[:-1]
-    for number, line in enumerate(lines, 1):
-        try:
-            kept = json.loads(line)
-            found[_key(kept["cell"])] = {**kept["cell"], **kept["result"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{str(file)!r}, line {number} is damaged ({error!r}): remove that line, and its cell is done again"
-            ) from error
-    return found
-
-
-@contextmanager
-def _appended(file: Path) -> Iterator[IO[bytes]]:
-    """The file, open behind its last whole line."""
-    with file.open("ab+") as stream:
-        stream.seek(0)
-        stream.truncate(stream.read().rfind(b"\n") + 1)
-        yield stream
-
-
-def _settle(out: Path, settings: dict[str, Any]) -> None:
-    """Keep the settings beside the cells. Raises InputError naming what differs from those that are there."""
-    kept, cells = out / SETTINGS, out / CELLS
-    if not cells.exists() or not cells.stat().st_size:
-        save_json(kept, settings)
-        return
-    try:
-        before = json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(out)!r} has cells but no readable {SETTINGS} ({error}): give another --out") from error
-    for name in sorted(before.keys() | settings.keys()):
-        if before.get(name) != settings.get(name):
-            raise InputError(
-                f"{str(out)!r} holds a bench with other settings: its {name} was {before.get(name)!r:.200}, now "
-                f"{settings.get(name)!r:.200}: give another --out, or the same settings to go on with it"
-            )
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """One process writes a folder's cells. The kernel frees the lock however that process ends."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"cannot write in {str(out)!r} ({error.strerror}): give another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another process is at work in {str(out)!r}: wait for it, or give another --out"
-            ) from error
-        yield
 
 
 @contextmanager

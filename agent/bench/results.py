@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
+from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal
 from agent.bench.plots import draw
-from agent.bench.tables import Report, Row, markdown, plain, rows_csv, table_csv, terminal
+from agent.bench.tables import Report, Row
 from tools.files import save_json, write_atomically
 
 

@@ -64,4 +64,5 @@ def rater_of(seed: int, noise: float) -> Rater:
 
 def rated(rater: Rater, pool: Pool, places: np.ndarray, seed: int) -> np.ndarray:
     """(M,) a rater's noisy ratings, 0 to 10, of the pictures at `places` (M,)."""
-    return np.array(rater.rate([pool.images[place] for place in places], seed=seed))
+    pictures = [pool.images[place] for place in places]
+    return np.array(rater.rate(pictures, seed=seed, measured=pool.measured[places]))

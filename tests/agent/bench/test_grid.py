@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from agent.bench.grid import CELLS, SETTINGS, CellsFailed, Row, named, read_rows, run_grid
+from agent.bench.grid import CellsFailed, named, run_grid
+from agent.bench.kept import CELLS, SETTINGS, Row, read_rows
 from agent.stopping import Stopped
 from prompts.errors import InputError, PalateError
 

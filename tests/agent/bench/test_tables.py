@@ -1,4 +1,4 @@
-"""agent/bench/tables.py against numbers worked out by hand; what is written is read back."""
+"""agent/bench/tables.py and formats.py against numbers worked out by hand; what is written is read back."""
 
 from __future__ import annotations
 
@@ -10,20 +10,8 @@ import math
 import pytest
 from rich.console import Console
 
-from agent.bench.tables import (
-    Table,
-    groups,
-    markdown,
-    mean,
-    mean_table,
-    paired,
-    paired_table,
-    plain,
-    rows_csv,
-    table_csv,
-    terminal,
-    text,
-)
+from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal, text
+from agent.bench.tables import Table, groups, mean, mean_table, paired, paired_table
 from evaluators.win_rate import Interval
 from prompts.errors import InputError
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from agent.bench import people_taste, taste
 from agent.bench.cli import Options
+from agent.bench.formats import markdown
 from agent.bench.grid import run_grid
 from agent.bench.pool import pool_file, read_pool
-from agent.bench.tables import groups, markdown
+from agent.bench.tables import groups
 from agent.bench.taught import population_file
 from evaluators.features import features
 from prompts.errors import InputError
