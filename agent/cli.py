@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | train | gate | adapter | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | gate | adapter | bench | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.adapters import add_commands as add_adapter_commands
+from agent.bench.cli import add_command as add_bench_command
 from agent.stopping import Stopped, stoppable
 from prompts.errors import InputError, PalateError
 
@@ -57,12 +58,9 @@ def make_parser() -> argparse.ArgumentParser:
     _chat(commands.add_parser("chat", help="let the agent learn your taste"))
     _run(commands.add_parser("run", help="run a config without a person"))
     _train(commands.add_parser("train", help="train an adapter from a YAML file; run it again and it goes on"))
-    _gate(
-        commands.add_parser(
-            "gate", help="judge an adapter: the same prompts and seeds with and without it, and a verdict by rule"
-        )
-    )
+    _gate(commands.add_parser("gate", help="judge an adapter: painting with it and without it, and a verdict by rule"))
     add_adapter_commands(commands.add_parser("adapter", help="look at LoRA files, take in other people's, merge them"))
+    add_bench_command(commands.add_parser("bench", help="compare strategies over simulated raters or real people"))
     _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
     _logs(commands.add_parser("logs", help="read what was logged"))
     _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))

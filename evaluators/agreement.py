@@ -38,6 +38,15 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     return float((a * b).sum() / size) if size > 0 else 0.0
 
 
+def pearson(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's linear correlation (PLCC), -1..1; 0.0 where either side does not vary."""
+    first, second = _paired(first, second)
+    a, b = first - first.mean(), second - second.mean()
+    if np.ptp(first) == 0 or np.ptp(second) == 0:  # the mean of equal numbers may miss them by a rounding
+        return 0.0
+    return float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum()))
+
+
 def pairwise_accuracy(predicted: np.ndarray, ratings: np.ndarray) -> float:
     """Share of pairs with different ratings that the prediction orders rightly, 0..1; 0.5 where no pair differs."""
     predicted, ratings = _paired(predicted, ratings)

@@ -106,10 +106,12 @@ class Rater:
         """The same from features (N, F) already measured."""
         return (self._raw(measured) - self._centre) / self._unit
 
-    def rate(self, images: Sequence[Image.Image], *, seed: int) -> list[float]:
+    def rate(self, images: Sequence[Image.Image], *, seed: int, measured: np.ndarray | None = None) -> list[float]:
         """Ratings in 0..10, in steps of 0.5. The noise depends on this rater, `seed` and the picture's own pixels,
-        never on order or company, so that resuming and replaying give the same ratings."""
-        shaken = self.utility(images) + self.noise * np.array([self._noise(image, seed) for image in images])
+        never on order or company, so that resuming and replaying give the same ratings. `measured`: the pictures' features
+        (N, F), where they are known already."""
+        liked = self.utility(images) if measured is None else self.utility_of(measured)
+        shaken = liked + self.noise * np.array([self._noise(image, seed) for image in images])
         points = np.clip(self.offset + self.scale * shaken, 0.0, 10.0)
         return [float(point) for point in np.round(points * 2.0) / 2.0]
 

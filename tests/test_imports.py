@@ -27,7 +27,8 @@ def seconds_of(*words: str) -> float:
 
 
 def modules() -> list[str]:
-    return sorted(f"agent.{path.stem}" for path in (ROOT / "agent").glob("*.py") if path.stem != "__init__")
+    files = [path.relative_to(ROOT) for path in (ROOT / "agent").rglob("*.py") if path.stem != "__init__"]
+    return sorted(".".join(file.with_suffix("").parts) for file in files)
 
 
 def test_no_module_of_the_agent_imports_a_heavy_library() -> None:

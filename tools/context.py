@@ -84,6 +84,7 @@ class Settings:
     sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
     shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
+    population: bool = False  # learn_taste starts from the model's population.npz
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0

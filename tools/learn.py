@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,11 @@ from tools.context import Arguments, Context, Outcome
 from tools.files import write_atomically
 from tools.records import PreferenceRow
 
+if TYPE_CHECKING:
+    from evaluators.preference import Population
+
+POPULATION_FILE = "population.npz"  # beside a model
+ON_TOP = ("head", "blend")  # kinds that learn how this person differs from the population
 TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
 
 
@@ -29,21 +34,39 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
 
     from evaluators import preference
 
+    people = _population(args.kind, context)
     ratings = context.trail.ratings()
     rows = [row for row in context.trail.images() if row.id in ratings]
     if len(rows) < 2:
         raise ToolError(f"{len(rows)} rated images are too few to learn from: call ask_person first.")
     features, values = context.features(rows), np.array([ratings[row.id] for row in rows])
     with context.timed("score"):
-        fitted = preference.fit(features, values, args.kind, seed=context.settings.seed)
+        fitted = preference.fit(features, values, args.kind, population=people, seed=context.settings.seed)
         metrics: dict[str, Any] = {"ratings": len(rows)}
         if len(rows) >= TRUSTED_FROM:
-            held_out = preference.held_out_agreement(features, values, args.kind, seed=context.settings.seed)
+            held_out = preference.held_out_agreement(
+                features, values, args.kind, population=people, seed=context.settings.seed
+            )
             metrics |= {
                 "agreement": round(held_out.srocc, 3),
                 "interval": [round(held_out.low, 3), round(held_out.high, 3)],
             }
     return Outcome({"kind": args.kind, **metrics}, preferences=(_saved(fitted, args.kind, metrics, context),))
+
+
+def _population(kind: str, context: Context) -> Population | None:
+    """What other people like, where the run's config asks for it; "knn" and "finetune" go by the person's ratings alone."""
+    from evaluators.preference import Population
+
+    if not context.settings.population or kind not in ON_TOP:
+        return None
+    path = Path(context.settings.model) / POPULATION_FILE
+    if not path.is_file():
+        raise ToolError(
+            f"There is no population at {str(path)!r}: make it with `python -m tools.population`, or set population: false.",
+            retryable=False,
+        )
+    return Population.load(path)
 
 
 def _saved(fitted: Any, kind: str, metrics: dict[str, Any], context: Context) -> PreferenceRow:

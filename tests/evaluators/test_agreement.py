@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluators.agreement import agree, errors, pairwise_accuracy, ranks, spearman
+from evaluators.agreement import agree, errors, pairwise_accuracy, pearson, ranks, spearman
 
 
 def test_ties_share_their_mean_rank():
@@ -41,3 +41,10 @@ def test_the_interval_holds_the_correlation_and_narrows_with_more_images():
         return found.high - found.low
 
     assert width(200) < width(20)
+
+
+def test_pearson_by_hand():
+    # deviations (-1, 0, 1) and (-2, -1, 3): 5 / sqrt(2 * 14)
+    assert pearson(np.array([1, 2, 3]), np.array([0, 1, 5])) == pytest.approx(5 / np.sqrt(28))
+    assert pearson(np.array([1, 2, 3]), np.array([9, 7, 5])) == pytest.approx(-1.0)
+    assert pearson(np.full(3, 0.1), np.array([1, 2, 3])) == 0.0

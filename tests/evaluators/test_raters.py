@@ -118,3 +118,9 @@ def test_a_missing_or_foreign_reference_is_refused(reference, tmp_path):
         Rater(0, reference=np.ones((20, 3)))
     with pytest.raises(InputError, match="noise"):
         Rater(0, reference=reference, noise=-1)
+
+
+def test_features_that_are_known_need_not_be_measured_again(reference):
+    pictures = [paint(number) for number in range(6)]
+    rater = Rater(3, reference=reference)
+    assert rater.rate(pictures, seed=1, measured=features(pictures)) == rater.rate(pictures, seed=1)

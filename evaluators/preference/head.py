@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from evaluators.preference.kernel import diagonal, kernel, spread
+
 _RATIOS = np.logspace(-2.0, 2.0, 13)
 _SHAPE = 2.0  # inverse gamma: worth about four ratings, centred on noise that explains half the variance
 _OWN = 0.5  # share of the departure in the signal's variance
-_REACH = 0.35  # how far a departure is shared, in the typical distance of a picture from the middle
 
 
 def fit(features: np.ndarray, ratings: np.ndarray, seed: int, *, own: float = _OWN) -> dict[str, np.ndarray]:
@@ -23,9 +24,9 @@ def fit(features: np.ndarray, ratings: np.ndarray, seed: int, *, own: float = _O
 
     `own`: share (0..1) of the departure d; 0 leaves plain ridge regression.
     """
-    centre, scale = features.mean(axis=0), _spread(features)
+    centre, scale = features.mean(axis=0), spread(features)
     rows = (features - centre) / scale
-    values, vectors = np.linalg.eigh(_kernel(rows, rows, own))
+    values, vectors = np.linalg.eigh(kernel(rows, rows, own))
     values, mean = np.maximum(values, 0.0), ratings.mean()
     turned = vectors.T @ (ratings - mean)
     evidence, noise = _evidence(values, turned, float(ratings.var()))
@@ -39,14 +40,29 @@ def fit(features: np.ndarray, ratings: np.ndarray, seed: int, *, own: float = _O
 def predict(arrays: dict[str, np.ndarray], features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Posterior mean and std (M,) of the liking itself, without the noise of one more rating."""
     new, own = (features - arrays["centre"]) / arrays["scale"], float(arrays["own"])
-    cross = _kernel(new, arrays["rows"], own) @ arrays["vectors"]
-    prior = (1.0 - own) * (new**2).mean(axis=1) + own
+    cross = kernel(new, arrays["rows"], own) @ arrays["vectors"]
+    prior = diagonal(new, own)
     shrink = _RATIOS[:, None] / (_RATIOS[:, None] * arrays["values"] + 1.0)
     means = (shrink * arrays["turned"]) @ cross.T
     left = np.maximum(prior - shrink @ (cross**2).T, 0.0)
-    spread = arrays["noise"][:, None] * (_RATIOS[:, None] * left + 1.0 / len(arrays["rows"]))
+    variance = arrays["noise"][:, None] * (_RATIOS[:, None] * left + 1.0 / len(arrays["rows"]))
     mean = arrays["belief"] @ means
-    return arrays["mean"] + mean, np.sqrt(arrays["belief"] @ (spread + (means - mean) ** 2))
+    return arrays["mean"] + mean, np.sqrt(arrays["belief"] @ (variance + (means - mean) ** 2))
+
+
+def joint(arrays: dict[str, np.ndarray], features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior mean (M,) and covariance (M, M) of the likings; its diagonal is the square of `predict`'s std."""
+    new, own = (features - arrays["centre"]) / arrays["scale"], float(arrays["own"])
+    cross, before = kernel(new, arrays["rows"], own) @ arrays["vectors"], kernel(new, new, own)
+    mean, covariance = np.zeros(len(new)), np.zeros((len(new), len(new)))
+    parts = []
+    for ratio, belief, noise in zip(_RATIOS, arrays["belief"], arrays["noise"], strict=True):
+        shrink = ratio / (ratio * arrays["values"] + 1.0)
+        parts.append((belief, (shrink * arrays["turned"]) @ cross.T))
+        covariance += belief * noise * (ratio * (before - (cross * shrink) @ cross.T) + 1.0 / len(arrays["rows"]))
+        mean += belief * parts[-1][1]
+    covariance += sum(belief * np.outer(one - mean, one - mean) for belief, one in parts)
+    return arrays["mean"] + mean, covariance
 
 
 def left_out(arrays: dict[str, np.ndarray]) -> np.ndarray:
@@ -59,21 +75,6 @@ def left_out(arrays: dict[str, np.ndarray]) -> np.ndarray:
     centred = vectors @ arrays["turned"]
     residual = (inverse @ centred) / np.diagonal(inverse, axis1=1, axis2=2)
     return arrays["mean"] + centred - arrays["belief"] @ residual
-
-
-def _kernel(first: np.ndarray, second: np.ndarray, own: float) -> np.ndarray:
-    """Prior covariance (N, M) of likings, about 1 on the diagonal: linear taste and own departure."""
-    linear = first @ second.T / first.shape[1]
-    apart = (first**2).mean(axis=1)[:, None] + (second**2).mean(axis=1)[None, :] - 2.0 * linear
-    return (1.0 - own) * linear + own * np.exp(-np.maximum(apart, 0.0) / (2.0 * _REACH**2))
-
-
-def _spread(features: np.ndarray) -> np.ndarray:
-    # Each dimension's own SD, drawn towards the common one as if by ten more pictures: eight pictures tell little of
-    # the spread of a single dimension.
-    own, count = features.var(axis=0), len(features)
-    common = float(own.mean())
-    return np.sqrt((count * own + 10.0 * common) / (count + 10.0)) if common > 0 else np.ones(features.shape[1])
 
 
 def _evidence(values: np.ndarray, turned: np.ndarray, variance: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,92 @@
+"""Pictures that a bench's cells share: random prompts, painted once by the bundled painter, and what CLIP and the pixels say.
+
+Torch is there only while they are painted; afterwards a pool is arrays, and a cell reads it in a moment.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from agent.config import MODELS
+from evaluators.weights import version_of
+from prompts.errors import InputError
+from prompts.vocabulary import load_vocabulary
+from tools.files import write_atomically
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SEED = 7_000_000  # far from the seeds of runs, and of the raters' reference
+BATCH = 8
+PAINTER, SEES = ("bauhaus/unet", "bauhaus/vae", "bauhaus/text_encoder"), "bauhaus-clip"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N pictures: `pixels` (N, H, W, 3) bytes, `features` (N, D) unit rows of CLIP, `measured` (N, F) of evaluators.features."""
+
+    pixels: np.ndarray
+    features: np.ndarray
+    measured: np.ndarray
+    prompts: tuple[str, ...]
+
+    @cached_property
+    def images(self) -> list[Image.Image]:
+        """The pictures."""
+        from PIL import Image
+
+        return [Image.fromarray(one) for one in self.pixels]
+
+
+def pool_file(folder: Path, count: int, *, seed: int = SEED) -> Path:
+    """The npz of `count` pictures in `folder`, painted first if it is not there; its name says what it was made with."""
+    versions = "-".join(version_of(MODELS / name)[:6] for name in (*PAINTER, SEES))
+    file = folder / f"pool-{count}-{seed}-{versions}.npz"
+    if not file.exists():
+        buffer = BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **_painted(count, seed))
+        write_atomically(file, buffer.getvalue())
+    return file
+
+
+@lru_cache(maxsize=4)
+def read_pool(file: Path) -> Pool:
+    """A pool that `pool_file` made. Raises InputError when it is damaged."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in ("pixels", "features", "measured", "prompts")}
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{str(file)!r} cannot be read ({error}): remove it, and it is painted again") from error
+    return Pool(arrays["pixels"], arrays["features"], arrays["measured"], tuple(map(str, arrays["prompts"])))
+
+
+def _painted(count: int, seed: int) -> dict[str, np.ndarray]:
+    from PIL import Image
+
+    from evaluators.clip import Clip
+    from evaluators.features import features
+    from trainers.base_model import load, paint
+
+    vocabulary = load_vocabulary("bauhaus")
+    prompts = [vocabulary.phrase(vocabulary.random(random.Random(f"pool {seed + n}"))) for n in range(count)]
+    painter, images, console = load(str(MODELS / "bauhaus"), device="auto"), list[Image.Image](), Console(stderr=True)
+    starts = range(0, count, BATCH)
+    for start in track(starts, "painting the pool", console=console, transient=True, disable=not console.is_terminal):
+        some = paint(prompts[start : start + BATCH], model=painter, seed=seed + start, steps=20, guidance_scale=3.0)
+        images += [one.image.convert("RGB") for one in some]
+    seen = Clip(MODELS / SEES, str(painter.device)).image_features(images)
+    return {
+        "pixels": np.stack([np.asarray(image) for image in images]),
+        "features": seen,
+        "measured": features(images),
+        "prompts": np.array(prompts),
+    }

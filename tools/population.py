@@ -1,0 +1,87 @@
+"""Learn what simulated people like, on a model's own pictures of random prompts: the prior that a new person starts from.
+
+    python -m tools.population models/bauhaus --clip models/bauhaus-clip
+
+Writes `population.npz` beside the model (features, means and covariances; no pictures). The raters' seeds begin at 10,000: those
+below are for tests and benchmarks, and nothing may be learned from them. What was painted is kept in `--cache` and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+
+from prompts.vocabulary import Vocabulary, load_vocabulary
+from tools.context import Settings, Studio
+from tools.learn import POPULATION_FILE
+
+FIRST_RATER = 10_000
+FIRST_PROMPT = 500_000  # seeds of prompts that neither the raters' reference nor a benchmark draws
+
+
+def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Paint `count` random prompts; their CLIP features (N, D) and pixel features (N, F), kept in `cache`."""
+    if cache.is_file():
+        with np.load(cache, allow_pickle=False) as kept:
+            if len(kept["clip"]) >= count:
+                return kept["clip"][:count], kept["measured"][:count]
+    from evaluators.features import features
+    from trainers.base_model import MAX_IMAGES, paint
+
+    settings, clip, measured = studio.settings, [], []
+    for start in range(0, count, MAX_IMAGES):
+        numbers = range(FIRST_PROMPT + start, FIRST_PROMPT + min(start + MAX_IMAGES, count))
+        prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in numbers]
+        how = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "size": settings.size}
+        images = [one.image for one in paint(prompts, model=studio.painter, seed=FIRST_PROMPT + start, **how)]
+        clip.append(studio.clip.image_features(images))
+        measured.append(features(images))
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(cache, clip=np.concatenate(clip), measured=np.concatenate(measured))
+    return np.concatenate(clip), np.concatenate(measured)
+
+
+def rated(reference: np.ndarray, measured: np.ndarray, raters: range) -> np.ndarray:
+    """(R, N) ratings by simulated raters of pictures with pixel features (N, F): with their noise, in steps of 0.5."""
+    from evaluators.raters import Rater
+
+    rows = []
+    for number in raters:
+        rater, rng = Rater(number, reference=reference), np.random.default_rng([number, 0x909])
+        shaken = rater.utility_of(measured) + rater.noise * rng.standard_normal(len(measured))
+        rows.append(np.round(np.clip(rater.offset + rater.scale * shaken, 0.0, 10.0) * 2.0) / 2.0)
+    return np.stack(rows)
+
+
+def make_population(studio: Studio, vocabulary: Vocabulary, folder: Path, *, pictures: int, raters: int, cache: Path) -> Path:  # fmt: skip
+    """Fit the population of `raters` simulated people on `pictures` paintings and write it into `folder`."""
+    from evaluators.preference import Population
+    from evaluators.raters import load_reference
+
+    clip, measured = look(studio, vocabulary, pictures, cache)
+    ratings = rated(load_reference(folder), measured, range(FIRST_RATER, FIRST_RATER + raters))
+    path = folder / POPULATION_FILE
+    Population.fit(clip, ratings, seed=FIRST_RATER).save(path)
+    return path
+
+
+def main() -> None:
+    """Make the population of a bundled model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--clip", default="models/bauhaus-clip")
+    parser.add_argument("--vocabulary", default="bauhaus")
+    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--raters", type=int, default=300)
+    parser.add_argument("--cache", type=Path, default=Path(".studio/population_pictures.npz"))
+    chosen = parser.parse_args()
+    studio = Studio(Settings(model=str(chosen.model), clip=chosen.clip, pickscore="", seed=0))
+    how = {"pictures": chosen.pictures, "raters": chosen.raters}
+    print(make_population(studio, load_vocabulary(chosen.vocabulary), chosen.model, cache=chosen.cache, **how))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
