@@ -36,16 +36,15 @@ def fit(
     comparisons: Sequence[Comparison] = (),
     order: np.ndarray | None = None,
 ) -> Arrays:
-    """Posterior from features (N, D), ratings (N,) with NaN for none, and comparisons of rows; at least one of either."""
-    used = np.flatnonzero(np.isfinite(ratings) | _compared(comparisons, len(ratings)))
-    rows, mine = features[used], ratings[used]
-    rated = np.flatnonzero(np.isfinite(mine))
+    """Posterior from features (N, D), ratings (N,) with NaN for none, and comparisons of rows: every row was
+    rated or compared. `order` (N,): when."""
+    rated = np.flatnonzero(np.isfinite(ratings))
     offset = _OFFSET if len(rated) else 0.0
-    centre = float(mine[rated].mean()) if len(rated) else MIDDLE
-    unit = spread_of(mine[rated]) if len(rated) else POINTS
-    covariance, mean = prior.covariance(rows, rows) + offset, prior.mean(rows)
-    told = _told(mine, rated, used, comparisons, centre, unit)
-    walk = _walk(rated if order is None else np.asarray(order)[used][rated])
+    centre = float(ratings[rated].mean()) if len(rated) else MIDDLE
+    unit = spread_of(ratings[rated]) if len(rated) else POINTS
+    covariance, mean = prior.covariance(features, features) + offset, prior.mean(features)
+    told = _told(rated, (ratings[rated] - centre) / unit, comparisons)
+    walk = _walk(rated if order is None else order[rated])
     found = [
         (posterior.evidence + _belief(gain, noise), gain, posterior)
         for drift in (_DRIFTS if order is not None and len(rated) > 2 else (0.0,))
@@ -53,7 +52,7 @@ def fit(
         for noise in _NOISES
         for posterior in [_condition(mean, covariance, told, walk * drift, gain, noise * prior.noise)]
     ]
-    return _kept(found, prior, rows) | {
+    return _kept(found, features) | {
         "centre": np.array(centre), "unit": np.array(unit), "offset": np.array(offset),
     } | prior.arrays()  # fmt: skip
 
@@ -109,7 +108,7 @@ def _belief(gain: float, noise: float) -> float:
     return -0.5 * (np.log(gain / 1.0) / 0.3) ** 2 - 0.5 * (np.log(noise) / 0.7) ** 2
 
 
-def _kept(found: list[tuple[float, float, Posterior]], prior: Prior, rows: np.ndarray) -> Arrays:
+def _kept(found: list[tuple[float, float, Posterior]], rows: np.ndarray) -> Arrays:
     best = max(evidence for evidence, _, _ in found)
     kept = [(np.exp(evidence - best), gain, p) for evidence, gain, p in found if evidence - best > np.log(_KEPT)]
     belief = np.array([weight for weight, _, _ in kept])
@@ -122,23 +121,14 @@ def _kept(found: list[tuple[float, float, Posterior]], prior: Prior, rows: np.nd
     }
 
 
-def _compared(comparisons: Sequence[Comparison], count: int) -> np.ndarray:
-    found = np.zeros(count, dtype=bool)
-    found[[row for one in comparisons for row in (one.first, one.second)]] = True
-    return found
-
-
-def _told(
-    mine: np.ndarray, rated: np.ndarray, used: np.ndarray, comparisons: Sequence[Comparison], centre: float, unit: float
-) -> Told:
-    place = {int(row): number for number, row in enumerate(used)}
-    first = np.array([place[one.first] for one in comparisons], dtype=int)
-    second = np.array([place[one.second] for one in comparisons], dtype=int)
+def _told(rated: np.ndarray, values: np.ndarray, comparisons: Sequence[Comparison]) -> Told:
+    first = np.array([one.first for one in comparisons], dtype=int)
+    second = np.array([one.second for one in comparisons], dtype=int)
     outcome = np.array([OUTCOMES[one.answer] for one in comparisons])
     # Half a tie more in two more answers: nobody's ties are impossible.
     tied = (float((outcome == 0.5).sum()) + 0.5) / (len(outcome) + 2.0)
     none = np.zeros((len(rated), len(rated)))
-    return Told(rated, (mine[rated] - centre) / unit, none, first, second, outcome, 2.0 * tied / (1.0 - tied))
+    return Told(rated, values, none, first, second, outcome, 2.0 * tied / (1.0 - tied))
 
 
 def _walk(order: np.ndarray) -> np.ndarray:

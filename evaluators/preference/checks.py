@@ -6,15 +6,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluators.preference.comparison import Comparison
+from evaluators.preference.comparison import Comparison, checked
 from prompts.errors import InputError
 
 
-def used(features: np.ndarray, ratings: np.ndarray, comparisons: Sequence[Comparison]) -> np.ndarray:
-    """The rows (K, D) that were rated or compared."""
+def told(
+    features: np.ndarray, ratings: np.ndarray | None, comparisons: Sequence[Comparison], order: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, tuple[Comparison, ...], np.ndarray | None]:
+    """Only the rows that were rated or compared, of however many are stored; comparisons by their new row numbers.
+
+    Raises: InputError for what cannot be learned from.
+    """
+    count = len(np.asarray(features))
+    ratings = ratings_of(ratings, count, comparisons)
+    comparisons = checked(comparisons, count)
     used = np.isfinite(ratings)
     used[[row for one in comparisons for row in (one.first, one.second)]] = True
-    return features[used]
+    if order is not None and np.shape(order) != (count,):
+        raise InputError(f"order of shape {np.shape(order)!r} for {count} pictures: give one time for each")
+    place = np.cumsum(used) - 1
+    moved = tuple(Comparison(int(place[c.first]), int(place[c.second]), c.answer) for c in comparisons)
+    rows = np.asarray(features)[used] if np.ndim(features) == 2 else features
+    return features_of(rows), ratings[used], moved, None if order is None else np.asarray(order)[used]
 
 
 def features_of(features: np.ndarray) -> np.ndarray:

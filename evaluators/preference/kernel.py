@@ -7,14 +7,14 @@ import numpy as np
 REACH = 0.35  # how far a departure is shared, in the typical distance of a picture from the middle
 
 
-def kernel(first: np.ndarray, second: np.ndarray, own: float) -> np.ndarray:
+def kernel(first: np.ndarray, second: np.ndarray, own: float, reach: float = REACH) -> np.ndarray:
     """Prior covariance (N, M) of likings of standardised features (N, D), (M, D), about 1 on the diagonal.
 
-    `own` (0..1): the share of the departure; the rest is linear.
+    `own` (0..1): the share of the departure, shared up to a distance of about `reach`; the rest is linear.
     """
     linear = first @ second.T / first.shape[1]
     apart = (first**2).mean(axis=1)[:, None] + (second**2).mean(axis=1)[None, :] - 2.0 * linear
-    return (1.0 - own) * linear + own * np.exp(-np.maximum(apart, 0.0) / (2.0 * REACH**2))
+    return (1.0 - own) * linear + own * np.exp(-np.maximum(apart, 0.0) / (2.0 * reach**2))
 
 
 def diagonal(rows: np.ndarray, own: float) -> np.ndarray:

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from evaluators.preference import bayes, blend, finetune, head, knn, maml
-from evaluators.preference.checks import features_of, ratings_of, same_width, used
-from evaluators.preference.comparison import Comparison, checked, with_strengths
+from evaluators.preference.checks import features_of, same_width, told
+from evaluators.preference.comparison import Comparison, with_strengths
 from evaluators.preference.population import Population
 from evaluators.preference.prior import Prior
 from evaluators.preference.scale import spread_of
@@ -97,9 +97,7 @@ def fit(
     """
     if kind not in KINDS:
         raise InputError(f"unknown kind of preference {kind!r}: use one of {', '.join(KINDS)}")
-    features = features_of(features)
-    ratings = ratings_of(ratings, len(features), comparisons)
-    comparisons = checked(comparisons, len(features))
+    features, ratings, comparisons, order = told(features, ratings, comparisons, order)
     same_width(features, _population_width(population))
     people = population.prior if isinstance(population, Population) else None
     exact = kind == "bayes" or (kind == "head" and (comparisons or people is not None))
@@ -107,8 +105,8 @@ def fit(
         return _bayes(kind, features, ratings, comparisons, population, order)
     if comparisons:
         ratings = with_strengths(ratings, comparisons)
-    told = np.isfinite(ratings)
-    features, ratings = features[told], ratings[told]
+    rated = np.isfinite(ratings)
+    features, ratings = features[rated], ratings[rated]
     if kind == "maml":
         return _maml(features, ratings, population)
     if kind == "blend" and people is not None:
@@ -143,9 +141,7 @@ def _bayes(
     population: Preference | Population | None,
     order: np.ndarray | None,
 ) -> Preference:
-    prior = (
-        population.prior if isinstance(population, Population) else Prior.plain(used(features, ratings, comparisons))
-    )
+    prior = population.prior if isinstance(population, Population) else Prior.plain(features)
     base = population if isinstance(population, Preference) else None
     left = ratings if base is None else ratings - base.predict(features)[0]
     if not comparisons and not isinstance(population, Population) and not _differs(left):

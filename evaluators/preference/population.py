@@ -19,11 +19,18 @@ from evaluators.preference.prior import Prior
 from prompts.errors import InputError
 
 PICTURES = 600  # at most, those that most people rated: the covariance is kept between all of them
-RANK = 40  # directions in which the learned covariance may differ from the kernel's
-_FOLDS, _ROUNDS, _OFFSET, _MEAN_WORTH = 3, 8, 1.0, 1.0
-_GRID = {"size": (0.5, 0.25, 1.0), "own": (0.2, 0.1, 0.5), "strength": (2.0, 0.5, 6.0), "noise": (0.3, 0.15, 0.5)}
-
+RANK = 64  # directions in which the learned covariance may differ from the kernel's
 Chosen = dict[str, float]
+_FOLDS, _ROUNDS, _OFFSET, _MEAN_WORTH = 3, 8, 1.0, 1.0
+# What is tried, the first value being where it begins. A kernel's reach and its share of departures go together.
+_GRID: dict[str, tuple[Chosen, ...]] = {
+    "size": ({"size": 0.5}, {"size": 0.25}, {"size": 1.0}),
+    "shape": tuple(
+        {"reach": reach, "own": own} for reach, own in ((0.35, 0.2), (0.35, 0.1), (0.35, 0.5), (0.7, 0.5), (1.0, 0.8))
+    ),
+    "strength": ({"strength": 2.0}, {"strength": 0.5}, {"strength": 0.15}, {"strength": 6.0}),
+    "noise": ({"noise": 0.3}, {"noise": 0.15}, {"noise": 0.5}),
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ def _learned(
 ) -> Prior:
     rows = pictures.astype(float)
     chosen = _choose(rows, likings, noise)
-    base = chosen["size"] * kernel(rows, rows, chosen["own"]) + 1e-6 * np.eye(len(rows))
+    base = _base(rows, chosen)
     noises = _noises(chosen, noise, len(likings))
     mean, covariance = _estimate(likings, noises, base, chosen["strength"] * len(rows))
     root = np.linalg.cholesky(base)
@@ -132,26 +139,33 @@ def _learned(
     means = np.linalg.solve(base, mean).astype(np.float32)
     return Prior(
         centre.astype(np.float32), scale.astype(np.float32), pictures, means, carry, (values[largest] - 1.0).astype(np.float32),
-        chosen["own"], chosen["size"], float(np.median(noises)),
+        chosen["own"], chosen["reach"], chosen["size"], float(np.median(noises)),
     )  # fmt: skip
 
 
 def _choose(rows: np.ndarray, likings: np.ndarray, noise: np.ndarray | None) -> Chosen:
     """The hyperparameters under which held-out raters are likeliest, one after the other."""
-    chosen = {name: values[0] for name, values in _GRID.items()}
+    chosen: Chosen = {}
+    for values in _GRID.values():
+        chosen |= values[0]
     best = _held_out(rows, likings, noise, chosen)
     for name in _GRID if noise is None else [name for name in _GRID if name != "noise"]:
         for value in _GRID[name][1:]:
-            tried = chosen | {name: value}
+            tried = chosen | value
             found = _held_out(rows, likings, noise, tried)
             if found > best:
                 best, chosen = found, tried
     return chosen
 
 
+def _base(rows: np.ndarray, chosen: Chosen) -> np.ndarray:
+    """(P, P) the kernel that the covariance is drawn towards, invertible where pictures repeat."""
+    return chosen["size"] * kernel(rows, rows, chosen["own"], chosen["reach"]) + 1e-6 * np.eye(len(rows))
+
+
 def _held_out(rows: np.ndarray, likings: np.ndarray, noise: np.ndarray | None, chosen: Chosen) -> float:
     """Log likelihood of raters, each under what the others taught."""
-    base = chosen["size"] * kernel(rows, rows, chosen["own"]) + 1e-6 * np.eye(len(rows))
+    base = _base(rows, chosen)
     noises, total = _noises(chosen, noise, len(likings)), 0.0
     for fold in range(_FOLDS):
         held = np.arange(len(likings)) % _FOLDS == fold

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.preference.kernel import diagonal, kernel, spread
+from evaluators.preference.kernel import REACH, diagonal, kernel, spread
 
 _OWN, _NOISE, _SIZE = 0.5, 0.6, 0.7  # with no population: those that kind "head" expects
 
@@ -20,7 +20,7 @@ _OWN, _NOISE, _SIZE = 0.5, 0.6, 0.7  # with no population: those that kind "head
 @dataclass(frozen=True)
 class Prior:
     """`centre`, `scale` (D,) standardise features; `pictures` (P, D) standardised; `means` (P,), `carry` (P, r), `change`
-    (r,) above -1; `own` the share of departures, `size` the kernel's variance, `noise` a rating's variance."""
+    (r,) above -1; `own` the share of departures and `reach` how far one is shared, `size` the kernel's variance, `noise` a rating's variance."""
 
     centre: np.ndarray
     scale: np.ndarray
@@ -29,6 +29,7 @@ class Prior:
     carry: np.ndarray
     change: np.ndarray
     own: float
+    reach: float
     size: float
     noise: float
 
@@ -38,14 +39,14 @@ class Prior:
         width = features.shape[1]
         return Prior(
             features.mean(axis=0), spread(features), np.zeros((0, width)), np.zeros(0), np.zeros((0, 0)), np.zeros(0),
-            _OWN, _SIZE, _NOISE,
+            _OWN, REACH, _SIZE, _NOISE,
         )  # fmt: skip
 
     @staticmethod
     def of(arrays: dict[str, np.ndarray]) -> Prior:
         """The one that `arrays` wrote."""
         found: dict[str, Any] = {field.name: arrays[f"prior_{field.name}"] for field in fields(Prior)}
-        return Prior(**{**found, **{name: float(found[name]) for name in ("own", "size", "noise")}})
+        return Prior(**{**found, **{name: float(found[name]) for name in ("own", "reach", "size", "noise")}})
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, to be saved."""
@@ -66,10 +67,10 @@ class Prior:
         a, b = self._standard(first), self._standard(second)
         carry = self.carry.astype(float)
         learned = (self._near(a) @ carry * self.change) @ (self._near(b) @ carry).T
-        return self.size * kernel(a, b, self.own) + learned
+        return self.size * kernel(a, b, self.own, self.reach) + learned
 
     def _standard(self, features: np.ndarray) -> np.ndarray:
         return (features - self.centre) / self.scale
 
     def _near(self, rows: np.ndarray) -> np.ndarray:
-        return self.size * kernel(rows, self.pictures.astype(float), self.own)
+        return self.size * kernel(rows, self.pictures.astype(float), self.own, self.reach)
