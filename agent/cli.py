@@ -119,11 +119,12 @@ def _gate(parser: argparse.ArgumentParser) -> None:
         ("clip", "an open_clip folder"),
         ("pickscore", "a folder or hub id"),
         ("preference", "a learned taste, npz"),
+        ("aesthetic", "a head of LAION's or SAC's, on --clip,"),
+        ("hpsv2", "HPSv2's file, or its folder,"),
+        ("image-reward", "ImageReward's folder"),
     ):
         parser.add_argument(f"--{name}", help=f"{what} that judges")
-    parser.add_argument(
-        "--guides", nargs="+", metavar="SCORER", help="which of pickscore, clip_t, preference must prefer it"
-    )
+    parser.add_argument("--guides", nargs="+", metavar="SCORER", help="which scorers (clip_t is one) must prefer it")
     parser.add_argument("--json", action="store_true", help="print one JSON object last, and nothing else on stdout")
     parser.set_defaults(command=gate)
 

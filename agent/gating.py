@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from agent.config import bundled, read_yaml
 from prompts.errors import InputError
 from tools.promotions import Acting, Promotion, acting, history, record
+from tools.scorers import KEYS
 
 if TYPE_CHECKING:
     from tools.job_spec import Job
@@ -25,14 +26,7 @@ if TYPE_CHECKING:
 Gated = dict[str, Any]
 """promoted, broken (how many reasons are), reasons, report (the path of gate.html), and before (whether it was promoted until now)."""
 
-GIVEN = (
-    "prompts",
-    "base_model",
-    "clip",
-    "pickscore",
-    "preference",
-    "guides",
-)  # what a person may lay over an adapter's own job
+GIVEN = ("prompts", "base_model", *KEYS, "guides")  # what a person may lay over an adapter's own job
 
 
 def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = False) -> Gated:
@@ -98,7 +92,7 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
         kept = path / "config.yaml"
         values = read_yaml(kept) if kept.is_file() else {"kind": "sft", "out": str(path), "base_model": None}
     gate = {**(values.get("gate") or {}), **{key: given[key] for key in ("prompts", "guides") if key in given}}
-    values |= {key: bundled(given[key]) for key in ("base_model", "clip", "pickscore", "preference") if key in given}
+    values |= {key: bundled(given[key]) for key in ("base_model", *KEYS) if key in given}
     if values["base_model"] is None:
         raise InputError(f"{str(adapter)!r} does not say what it was trained on: give --base-model")
     if "prompts" not in gate:

@@ -14,8 +14,9 @@ from agent.config import bundled, read_yaml
 from prompts.errors import InputError
 from tools.job_spec import Job, validated
 from tools.photos import pictures_in
+from tools.scorers import PUBLISHED
 
-MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out"}  # keys of a job that name one
+MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out", *PUBLISHED}  # keys of a job that name one
 
 
 def load_job(file: Path, home: Path, kind: str | None = None) -> Job:

@@ -30,8 +30,8 @@ from prompts.errors import InputError, PalateError
 from tools.files import write_atomically
 from tools.job_watch import State, run_job
 from tools.promotions import history
+from tools.scorers import KEYS
 
-JUDGES = ("clip", "pickscore", "preference")  # a training that needs one has it from its beginning
 WARNED = (
     "winners become less likely too (only_losers_move): lower learning_rate, or stop and keep an earlier checkpoint"
 )
@@ -74,7 +74,8 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
         any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1", "pair-*")),
     )
     before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
-    free = {"gate", "processes"} | {key for key in JUDGES if before.get(key) is None}  # these make no other adapter
+    # These make no other adapter: a training that needs a scorer has it from its beginning.
+    free = {"gate", "processes"} | {key for key in KEYS if before.get(key) is None}
     for key in sorted((before.keys() | resolved.keys()) - free):
         if before.get(key) != resolved.get(key) and (key != "config" or _differ(before[key], resolved[key])):
             raise InputError(

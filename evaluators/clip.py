@@ -17,11 +17,11 @@ from PIL import Image
 
 from evaluators.colour import flatten
 from evaluators.score import Score
+from evaluators.texts import remembered
 from evaluators.weights import version_of
 from prompts.errors import InputError
 
 BATCH = 64
-_CACHED = 4096
 
 
 class Tag(NamedTuple):
@@ -32,13 +32,15 @@ class Tag(NamedTuple):
 
 
 class Clip:
-    """An open_clip model in float32 on `device`.
+    """An open_clip model in float32 on `device`. `width`: of its features, D; `patch`: of its vision transformer, None for others.
 
     Raises: InputError if the folder is missing, or is no open_clip folder with safetensors.
     """
 
     def __init__(self, folder: str | Path, device: str = "cpu") -> None:
         self.version = version_of(Path(folder))
+        config = _config(Path(folder))
+        self.width, self.patch = config["embed_dim"], config.get("vision_cfg", {}).get("patch_size")
         self.model, self._preprocess, self._tokenize = _load(Path(folder))
         self.model = self.model.eval().requires_grad_(False).to(device)
         self.device = device
@@ -59,13 +61,8 @@ class Clip:
         """(N, D) float32 unit rows, N >= 1; each distinct text is encoded once and remembered."""
         if not texts:
             raise InputError("no texts to take features of: give at least one")
-        if len(self._texts) > _CACHED:
-            self._texts.clear()
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        for start in range(0, len(new), BATCH):
-            batch = new[start : start + BATCH]
-            self._texts.update(zip(batch, self._encode(batch), strict=True))
-        return np.stack([self._texts[text] for text in texts])
+        rows = remembered(texts, self._texts, self._encode)
+        return np.stack(rows)
 
     def clip_t(
         self, images: Sequence[Image.Image], prompts: Sequence[str], references: Sequence[Image.Image] = ()
@@ -106,7 +103,6 @@ class Clip:
 def _load(folder: Path) -> tuple[Any, Any, Any]:
     import open_clip
 
-    _check(folder)
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", precision="fp32")
         return model, preprocess, open_clip.get_tokenizer(f"local-dir:{folder}")
@@ -114,15 +110,18 @@ def _load(folder: Path) -> tuple[Any, Any, Any]:
         raise InputError(f"open_clip cannot load {str(folder)!r} ({error}): check its config and weights") from error
 
 
-def _check(folder: Path) -> None:
+def _config(folder: Path) -> dict[str, Any]:
+    """The model's configuration, checked."""
     # open_clip only warns when it finds no weights, and then returns a random model; and it would look for the name of
     # a missing tokenizer elsewhere.
     if not (folder / "open_clip_model.safetensors").is_file():
         raise InputError(f"no open_clip_model.safetensors in {str(folder)!r}: only safetensors weights are loaded")
     config = folder / "open_clip_config.json"
     try:
-        text = json.loads(config.read_text(encoding="utf-8"))["model_cfg"].get("text_cfg", {})
-    except (OSError, ValueError, KeyError) as error:
+        found: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]
+        found["embed_dim"], text = int(found["embed_dim"]), found.get("text_cfg", {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{str(config)!r} is no open_clip configuration ({error!r}): check the folder") from error
     if text.get("hf_tokenizer_name") and not (folder / "tokenizer_config.json").is_file():
         raise InputError(f"no tokenizer_config.json in {str(folder)!r}: its configuration asks for a tokenizer there")
+    return found

@@ -17,13 +17,13 @@ from PIL import Image
 
 from evaluators.colour import flatten
 from evaluators.score import Score
+from evaluators.texts import remembered
 from evaluators.weights import is_hub_id, version_of
 from prompts.errors import InputError
 
 # PickScore_v1 was trained with the processor of the model that it started from.
 PROCESSORS = {"yuvalkirstain/PickScore_v1": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"}
 BATCH = 64
-_CACHED = 4096
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +93,7 @@ class PickScore:
 
     def text_features(self, prompts: Sequence[str]) -> torch.Tensor:
         """(N, D) unit rows; each distinct prompt is encoded once and remembered."""
-        if len(self._texts) > _CACHED:
-            self._texts.clear()
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._texts]
-        for start in range(0, len(new), BATCH):
-            batch = new[start : start + BATCH]
-            self._texts.update(zip(batch, self._encode(batch), strict=True))
-        return torch.stack([self._texts[prompt] for prompt in prompts])
+        return torch.stack(remembered(prompts, self._texts, self._encode))
 
     @torch.inference_mode()
     def _encode(self, prompts: list[str]) -> torch.Tensor:

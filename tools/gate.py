@@ -21,7 +21,7 @@ from tools.files import save_image, save_json
 from tools.gate_report import write_report
 from tools.gate_spec import GateSpec, Plan
 from tools.photos import photo
-from tools.scorers import Folders, clip_of, scorers, versions
+from tools.scorers import PUBLISHED, Folders, clip_of, scorers, versions
 
 if TYPE_CHECKING:
     from trainers.adapter_file import AdapterRef
@@ -187,8 +187,9 @@ def _scored_by(folders: Folders) -> dict[str, str]:
     """The weights of the scorers."""
     from trainers.adapter_file import sha256
 
-    files = {key: Path(name) for key, name in folders.items() if name is not None and Path(name).is_file()}
-    return {**versions({key: name for key, name in folders.items() if key not in files}), **{key: sha256(file)[:12] for key, file in files.items()}}  # fmt: skip
+    loose = {key: Path(name) for key, name in folders.items() if name is not None and key not in PUBLISHED}
+    files = {key: sha256(path)[:12] for key, path in loose.items() if path.is_file()}
+    return versions({key: name for key, name in folders.items() if key not in files}) | files
 
 
 def _packages() -> dict[str, str]:

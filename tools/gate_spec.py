@@ -12,14 +12,18 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluators.gate import Rules
+from evaluators.weights import weight_file
 from prompts.errors import InputError
 from prompts.lists import load_list
 from prompts.vocabulary import load_vocabulary
 from tools.pairs import prompts_in
 from tools.photos import pictures_in
-from tools.scorers import SCORERS, Folders
+from tools.scorers import PUBLISHED, SCORERS, Folders
 
-NEEDS = {"pickscore": ("pickscore",), "clip_t": ("clip",), "preference": ("preference", "clip")}  # keys beside `gate`
+NEEDS = {  # keys beside `gate`
+    "pickscore": ("pickscore",), "clip_t": ("clip",), "preference": ("preference", "clip"), "aesthetic": ("aesthetic", "clip"),
+    "hpsv2": ("hpsv2",), "image_reward": ("image_reward",),
+}  # fmt: skip
 
 
 class GateSpec(BaseModel):
@@ -67,6 +71,8 @@ def planned(spec: GateSpec, folders: Folders, *, guides: Sequence[str] = (), ins
         missing = [key for key in NEEDS[name] if folders.get(key) is None]
         if missing:
             raise InputError(f"gate: scorer {name!r} needs {missing[0]}: name its folder or file beside `gate`")
+        if name in PUBLISHED:
+            weight_file(Path(str(folders[name])))  # raises for what is not there
     if not led and not found:
         raise InputError(
             f"gate.guides = {list(led)!r}: no scorer guided this training, so say which must prefer the adapter (of "

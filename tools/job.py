@@ -27,7 +27,7 @@ from tools.job_spec import Job, dtype_of, gate_of, kind_of, validated
 from tools.job_watch import State, alone, new_state, write_json
 from tools.pairs import Builder, build_pairs
 from tools.preflight import preflight
-from tools.scorers import scorers, versions
+from tools.scorers import PUBLISHED, scorers, versions
 
 _PR_SET_PDEATHSIG = 1
 _PATIENCE = timedelta(days=7)  # the others wait while the first paints pools
@@ -137,9 +137,10 @@ def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Report
 
     if job.pool is None:
         return compared
-    folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
+    # Who only judges at the gate may be named later: pairs that are there were not made with them.
+    used = {key: folder for key, folder in job.folders.items() if key not in PUBLISHED or key in job.pool.scorers}
     builder = Builder(
-        job.pool, job.out / "pairs", model, scorers(job.pool.scorers, folders, str(model.device)), scored_by=versions(folders),
+        job.pool, job.out / "pairs", model, scorers(job.pool.scorers, used, str(model.device)), scored_by=versions(used),
         adapters=acting, on_image=report.put, on_pools=lambda done: report.put(pools=done),
     )  # fmt: skip
     report.building, ours = True, share(model.device)

@@ -16,7 +16,7 @@ from tools.gal_spec import GalSpec
 from tools.gate_spec import GateSpec, Plan, planned
 from tools.pairs import PoolSpec
 from tools.photos import photo
-from tools.scorers import clip_of
+from tools.scorers import KEYS, Folders, clip_of
 
 WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")
 SUBJECTS = (
@@ -76,10 +76,10 @@ class PromptLine(_Record):
 
 class Job(_Record):
     """A training job. `config`: the fields of the kind's config; `pool`: make pairs for dpo, after those in `dataset`, which a
-    person compared; `gal`: how gal chooses, dreambooth's config beside it; `pickscore`, `clip`, `preference`: folders of what scores
-    them (reward pushes pickscore up, gal asks clip); `gate`: judge the adapter when it is trained; `out`: where checkpoints and the
-    adapter go; `dtype`: of the base model, auto is bfloat16 on a GPU and float32 on a CPU; `processes`: that share each batch, a GPU
-    each."""
+    person compared; `gal`: how gal chooses, dreambooth's config beside it; `pickscore`, `clip`, `preference`, `aesthetic`,
+    `hpsv2`, `image_reward`: folders or files of what scores them (reward pushes pickscore up, gal asks clip); `gate`: judge the
+    adapter when it is trained; `out`: where checkpoints and the adapter go; `dtype`: of the base model, auto is bfloat16 on a GPU and
+    float32 on a CPU; `processes`: that share each batch, a GPU each."""
 
     kind: Literal["dpo", "sft", "kto", "reward", "dreambooth", "textual_inversion", "custom_diffusion", "slider", "gal"]
     config: dict[str, Any] = Field(default_factory=dict)
@@ -92,12 +92,20 @@ class Job(_Record):
     pickscore: str | None = None
     clip: str | None = None
     preference: str | None = None
+    aesthetic: str | None = None
+    hpsv2: str | None = None
+    image_reward: str | None = None
     gate: GateSpec | None = None
     out: Path
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     processes: int = Field(1, ge=1, le=64)
     name: str = Field("", pattern=r"^[\w.-]*$", max_length=80)
+
+    @property
+    def folders(self) -> Folders:
+        """What is named for the scorers."""
+        return {key: getattr(self, key) for key in KEYS}
 
 
 class Kind(NamedTuple):
@@ -230,5 +238,4 @@ def gate_of(job: Job) -> Plan | None:
         return None
     guides = tuple(job.pool.scorers) if job.pool else ("pickscore",) if job.kind == "reward" else ()
     subject = [Path(one["image"]) for one in job.dataset if "image" in one] if job.kind in SUBJECTS else []
-    folders = {"pickscore": job.pickscore, "clip": job.clip, "preference": job.preference}
-    return planned(job.gate, folders, guides=guides, instances=subject)
+    return planned(job.gate, job.folders, guides=guides, instances=subject)

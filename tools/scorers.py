@@ -1,4 +1,4 @@
-"""Scorers by name, for jobs that choose or push by score: pickscore, clip_t, and a learned preference.
+"""Scorers by name, for jobs that choose or push by score: pickscore, clip_t, a learned preference, aesthetic, hpsv2, image_reward.
 
 The place that turns a name and a folder into a function of images and prompts. Does not know what the scores are for.
 """
@@ -23,7 +23,10 @@ ImageScorer = Callable[[Sequence["Image.Image"], Sequence[str]], np.ndarray]
 """(images (N), prompts (N)) -> scores (N,), higher is better."""
 
 Folders = Mapping[str, str | None]
-"""pickscore, clip, preference -> the folder, hub id or file that a job names for it."""
+"""Each of `KEYS` -> the folder, hub id or file that a job names for it."""
+
+PUBLISHED = ("aesthetic", "hpsv2", "image_reward")  # weights as their authors saved them, in one file
+KEYS = ("pickscore", "clip", "preference", *PUBLISHED)
 
 
 def scorers(names: Iterable[str], folders: Folders, device: str) -> dict[str, ImageScorer]:
@@ -46,10 +49,15 @@ def clip_of(folder: str, device: str) -> Clip:
 
 def versions(folders: Folders) -> dict[str, str]:
     """What a job names for its scorers, and the weights found there: other weights are other scorers."""
-    from evaluators.weights import version_of
+    return {key: _version(key, folder) for key, folder in folders.items() if folder is not None}
 
-    named = {key: folder for key, folder in folders.items() if folder is not None}
-    return {key: version_of(Path(folder)) if Path(folder).is_dir() else folder for key, folder in named.items()}
+
+def _version(key: str, folder: str) -> str:
+    from evaluators.weights import version_of, version_of_file, weight_file
+
+    if key in PUBLISHED:
+        return version_of_file(weight_file(Path(folder)))
+    return version_of(Path(folder)) if Path(folder).is_dir() else folder
 
 
 def _pickscore(folders: Folders, device: str) -> ImageScorer:
@@ -72,6 +80,27 @@ def _preference(folders: Folders, device: str) -> ImageScorer:
     return lambda images, prompts: taste.predict(clip.image_features(images))[0]
 
 
+def _aesthetic(folders: Folders, device: str) -> ImageScorer:
+    from evaluators import aesthetic
+
+    scorer = aesthetic.load(_given("aesthetic", folders), clip_of(_given("clip", folders), device))
+    return lambda images, prompts: np.array(scorer(images, prompts).values)
+
+
+def _hpsv2(folders: Folders, device: str) -> ImageScorer:
+    from evaluators.hpsv2 import HPSv2
+
+    scorer = HPSv2(_given("hpsv2", folders), device)
+    return lambda images, prompts: np.array(scorer(images, prompts).values)
+
+
+def _image_reward(folders: Folders, device: str) -> ImageScorer:
+    from evaluators.image_reward import ImageReward
+
+    scorer = ImageReward(_given("image_reward", folders), device)
+    return lambda images, prompts: np.array(scorer(images, prompts).values)
+
+
 def _given(key: str, folders: Folders) -> str:
     folder = folders.get(key)
     if folder is None:
@@ -80,5 +109,6 @@ def _given(key: str, folders: Folders) -> str:
 
 
 SCORERS: dict[str, Callable[[Folders, str], ImageScorer]] = {
-    "pickscore": _pickscore, "clip_t": _clip_t, "preference": _preference,
+    "pickscore": _pickscore, "clip_t": _clip_t, "preference": _preference, "aesthetic": _aesthetic, "hpsv2": _hpsv2,
+    "image_reward": _image_reward,
 }  # fmt: skip

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from agent import cli
-from agent.gating import _made, told
+from agent.gating import _job, _made, told
 from agent.job_file import load_job
 from agent.training import _keep
 from prompts.errors import InputError
@@ -129,3 +129,36 @@ def test_people_read_what_was_broken_first_and_what_acts_now(tmp_path: Path) -> 
         "rejected and withdrawn: it was promoted before", "  ! It lost 1.", "  - It kept 2.", "report: r", f"acts now: {gone}",
     ]  # fmt: skip
     assert told(found | {"base_model": "another"}, tmp_path)[-1] == "acts now: the base model alone"
+
+
+def test_scorers_of_the_command_line_are_laid_over_the_job(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    file = written("bauhaus", {})
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "agent.gating.gate", lambda adapter, home, given, quiet: seen.append(given) or {"promoted": True}
+    )
+    flags = [
+        "--aesthetic",
+        "head.pth",
+        "--hpsv2",
+        "hps.pt",
+        "--image-reward",
+        "ImageReward",
+        "--guides",
+        "image_reward",
+    ]
+    assert cli.main(["gate", str(file), *flags, "--json"]) == 0
+    given = {key: value for key, value in seen[0].items() if value is not None}
+    assert given == {
+        "aesthetic": "head.pth",
+        "hpsv2": "hps.pt",
+        "image_reward": "ImageReward",
+        "guides": ["image_reward"],
+    }
+    job, _ = _job(file, own_home, given)
+    assert (job.aesthetic, job.hpsv2, job.image_reward) == ("head.pth", "hps.pt", "ImageReward")
+    assert job.gate is not None and job.gate.guides == ("image_reward",) and job.pickscore == job.folders["pickscore"]
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"aesthetic": "head.pth"}))
+    assert load_job(file, own_home).aesthetic == str(file.parent / "head.pth")
