@@ -56,11 +56,14 @@ class Prior:
         """(M,) expected liking of features (M, D)."""
         return self._near(self._standard(features)) @ self.means.astype(float)
 
-    def variance(self, features: np.ndarray) -> np.ndarray:
-        """(M,) diagonal of `covariance`."""
-        rows = self._standard(features)
-        carried = self._near(rows) @ self.carry.astype(float)
-        return self.size * diagonal(rows, self.own) + (carried**2) @ self.change.astype(float)
+    def beside(self, features: np.ndarray, rated: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean (M,) and variance (M,) of features (M, D), and their covariance (M, N) with rated ones (N, D)."""
+        a, b = self._standard(features), self._standard(rated)
+        near, carry, change = self._near(a), self.carry.astype(float), self.change.astype(float)
+        carried = near @ carry
+        variance = self.size * diagonal(a, self.own) + (carried**2) @ change
+        cross = self.size * kernel(a, b, self.own, self.reach) + (carried * change) @ (self._near(b) @ carry).T
+        return near @ self.means.astype(float), variance, cross
 
     def covariance(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """(M, N) between likings of features (M, D) and (N, D)."""

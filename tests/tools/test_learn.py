@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evaluators import preference
 from prompts.errors import ToolError
 from tests.tools.given import Trail, context, rated_trail
 from tools.context import Context
-from tools.learn import LearnTaste, learn_taste
+from tools.learn import POPULATION_FILE, LearnTaste, learn_taste
 
 AtHand = Callable[..., Context]
 
@@ -48,3 +50,29 @@ def test_nothing_unfinished_is_left_beside_the_file(at_hand: AtHand) -> None:
 def test_too_few_ratings_are_told(trail: Trail, tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="too few to learn from"):
         learn_taste(LearnTaste(kind="head"), context(trail, tmp_path))
+
+
+def with_population(given: Context, folder: Path, population: bool) -> Context:
+    """The same beside a population of its own, where `population` says so."""
+    features = given.features(given.trail.images())
+    people = preference.Population.fit(features, np.random.default_rng(0).normal(size=(6, 4)), maml=False)
+    folder.mkdir()
+    people.save(folder / POPULATION_FILE)
+    return replace(given, settings=replace(given.settings, model=str(folder), population=population))
+
+
+@pytest.mark.parametrize("kind", ["head", "blend", "knn"])
+def test_a_population_is_used_where_the_config_asks_for_it(at_hand: AtHand, tmp_path: Path, kind: Any) -> None:
+    given = at_hand()
+    plain = learn_taste(LearnTaste(kind=kind), given).preferences[0].sha256
+    off = learn_taste(LearnTaste(kind=kind), with_population(given, tmp_path / "off", False)).preferences[0].sha256
+    found = learn_taste(LearnTaste(kind=kind), with_population(given, tmp_path / "on", True))
+    assert off == plain and (found.preferences[0].sha256 == plain) is (kind == "knn")
+    assert found.result["kind"] == found.preferences[0].kind == kind
+
+
+def test_a_population_that_is_not_there_is_told(at_hand: AtHand, tmp_path: Path) -> None:
+    given = at_hand()
+    asked = replace(given, settings=replace(given.settings, model=str(tmp_path), population=True))
+    with pytest.raises(ToolError, match="set population: false"):
+        learn_taste(LearnTaste(kind="head"), asked)

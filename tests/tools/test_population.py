@@ -1,0 +1,53 @@
+"""tools/population.py: simulated people above seed 10,000 teach a prior on a model's own pictures, painted once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluators.features import FEATURE_NAMES
+from evaluators.preference import Population, fit
+from evaluators.raters import load_reference, save_reference
+from prompts.vocabulary import load_vocabulary
+from tools.context import Studio
+from tools.population import FIRST_RATER, look, make_population, rated
+
+
+def test_a_population_is_made_from_pictures_that_are_painted_once(atelier: Studio, tmp_path: Path) -> None:
+    reference, cache = np.random.default_rng(0).random((40, len(FEATURE_NAMES))), tmp_path / "cache" / "pictures.npz"
+    save_reference(tmp_path, reference)
+    how = {"pictures": 6, "raters": 5, "cache": cache}
+    path = make_population(atelier, load_vocabulary("bauhaus"), tmp_path, **how)
+    people = Population.load(path)
+    clip, measured = look(Studio(replace(atelier.settings, model="nowhere")), load_vocabulary("bauhaus"), 6, cache)
+    assert 3 <= people.raters <= 5 and people.width == clip.shape[1] and measured.shape == (6, len(FEATURE_NAMES))
+
+
+def test_raters_have_scales_of_their_own_and_repeat_themselves() -> None:
+    reference = np.random.default_rng(0).random((40, len(FEATURE_NAMES)))
+    first, again = (rated(reference, reference, range(FIRST_RATER, FIRST_RATER + 4)) for _ in range(2))
+    assert np.array_equal(first, again) and first.min() >= 0 and first.max() <= 10
+    assert np.ptp(first.mean(axis=1)) > 0.1 and np.array_equal(first * 2, np.round(first * 2))
+
+
+def test_the_bundled_population_foretells_simulated_people_it_never_met(studio: Path) -> None:
+    path = studio / "population.npz"
+    if not path.is_file():
+        pytest.skip(f"no population at {path}: make it with python -m tools.population")
+    people = Population.load(path)
+    assert path.stat().st_size < 1.5 * 2**20 and people.raters >= 100
+    # Pictures as the population knows them, liked by people of its own kind: twenty ratings place a person among them.
+    prior, rng = people.prior, np.random.default_rng(0)
+    features = prior.pictures.astype(float) * prior.scale + prior.centre
+    covariance = prior.covariance(features, features)
+    root = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(features)))
+    likings = prior.mean(features) + (root @ rng.normal(size=(len(features), 8))).T
+    found = []
+    for liking in likings:
+        ratings = 5 + 2 * (liking + np.sqrt(prior.noise) * rng.normal(size=len(liking)))
+        mean, _ = fit(features[:20], ratings[:20], "bayes", population=people).predict(features[20:])
+        found.append(np.corrcoef(mean, liking[20:])[0, 1])
+    assert np.mean(found) > 0.4 and load_reference(studio).shape[1] == len(FEATURE_NAMES)
