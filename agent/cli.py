@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | train | gate | adapter | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | gate | adapter | profile | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.adapters import add_commands as add_adapter_commands
+from agent.profiles_cli import add_commands as add_profile_commands
 from agent.stopping import Stopped, stoppable
 from prompts.errors import InputError, PalateError
 
@@ -63,6 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
     )
     add_adapter_commands(commands.add_parser("adapter", help="look at LoRA files, take in other people's, merge them"))
+    add_profile_commands(commands.add_parser("profile", help="a taste as a file: export, import, show, diff, blend"))
     _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
     _logs(commands.add_parser("logs", help="read what was logged"))
     _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))

@@ -35,10 +35,13 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
         raise ToolError(f"{len(rows)} rated images are too few to learn from: call ask_person first.")
     features, values = context.features(rows), np.array([ratings[row.id] for row in rows])
     with context.timed("score"):
-        fitted = preference.fit(features, values, args.kind, seed=context.settings.seed)
+        prior = context.start.prior() if context.start else None
+        fitted = preference.fit(features, values, args.kind, population=prior, seed=context.settings.seed)
         metrics: dict[str, Any] = {"ratings": len(rows)}
         if len(rows) >= TRUSTED_FROM:
-            held_out = preference.held_out_agreement(features, values, args.kind, seed=context.settings.seed)
+            held_out = preference.held_out_agreement(
+                features, values, args.kind, population=prior, seed=context.settings.seed
+            )
             metrics |= {
                 "agreement": round(held_out.srocc, 3),
                 "interval": [round(held_out.low, 3), round(held_out.high, 3)],
