@@ -85,7 +85,9 @@ class Loop:
         config, seed = self.crew.config, self.crew.config.seed * 100_003 + state["step"]
         by_rules = self.crew.llm is None or state["round"] <= state.get("rules_until", -1)
         if by_rules:
-            plan = plan_by_rules(self.facts(), self.crew.vocabulary, seed=seed, failed=self._failed_by_rules())
+            plan = plan_by_rules(
+                self.facts(), self.crew.vocabulary, seed=seed, failed=self._failed_by_rules(), start=self.start
+            )
             return {"plan": asdict(plan), "calls": []}
         assert self.crew.llm is not None and config.planner == "llm"
         self.crew.calls.clear()

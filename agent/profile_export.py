@@ -35,7 +35,7 @@ def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: s
     from tools.profiles.records import Features, Manifest, Scale
     from tools.profiles.summary import summarised
 
-    runs = list(dict.fromkeys(run_ids))
+    runs, name = list(dict.fromkeys(run_ids)), checked_name(name)
     config = _common(store, runs)
     who = _rater(store, runs, rater)
     ratings, compared = _rated(store, runs, who, config), _compared(store, runs, who)
@@ -46,7 +46,7 @@ def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: s
     fitted, taste = _learned(ratings, images, features, name, scale)
     seen = Features(model=config.clip.rstrip("/").rsplit("/", 1)[-1], version=version, dimension=features.shape[1])
     manifest = Manifest(
-        name=checked_name(name), created=max(one.when for one in ratings), palate=_palate(), scale=scale, ratings=len(ratings),
+        name=name, created=max(one.when for one in ratings), palate=_palate(), scale=scale, ratings=len(ratings),
         comparisons=len(compared), features=seen, tastes=(taste,), members={},
     )  # fmt: skip
     profile = Profile(manifest, ratings, compared, images, features, (fitted,), genome, _trained(store, runs), "")

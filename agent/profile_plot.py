@@ -62,7 +62,13 @@ def _name(axes: Axes, words: Sequence[tuple[Word, str]], edge: float) -> None:
         taken.append((reach, y))
         axes.plot([word.a, x], [word.b, y], color=colour, linewidth=0.6, alpha=0.7)
         text = clean(f"{word.gene.replace('_', ' ')} {word.value}", 32)
-        axes.text(x, y, text, fontsize=8, color=colour, ha="right" if side < 0 else "left", va="center")
+        paper = {
+            "facecolor": "white",
+            "edgecolor": "none",
+            "alpha": 0.75,
+            "pad": 0.6,
+        }  # other points shine through a little
+        axes.text(x, y, text, fontsize=8, color=colour, ha="right" if side < 0 else "left", va="center", bbox=paper)
 
 
 def _title(found: Difference) -> str:

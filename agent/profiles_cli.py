@@ -8,16 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agent.telling import clean, short
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
-    from tools.profiles.mix import Difference, Word
     from tools.profiles.profile import Profile
-
-STRONGEST = 12  # words that `show --json` names
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +49,7 @@ def export(chosen: argparse.Namespace) -> int:
     from agent.profile_export import export as exported
     from agent.session import open_store
 
+    _check_ending(chosen.out)
     with open_store(chosen.home) as store:
         runs = [named(store, run) for run in chosen.runs]
         profile = exported(store, chosen.home, runs, chosen.name or chosen.out.stem, chosen.rater)
@@ -61,43 +58,30 @@ def export(chosen: argparse.Namespace) -> int:
 
 def take_in(chosen: argparse.Namespace) -> int:
     """palate profile import."""
+    from agent import profile_telling as telling
     from agent.profiles import take_in as kept
 
     profile, path = kept(chosen.home, chosen.file, chosen.name, replace=chosen.replace)
     if chosen.json:
-        print(json.dumps(about(profile) | {"kept": str(path), "kept_as": path.stem}))
+        print(json.dumps(telling.about(profile) | {"kept": str(path), "kept_as": path.stem}))
         return 0
-    print(f"{clean(path.stem)}: {profile.manifest.ratings} ratings, sha256 {profile.sha256[:12]}, kept at {path}")
-    print(f"A run starts from it with `profile: {{name: {clean(path.stem)}, strength: 0.5}}` in its config.")
+    print("\n".join(telling.kept(profile, path)))
     return 0
 
 
 def show(chosen: argparse.Namespace) -> int:
     """palate profile show."""
+    from agent import profile_telling as telling
     from agent.profiles import find
 
     profile = find(chosen.home, chosen.file)
-    if chosen.json:
-        print(json.dumps(about(profile)))
-        return 0
-    seen = profile.manifest.features
-    print("\n".join(clean(line) for line in profile.summary.splitlines()))
-    print(f"\nsha256 {profile.sha256}; pictures seen by {clean(seen.model)} ({seen.dimension} numbers each)")
+    print(json.dumps(telling.about(profile)) if chosen.json else "\n".join(telling.shown(profile)))
     return 0
-
-
-def about(profile: Profile) -> dict[str, Any]:
-    """A profile as JSON: its manifest, its strongest words, its summary."""
-    from tools.profiles.summary import words
-
-    ordered = sorted(words(profile), key=lambda one: -abs(one[2].worth))[:STRONGEST]
-    strongest = [{"gene": gene, "word": word, **worth.model_dump()} for gene, word, worth in ordered]
-    told = profile.manifest.model_dump(mode="json") | {"sha256": profile.sha256, "words": strongest}
-    return told | {"adapters": [one.model_dump(mode="json") for one in profile.adapters], "summary": profile.summary}
 
 
 def diff(chosen: argparse.Namespace) -> int:
     """palate profile diff."""
+    from agent import profile_telling as telling
     from agent.profiles import find
     from tools.profiles.mix import diff as compared
 
@@ -108,43 +92,12 @@ def diff(chosen: argparse.Namespace) -> int:
 
         worth_plot(found, (a.name, b.name), chosen.plot)
     if chosen.json:
-        print(json.dumps(as_json(found) | {"plot": None if chosen.plot is None else str(chosen.plot)}))
+        print(json.dumps(telling.as_json(found) | {"plot": None if chosen.plot is None else str(chosen.plot)}))
         return 0
-    print("\n".join(told(found, clean(a.name), clean(b.name))))
+    print("\n".join(telling.told(found, a.name, b.name)))
     if chosen.plot is not None:
         print(f"plot: {chosen.plot}")
     return 0
-
-
-def as_json(found: Difference) -> dict[str, Any]:
-    """A difference as plain JSON."""
-    liking = None if found.liking is None else {"correlation": found.liking.srocc, "low": found.liking.low, "high": found.liking.high}  # fmt: skip
-    words = {"apart": found.apart(), "together": found.together()}
-    return {"pictures": found.pictures, "liking": liking, "why": found.why, "worths": found.correlation} | {
-        name: [vars(word) | {"difference": word.difference, "sure": word.sure} for word in some] for name, some in words.items()
-    }  # fmt: skip
-
-
-def told(found: Difference, a: str, b: str) -> list[str]:
-    """What `diff` says."""
-    if found.liking is None:
-        lines = [f"Their liking of pictures cannot be compared: {found.why}."]
-    else:
-        one = found.liking
-        lines = [
-            f"On {found.pictures} pictures of both, {a} and {b} like alike at a rank correlation of {one.srocc:.2f} ({one.low:.2f} to "
-            f"{one.high:.2f}): 1 is the same order, 0 has nothing in common, -1 is the opposite."
-        ]
-    lines += [] if found.correlation is None else [f"Their {len(found.words)} words' worths correlate at {short(found.correlation)}."]  # fmt: skip
-    lines += ["", f"{'they differ most in':32}{a[:12]:>12}{b[:12]:>12}{'apart':>8}"]
-    lines += [f"{_line(word)}{word.difference:+8.2f}{' *' if word.sure else ''}" for word in found.apart()]
-    lines += ["", f"{'they agree most in':32}{a[:12]:>12}{b[:12]:>12}", *map(_line, found.together())]
-    return [*lines, "", "Worths are in SDs of each one's ratings; * where 95 % sure that they differ."]
-
-
-def _line(word: Word) -> str:
-    name = clean(f"{word.gene.replace('_', ' ')} {word.value}", 31)
-    return f"{name:32}{word.a:+12.2f}{word.b:+12.2f}"
 
 
 def blend(chosen: argparse.Namespace) -> int:
@@ -152,19 +105,25 @@ def blend(chosen: argparse.Namespace) -> int:
     from agent.profile_export import blended
     from agent.profiles import find
 
+    _check_ending(chosen.out)
     profiles = [find(chosen.home, one) for one in chosen.profiles]
     return _written(blended(profiles, chosen.weights, chosen.name or chosen.out.stem), chosen)
 
 
-def _written(profile: Profile, chosen: argparse.Namespace) -> int:
+def _check_ending(out: Path) -> None:
     from agent.profiles import SUFFIX
+
+    if out.suffix != SUFFIX:
+        raise InputError(f"--out {str(out)!r} is no profile's name: end it in {SUFFIX}.")
+
+
+def _written(profile: Profile, chosen: argparse.Namespace) -> int:
+    from agent import profile_telling as telling
     from tools.profiles.reading import write
 
-    if chosen.out.suffix != SUFFIX:
-        raise InputError(f"--out {str(chosen.out)!r} is no profile's name: end it in {SUFFIX}.")
     found = write(chosen.out, profile)
     if chosen.json:
-        print(json.dumps(about(found) | {"path": str(chosen.out)}))
+        print(json.dumps(telling.about(found) | {"path": str(chosen.out)}))
     else:
         print(f"profile: {chosen.out} ({found.manifest.ratings} ratings, sha256 {found.sha256[:12]})")
     return 0

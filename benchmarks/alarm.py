@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--raters", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--deceived", type=float, nargs="*", default=[0.15, 0.3, 0.6], help="SD a round")
+    parser.add_argument("--keep", type=Path, help="an npz that receives what every judge said")
     given = parser.parse_args()
     clip, popular = Clip(MODELS / "bauhaus-clip"), PickScore(str(MODELS / "bauhaus-pickscore"))
     runs = []
@@ -105,6 +106,8 @@ def main() -> None:
         told = alarms(runs[-1])
         liked = [round(float(row.mean()), 2) for row in runs[-1]["hidden"]]
         print(json.dumps({"rater": number, "hidden": liked, "told": told[-1]}), flush=True)
+    if given.keep:
+        np.savez(given.keep, allow_pickle=False, **{name: np.stack([run[name] for run in runs]) for name in runs[0]})
     found: dict[str, Any] = {}
     for deceived in (0.0, *given.deceived):
         told_all = [alarms(run, deceived) for run in runs]

@@ -3,7 +3,7 @@
 A scorer that is optimised stops measuring what it stood for (Goodhart's law; Gao, Schulman and Hilton 2022 for learned rewards): it
 goes on climbing while judges that nobody optimised fall. So the ledger keeps every judge of every picture, says where two of them
 disagree, and `alarm` looks at what they did round by round. The person is a judge too, and has the last word: where their ratings
-climb, a scorer of other people's taste may fall, because tastes differ.
+rise on the whole, a scorer of other people's taste may fall, because tastes differ.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Slope:
 class Alarm:
     """What the rounds show. `raised`: the guide climbs while somebody who did not guide falls, and the person does not say otherwise.
 
-    `guide` is None before there are rounds enough. `apart`: judges that fall while the person's ratings climb: no alarm, a taste of
+    `guide` is None before there are rounds enough. `apart`: judges that fall while the person's ratings rise: no alarm, a taste of
     its own."""
 
     raised: bool
@@ -78,7 +78,7 @@ class Alarm:
         names = " and ".join(_named(one) for one in self.falling or self.apart)
         if self.raised:
             return f"Alarm: {_named(self.guide)}, which guides, climbs while {names} falls: it may be deceived. Look at the pictures before trusting it."  # fmt: skip
-        return f"{names} falls while the ratings climb: this taste departs from it."
+        return f"{names} falls while the ratings rise: this taste departs from it."
 
 
 def standardised(columns: Columns) -> dict[str, np.ndarray]:
@@ -136,7 +136,9 @@ def alarm(columns: Columns, rounds: np.ndarray, guide: str) -> Alarm:
         return Alarm(False, led, (), ())
     falling = tuple(one for name, one in slopes.items() if one is not None and name != guide and one.falls)
     person = slopes.get(PERSON)
-    if person is not None and person.climbs:
+    if (
+        person is not None and person.slope > 0
+    ):  # not `climbs`: that cried wolf in 13 % of honest searches of eight rounds
         return Alarm(False, led, (), falling)
     return Alarm(bool(falling), led, falling, ())
 

@@ -176,7 +176,7 @@ def _valid(validate: Callable[[Any], Any], values: Any, where: str) -> Any:
         return validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(str(part) for part in first["loc"]).encode("unicode_escape").decode()  # a stranger's keys
         raise Refused(f"{where}: {place} = {first['input']!r:.80}: {first['msg']}. Have it exported again.") from error
 
 

@@ -7,6 +7,7 @@ if given now). Knows no files.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,6 +101,21 @@ class Start:
             shown = list(zip(self.profile.images, mixed.tolist(), strict=True))
         rows = [self.profile.row[image] for image, _ in shown]
         return preference.fit(self.profile.features[rows], self.strength * np.array([value for _, value in shown]))
+
+    def chosen(
+        self, genomes: Sequence[dict[str, str]], count: int, vocabulary: Vocabulary, rng: random.Random
+    ) -> list[dict[str, str]]:
+        """The `count` of `genomes` that promise most before anything is rated, each by a sample of the belief of its own."""
+        earlier, left = self.earlier(vocabulary), list(genomes)
+        found: list[dict[str, str]] = []
+        if not earlier:
+            return []
+        belief = gene_belief([(0.0, {})], vocabulary, earlier=earlier)
+        for _ in range(count):
+            if left:
+                found.append(left[int(np.argmax(belief.sample(left, rng)))])
+                left = [genome for genome in left if genome != found[-1]]
+        return found
 
     def earlier(self, vocabulary: Vocabulary) -> list[Earlier]:
         """Its ratings as evidence about the words of `vocabulary`; those of other words are left out."""

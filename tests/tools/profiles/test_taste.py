@@ -113,9 +113,21 @@ def test_children_of_a_started_search_have_the_profiles_words(ann: Profile) -> N
     assert share[1] > share[0] + 0.3
 
 
+def test_the_first_prompts_of_a_started_run_have_the_profiles_words(ann: Profile) -> None:
+    rng = random.Random(4)
+    drawn = [VOCABULARY.random(rng) for _ in range(200)]
+    found = Start(ann, 1.0).chosen(drawn, 4, VOCABULARY, rng)
+    assert len(found) == 4 and sum(genome["background"] == "teal" for genome in found) >= 3
+    assert len({tuple(genome.items()) for genome in found}) == 4
+
+
 def test_words_of_another_vocabulary_are_left_out(ann: Profile) -> None:
     other = VOCABULARY.model_copy(update={"genes": {**VOCABULARY.genes, "texture": ["smooth"]}})
-    assert Start(ann, 1.0).earlier(other) == []
+    start = Start(ann, 1.0)
+    assert (
+        start.earlier(other) == []
+        and start.chosen([VOCABULARY.random(random.Random(0))], 1, other, random.Random(0)) == []
+    )
 
 
 def test_a_taste_agrees_with_itself_and_not_with_another(ann: Profile, bob: Profile) -> None:
