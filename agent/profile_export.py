@@ -128,7 +128,7 @@ def _seen(
     files = {row.sha256: run_folder(home, run) / row.path for run in runs for row in store.images(run)}
     gone = [str(files[image]) for image in wanted if not files[image].is_file()]
     if gone:
-        raise InputError(f"{len(gone)} pictures that were rated are gone, for example {gone[0]!r}: put them back, or export other runs.")  # fmt: skip
+        raise InputError(f"Pictures that were rated are gone ({len(gone)}), for example {gone[0]!r}: put them back, or export other runs.")  # fmt: skip
     clip = Clip(bundled(config.clip))
     return tuple(wanted), clip.image_features([opened(files[image]) for image in wanted]), clip.version
 

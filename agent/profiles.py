@@ -36,17 +36,16 @@ def find(home: Path, given: str) -> Profile:
 def take_in(home: Path, file: Path, name: str | None = None, *, replace: bool = False) -> tuple[Profile, Path]:
     """Keep a checked copy of a profile in the home. Raises InputError for one that is not whole, or a name that is taken."""
     from tools.files import write_atomically
-    from tools.profiles.reading import from_bytes, read
+    from tools.profiles.reading import bytes_of, from_bytes, read
 
-    profile = read(file)
+    data = bytes_of(file)
+    profile = from_bytes(data, repr(str(file)))
     path = place(home, checked_name(name or profile.name))
     if path.is_file() and not replace and read(path).sha256 != profile.sha256:
         raise InputError(
             f"This home has another profile called {path.stem!r}: give --name with a new one, or --replace (runs that started from the "
             "old one can then not be verified)."
         )
-    data = file.read_bytes()
-    profile = from_bytes(data, repr(str(file)))  # what is kept is what was checked
     write_atomically(path, data)
     return profile, path
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_exported_is_told(
         empty = store.new_run("", config_of(bundle).model_dump(mode="json"), {}, 0)
     assert "has no ratings yet" in asked(capsys, home, "export", empty, "--out", out)[2]
     next((home / "runs" / mine / "images").glob("*.png")).unlink()
-    assert "1 pictures that were rated are gone" in asked(capsys, home, "export", mine, "--out", out)[2]
+    assert "Pictures that were rated are gone (1)" in asked(capsys, home, "export", mine, "--out", out)[2]
     assert not out.exists()
 
 

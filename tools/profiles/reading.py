@@ -37,16 +37,20 @@ def write(path: Path, profile: Profile) -> Profile:
 
 def read(path: str | Path) -> Profile:
     """A profile from a file. Raises Refused for anything that is not wholly as it was exported, InputError for no file."""
-    file = Path(path)
+    return from_bytes(bytes_of(Path(path)), repr(str(path)))
+
+
+def bytes_of(file: Path) -> bytes:
+    """What a file holds that may be a profile. Raises InputError for no file, Refused for one that is too large."""
+    if not file.is_file():
+        raise InputError(f"There is no profile at {str(file)!r}: give the path of a .palate file, or make one with `palate profile export`.")  # fmt: skip
     try:
-        if file.is_file() and file.stat().st_size > LARGEST:
-            raise Refused(f"{str(file)!r} is larger than any profile: it was not opened.")
-        data = file.read_bytes()
+        size = file.stat().st_size
+        if size > LARGEST:
+            raise Refused(f"{str(file)!r} holds {size} bytes, more than the largest profile: it was not opened.")
+        return file.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"There is no profile at {str(file)!r} ({error.strerror}): give the path of a .palate file, or make one with `palate profile export`."
-        ) from error
-    return from_bytes(data, repr(str(file)))
+        raise InputError(f"The profile {str(file)!r} cannot be read ({error.strerror}): check that the file is yours.") from error  # fmt: skip
 
 
 def from_bytes(data: bytes, where: str) -> Profile:
@@ -147,7 +151,7 @@ def _check_taste(taste: Preference, member: str, features: np.ndarray, where: st
     try:
         mean, std = taste.predict(features)
         fits = mean.shape == std.shape == (len(features),) and np.isfinite(mean).all() and np.isfinite(std).all()
-    except (InputError, ValueError, KeyError, IndexError, TypeError, ZeroDivisionError) as error:
+    except (InputError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
         raise Refused(
             f"{where}: {member!r} cannot judge the profile's own pictures ({error}): have it exported again."
         ) from error

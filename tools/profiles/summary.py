@@ -36,8 +36,8 @@ def words(profile: Profile) -> list[Told]:
 def _source(profile: Profile) -> str:
     told = profile.manifest
     runs = len({one.run for one in profile.ratings})
-    said = f"{told.ratings} ratings from {runs} run{'s' if runs != 1 else ''}, {told.scale.mean:.1f} of {told.scale.high:g} in the middle, give or take {told.scale.sd:.1f}"  # fmt: skip
-    said += f"; {told.comparisons} comparisons" if told.comparisons else ""
+    said = f"{_amount(told.ratings, 'rating')} from {_amount(runs, 'run')}, {told.scale.mean:.1f} of {told.scale.high:g} in the middle, give or take {told.scale.sd:.1f}"  # fmt: skip
+    said += f"; {_amount(told.comparisons, 'comparison')}" if told.comparisons else ""
     if len(told.tastes) == 1:
         return f"{said}."
     parts = " and ".join(f"{100 * one.weight:.0f} % {one.name}" for one in told.tastes)
@@ -47,7 +47,7 @@ def _source(profile: Profile) -> str:
 def _listed(title: str, found: Sequence[Told]) -> list[str]:
     """The words whose whole 95 % interval lies on one side, strongest first."""
     strongest = sorted(found, key=lambda one: -abs(one[2].worth))
-    lines = [f"- {gene.replace('_', ' ')} {word}: {worth.worth:+.2f} SD ({worth.low:+.2f} to {worth.high:+.2f}), {worth.count} pictures" for gene, word, worth in strongest]  # fmt: skip
+    lines = [f"- {gene.replace('_', ' ')} {word}: {worth.worth:+.2f} SD ({worth.low:+.2f} to {worth.high:+.2f}), {_amount(worth.count, 'picture')}" for gene, word, worth in strongest]  # fmt: skip
     return [f"{title}:", "\n".join(lines)] if lines else []
 
 
@@ -68,3 +68,7 @@ def _wish(wish: str) -> str:
 def _adapters(profile: Profile) -> str:
     parts = [f"{one.kind} {one.sha256[:12]} ({'promoted' if one.promoted else 'not promoted'})" for one in profile.adapters]  # fmt: skip
     return f"Adapters trained: {', '.join(parts)}."
+
+
+def _amount(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
