@@ -135,7 +135,7 @@ def _judges(numbers: Facts) -> str:
         [marked(" and ".join(pair["judges"])), f"{short(pair['correlation'])}{interval(*pair['interval'])}", pair["n"], _apart(pair)]
         for pair in ledger["pairs"]
     ]  # fmt: skip
-    note = "Rank correlation over the pictures of all rounds, least agreement first; the judge named first likes a picture more at +."
+    note = "Rank correlation over the pictures of all rounds, least agreement first; the judge named first likes a picture more at +. The preference model and the feedback judged each picture before it was rated."
     head = ["judges", "agreement", "pictures", "most apart on"]
     return "## Where the judges differ\n\n" + "\n\n".join([*said, table(head, rows), note])
 

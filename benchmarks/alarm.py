@@ -95,13 +95,14 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--raters", type=int, default=30)
+    parser.add_argument("--first", type=int, default=0, help="the first rater's seed")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--deceived", type=float, nargs="*", default=[0.15, 0.3, 0.6], help="SD a round")
     parser.add_argument("--keep", type=Path, help="an npz that receives what every judge said")
     given = parser.parse_args()
     clip, popular = Clip(MODELS / "bauhaus-clip"), PickScore(str(MODELS / "bauhaus-pickscore"))
     runs = []
-    for number in range(given.raters):
+    for number in range(given.first, given.first + given.raters):
         runs.append(search(number, given.rounds, clip, popular))
         told = alarms(runs[-1])
         liked = [round(float(row.mean()), 2) for row in runs[-1]["hidden"]]

@@ -93,11 +93,11 @@ def standardised(columns: Columns) -> dict[str, np.ndarray]:
 
 
 def disagreements(columns: Columns, *, fewest: int = FEWEST) -> list[Disagreement]:
-    """Every pair of judges that share `fewest` pictures or more, least agreement first."""
+    """Every pair of judges that share `fewest` pictures or more and each tell some of them apart, least agreement first."""
     found = []
     for first, second in combinations(columns, 2):
         both = np.flatnonzero(np.isfinite(columns[first]) & np.isfinite(columns[second]))
-        if len(both) >= fewest:
+        if len(both) >= fewest and all(np.ptp(columns[name][both]) > 1e-12 for name in (first, second)):
             found.append(_pair(first, second, columns[first][both], columns[second][both], both))
     return sorted(found, key=lambda one: one.correlation)
 

@@ -125,3 +125,7 @@ def test_judges_that_share_few_pictures_are_not_compared() -> None:
     holes = np.full(20, np.nan)
     holes[:7] = np.arange(7.0)
     assert disagreements({"rating": np.arange(20.0), "feedback": holes}) == []
+
+
+def test_a_judge_that_tells_nothing_apart_is_compared_with_nobody() -> None:
+    assert disagreements({"rating": np.arange(20.0), "feedback": np.zeros(20)}) == []
