@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.config import Config, bundled, run_folder
 from agent.profiles import checked_name
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # numpy and the models only when a profile is made
     from agent.store import Store
     from tools.profiles.profile import Profile
     from tools.profiles.records import Compared, Genome, Rated, Scale, Taste, Trained
+    from tools.records import ComparisonRow
 
 TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
 
@@ -99,7 +100,8 @@ def _rated(store: Store, runs: Sequence[str], rater: str, config: Config) -> tup
         for row in store.ratings(run):
             if row.rater == rater:
                 image = images[row.image]
-                genome = vocabulary.parse(image.prompt)
+                read = vocabulary.parse(image.prompt)
+                genome = None if read is None else {gene: read[gene] for gene in vocabulary.genes}
                 found.append(Rated(image=image.sha256, prompt=image.prompt, genome=genome, value=row.value, when=row.created, run=run))  # fmt: skip
     if len(found) < 2:
         raise InputError(f"{len(found)} ratings are too few for a profile: rate at least 2 pictures.")
@@ -113,8 +115,16 @@ def _compared(store: Store, runs: Sequence[str], rater: str) -> tuple[Compared, 
     for run in runs:
         hashes = {row.id: row.sha256 for row in store.images(run)}
         rows = [row for row in store.comparisons(run) if row.rater == rater]
-        found += [Compared(first=hashes[row.win], second=hashes[row.lose], answer="first", when=row.created, run=run) for row in rows]  # fmt: skip
+        found += [
+            Compared(first=hashes[row.win], second=hashes[row.lose], answer=_answer(row), when=row.created, run=run)
+            for row in rows
+        ]
     return tuple(found)
+
+
+def _answer(row: ComparisonRow) -> Literal["first", "tie"]:
+    """What a comparison says: the winner stands first, except where a record says that there was none."""
+    return "tie" if row.model_dump().get("tie") else "first"
 
 
 def _seen(

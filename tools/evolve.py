@@ -19,6 +19,7 @@ from pydantic import Field
 from prompts.errors import ToolError
 from prompts.vocabulary import Vocabulary
 from tools.context import Arguments, Context, Outcome
+from tools.earlier import Earlier, informed
 from tools.sliders import Slider, genes_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ BRED = 100  # children bred for each that is kept
 TOURNAMENT = 3
 Genome = dict[str, Any]  # of words, and of numbers for sliders
 Rated = tuple[float, Genome]
-Earlier = tuple[float, Genome, float]  # a rating in SDs of its giver's, the genome's words, how much it counts (0..1)
 
 
 class EvolvePrompts(Arguments):
@@ -126,18 +126,8 @@ class gene_belief:
         self.covariance = np.linalg.inv(precision)
         self.mean = self.covariance @ design.T @ target / noise**2
         if earlier:
-            self._add(earlier, precision, design.T @ target / noise**2, noise)
-
-    def _add(self, earlier: Sequence[Earlier], precision: np.ndarray, told: np.ndarray, noise: float) -> None:
-        """The same posterior with other evidence beside: precisions add, and so does what they tell."""
-        import numpy as np
-
-        rows = np.zeros((len(earlier), len(precision)))
-        for row, (_, genome, _) in zip(rows, earlier, strict=True):
-            row[[self.columns[item] for item in genome.items()]] = 1.0
-        counts = np.array([count for _, _, count in earlier])[:, None] * rows / noise**2
-        self.covariance = np.linalg.inv(precision + rows.T @ counts)
-        self.mean = self.covariance @ (told + counts.T @ np.array([value for value, _, _ in earlier]))
+            told = design.T @ target / noise**2
+            self.mean, self.covariance = informed(precision, told, self.columns, earlier, noise)
 
     def encode(self, genomes: Sequence[Genome]) -> np.ndarray:
         """(N, values of all genes) of 0 and 1, then weight and squared weight of each slider, from -1 to 1."""

@@ -17,7 +17,8 @@ from evaluators import preference
 from evaluators.preference import Preference
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary
-from tools.evolve import Earlier, gene_belief
+from tools.earlier import Earlier
+from tools.evolve import gene_belief
 from tools.profiles.profile import Profile
 from tools.profiles.records import Genome, Rated, Worth
 
