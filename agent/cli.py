@@ -1,4 +1,4 @@
-"""The command line: palate demo | chat | run | train | gate | adapter | bench | resume | logs | replay | serve | doctor.
+"""The command line: palate demo | chat | run | train | gate | adapter | bench | profile | resume | logs | replay | serve | doctor.
 
 It parses, calls one function, and turns errors into one sentence and an exit code. Heavy imports wait until a command needs
 them, so that `--help` and `logs` answer at once.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.adapters import add_commands as add_adapter_commands
 from agent.bench.cli import add_command as add_bench_command
+from agent.profiles_cli import add_commands as add_profile_commands
 from agent.stopping import Stopped, stoppable
 from prompts.errors import InputError, PalateError
 
@@ -61,6 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     _gate(commands.add_parser("gate", help="judge an adapter: painting with it and without it, and a verdict by rule"))
     add_adapter_commands(commands.add_parser("adapter", help="look at LoRA files, take in other people's, merge them"))
     add_bench_command(commands.add_parser("bench", help="compare strategies over simulated raters or real people"))
+    add_profile_commands(commands.add_parser("profile", help="a taste as a file: export, import, show, diff, blend"))
     _resume(commands.add_parser("resume", help="go on with a run that was interrupted"))
     _logs(commands.add_parser("logs", help="read what was logged"))
     _replay(commands.add_parser("replay", help="read a run step by step, or make it again and compare"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -87,6 +87,13 @@ class GateSection(Rules):
     )
 
 
+class ProfileSection(Section):
+    """The taste profile that a run starts from."""
+
+    name: str = Field(max_length=64, description="what `palate profile import` called it")
+    strength: float = Field(0.5, ge=0, le=1, description="how much its ratings count: 0 nothing, 1 as if given now")
+
+
 class Limits(Section):
     """Budgets, enforced outside the language model."""
 
@@ -129,6 +136,7 @@ class Config(Section):
     limits: Limits = Limits()
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
     shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
+    profile: ProfileSection | None = Field(None, description="a taste profile to start from; none: from nothing")
 
     @field_validator("sliders")
     @classmethod
@@ -221,6 +229,10 @@ def _said(error: Any) -> str:
 
 
 def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    found: Any = model
     for part in path:
-        model = model.model_fields[part].annotation  # type: ignore[assignment]
-    return list(model.model_fields)
+        kind = found.model_fields[part].annotation
+        found = next(
+            (one for one in get_args(kind) if hasattr(one, "model_fields")), kind
+        )  # a section that may be none
+    return list(found.model_fields)

@@ -29,6 +29,7 @@ class Crew:
     on_progress: Callable[[str, int, int], None] = nothing
     recorded_jobs: dict[int, AdapterRow | ToolError] | None = None  # replay: what each training gave; None: train
     save: Callable[..., SavedImage] = save_image  # replay on another machine keeps the recorded picture instead
+    profiles: Path | None = None  # replay: the home whose profiles there are; none: `home`
     tokens: int = 0
     store_seconds: float = 0.0
 

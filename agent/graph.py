@@ -22,7 +22,9 @@ from pydantic import ValidationError
 from agent.answers import InvalidPlan
 from agent.config import run_folder
 from agent.crew import Crew
+from agent.ledger import alarm_of
 from agent.planners import Plan, plan_by_llm, plan_by_rules
+from agent.profiles import start_of
 from agent.trail import StoreTrail, read_facts
 from prompts.errors import ToolError
 from prompts.facts import Facts
@@ -58,6 +60,7 @@ class Loop:
         self.crew, self.run_id = crew, run_id
         self.trail = StoreTrail(crew.store, run_id)
         self.folder = run_folder(crew.home, run_id)
+        self.start = start_of(crew.profiles or crew.home, crew.config, crew.store.run(run_id).versions)
         self.told_to_stop: list[str] = []  # names of signals that came
 
     def facts(self) -> Facts:
@@ -82,7 +85,9 @@ class Loop:
         config, seed = self.crew.config, self.crew.config.seed * 100_003 + state["step"]
         by_rules = self.crew.llm is None or state["round"] <= state.get("rules_until", -1)
         if by_rules:
-            plan = plan_by_rules(self.facts(), self.crew.vocabulary, seed=seed, failed=self._failed_by_rules())
+            plan = plan_by_rules(
+                self.facts(), self.crew.vocabulary, seed=seed, failed=self._failed_by_rules(), start=self.start
+            )
             return {"plan": asdict(plan), "calls": []}
         assert self.crew.llm is not None and config.planner == "llm"
         self.crew.calls.clear()
@@ -109,7 +114,7 @@ class Loop:
 
     def record(self, state: State) -> State:
         """Write the step and all that came with it, in one transaction; then decide who plans next and what follows."""
-        record = StepRecord.model_validate(state["record"])
+        record = self._warned(StepRecord.model_validate(state["record"]))
         repeats = self._repeats(record)
         began = time.perf_counter()
         fresh = self.crew.store.add_step(self.run_id, record)
@@ -127,6 +132,15 @@ class Loop:
         if misses >= PATIENCE:
             change |= {"misses": 0, "rules_until": max(1, record.round)}
         return change
+
+    def _warned(self, record: StepRecord) -> StepRecord:
+        """A taste that was learned is kept with the alarm that the rounds give cause for. Planners read results, and not this."""
+        found = alarm_of(self.crew.store, self.run_id) if record.preferences else None
+        if found is None:
+            return record
+        *others, last = record.preferences
+        kept = last.model_copy(update={"metrics": {**last.metrics, "alarm": found}})
+        return record.model_copy(update={"preferences": (*others, kept)})
 
     def ask(self, state: State) -> State:
         """Wait for the person. Whoever answers has stored the ratings already; storing them again changes nothing."""
@@ -195,7 +209,7 @@ class Loop:
         return Context(
             settings=crew.settings, studio=crew.studio, vocabulary=crew.vocabulary, trail=self.trail, folder=self.folder,
             step=state["step"], round=state["round"], images_left=facts.images_left,
-            ratings_left=max(0, crew.config.limits.ratings - rated),
+            ratings_left=max(0, crew.config.limits.ratings - rated), start=self.start,
             write=crew.llm.write if crew.llm is not None else None, recorded_job=lambda: crew.recorded_job(state["step"]),
             on_progress=crew.on_progress, on_job=crew.store.save_job, save=crew.save,
         )  # fmt: skip

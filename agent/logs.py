@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from agent import panels
+from agent import ledger, panels
 from agent.store import Store
 from agent.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
 from agent.telling import decision, outcome, planner, reason
@@ -163,7 +163,8 @@ def _run_parts(store: Store, run: RunRow) -> list[Any]:
             pictures.append(
                 {"round": row.round, "image": number, "rating": rating, "prompt": row.prompt, "file": row.path}
             )
-    return [panels.head(run), *told, panels.rows(pictures) if pictures else Text("no images yet")]
+    judges = [Text(line) for line in ledger.told(ledger.ledger_facts(store, run.id))]
+    return [panels.head(run), *told, panels.rows(pictures) if pictures else Text("no images yet"), *judges]
 
 
 def _readable(value: object) -> object:

@@ -131,6 +131,20 @@ left join adapters as made on made.rowid =
   (select min(rowid) from adapters where sha256 = json_extract(used.value, '$.sha256'))
 order by images.run_id, images.step, images.idx"""
 
+# What each judge says of each picture that a person was shown, newest word first; `standing` is its rank among the run's, 0 to 1.
+LEDGER = """create view ledger as
+with judged as (
+  select s.run_id, s.image, s.name as judge, s.value, row_number() over (
+    partition by s.run_id, s.image, s.name order by s.step desc, s.rowid desc) as newest from scores s
+  where s.version <> 'evaluation'
+  union all
+  select run_id, image, 'rating', avg(value), 1 from current_ratings group by run_id, image)
+select judged.run_id, images.round, judged.image, judged.judge, judged.value,
+  percent_rank() over (partition by judged.run_id, judged.judge order by judged.value) as standing, images.prompt
+from judged join images on images.run_id = judged.run_id and images.id = judged.image
+where judged.newest = 1 and coalesce(json_extract(images.sampler, '$.purpose'), 'paint') = 'paint'
+order by judged.run_id, images.round, images.idx, judged.judge"""
+
 INDEXES = (
     "create index llm_calls_by_step on llm_calls (run_id, step)",
     "create index images_by_step on images (run_id, step, idx)",
@@ -143,6 +157,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*TABLES, f"pragma application_id = {APPLICATION_ID}"),
     (*INDEXES, CURRENT_RATINGS, BEST_IMAGES, RUN_SUMMARY, LINEAGE),
     ("drop view run_summary", RUN_SUMMARY),  # rounds and images are now those that a person was shown
+    (LEDGER,),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.answers import InvalidPlan, ToolCall
 from prompts.facts import Facts
@@ -13,6 +13,11 @@ from prompts.messages import Message
 from prompts.routine import closing, next_call, shared_out
 from prompts.vocabulary import Vocabulary
 from tools.catalogue import TOOLS
+
+if TYPE_CHECKING:
+    from tools.profiles.taste import Start
+
+CHOICE = 100  # prompts drawn for each that a profile chooses
 
 
 class Chooser(Protocol):
@@ -61,10 +66,13 @@ def useful_tools(facts: Facts) -> frozenset[str]:
     return useful or frozenset({"finish"})
 
 
-def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int, failed: frozenset[str] = frozenset()) -> Plan:
+def plan_by_rules(
+    facts: Facts, vocabulary: Vocabulary, *, seed: int, failed: frozenset[str] = frozenset(), start: Start | None = None
+) -> Plan:
     """The routine; where prompts are wanted, as many evolved ones as there are, the rest at random within the wishes.
 
-    What `failed` since the last painting is not tried again; when nothing else is left, the run is finished.
+    What `failed` since the last painting is not tried again; when nothing else is left, the run is finished. With a profile to
+    `start` from, half of the first round are prompts that it promises most of.
     """
     tool, args = next_call(replace(facts, done=(*facts.done, *failed)))
     if tool in failed:
@@ -73,11 +81,16 @@ def plan_by_rules(facts: Facts, vocabulary: Vocabulary, *, seed: int, failed: fr
         wanted = sum(shared_out(facts))
         evolved = min(facts.evolved, wanted)
         rng = random.Random(seed)
-        args = {
-            "prompts": [vocabulary.phrase(wished_genome(facts, vocabulary, rng)) for _ in range(wanted - evolved)],
-            "evolved": evolved,
-        }
+        first = _opening(facts, vocabulary, wanted // 2, rng, start) if start and not facts.round else []
+        drawn = [vocabulary.phrase(wished_genome(facts, vocabulary, rng)) for _ in range(wanted - evolved - len(first))]
+        args = {"prompts": [*first, *drawn], "evolved": evolved}
     return Plan("rules", tool, args)
+
+
+def _opening(facts: Facts, vocabulary: Vocabulary, count: int, rng: random.Random, start: Start) -> list[str]:
+    """`count` prompts within the wishes that the profile promises most of."""
+    known = [wished_genome(facts, vocabulary, rng) for _ in range(CHOICE * count)]
+    return [vocabulary.phrase(genome) for genome in start.chosen(known, count, vocabulary, rng)]
 
 
 def wished_genome(facts: Facts, vocabulary: Vocabulary, rng: random.Random) -> dict[str, str]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from agent.telling import clean, decision, facts, outcome, planner, reason
+from agent.telling import clean, decision, facts, outcome, planner, reason, warning
 from tools.records import StepRow
 
 PARTS = {
@@ -77,9 +77,11 @@ class Narrator:
         self._steps.append(step)
         if self.quiet:
             self.say(f"step {step.step} ({step.planner or step.node}): {decision(step)}; {came}")
-            return
-        self.say(f"{step.step:>3}  {planner(step)}: {decision(step)}" + (f" ({why})" if why else ""))
-        self.say(f"     {came}  [{step.seconds:.1f} s]", style="red" if step.error is not None else "dim")
+        else:
+            self.say(f"{step.step:>3}  {planner(step)}: {decision(step)}" + (f" ({why})" if why else ""))
+            self.say(f"     {came}  [{step.seconds:.1f} s]", style="red" if step.error is not None else "dim")
+        if warning(step):
+            self.say(f"     {warning(step)}", style="bold red")
 
     def _tell_answer(self) -> None:
         """What the person answered to the last step, now that the answer is there."""

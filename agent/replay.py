@@ -79,7 +79,8 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
         with Store(again / "palate.sqlite") as copy:
             crew = _crew(store, home, run_id, config, copy, again, on_step)
             crew.save = looks.save if verdict.elsewhere else crew.save
-            new_id = copy.new_run(config.brief, config.model_dump(mode="json"), {}, config.seed)
+            begun_with = {key: value for key, value in store.run(run_id).versions.items() if key == "profile"}
+            new_id = copy.new_run(config.brief, config.model_dump(mode="json"), begun_with, config.seed)
             _lend_adapters(store, home, run_id, run_folder(again, new_id))
             _drive_again(store, run_id, crew, new_id, verdict.elsewhere)
             compare(store, run_id, copy, new_id, verdict)
@@ -117,7 +118,7 @@ def _already_other(old: Sequence[ImageRow], new: Sequence[ImageRow], other: str)
 def _crew(
     store: Store, home: Path, run_id: str, config: Config, copy: Store, again: Path, on_step: Callable[[Any], None]
 ) -> Crew:
-    crew = Crew(config, again, copy, on_step=on_step, recorded_jobs=_recorded_jobs(store, home, run_id))
+    crew = Crew(config, again, copy, on_step=on_step, recorded_jobs=_recorded_jobs(store, home, run_id), profiles=home)
     if config.planner == "llm":
         used = [call for call in store.llm_calls(run_id) if _was_used(call)]
         tokens = iter([(call.prompt_tokens, call.completion_tokens) for call in used])

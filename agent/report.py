@@ -37,6 +37,7 @@ def write_report(store: Store, run_id: str, folder: Path, *, hidden: Mapping[int
         _rounds(numbers, hidden or {}),
         _pictures(store, run_id, folder, numbers, hidden),
         _learned(numbers),
+        _judges(numbers),
         _adapter(store, run, folder, numbers),
         _steps(store, run_id),
         _planning(numbers),
@@ -59,6 +60,9 @@ def _title(run: RunRow, numbers: Facts) -> str:
         f"- {len(numbers['rounds'])} rounds, {numbers['images']} images, {numbers['ratings']} ratings, "
         f"{numbers['steps']} steps ({numbers['errors']} with an error), {numbers['seconds']['total']:.0f} s",
     ]
+    profile = run.config.get("profile")
+    if isinstance(profile, dict):
+        lines.append(f"- started from the taste profile {code(profile.get('name'))} at strength {_number(profile.get('strength'))}")  # fmt: skip
     if run.parent:
         lines.append(f"- forked from run {code(run.parent)} after step {run.parent_step}")
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:])
@@ -120,6 +124,24 @@ def _learned(numbers: Facts) -> str:
             f"A preference model ({marked(taste['kind'])}) was fitted; too few ratings to say how far to trust it."
         )
     return "## What was learned\n\n" + "\n\n".join(lines)
+
+
+def _judges(numbers: Facts) -> str:
+    ledger = numbers["ledger"]
+    if not ledger["pairs"]:
+        return ""
+    said = [f"**{marked(ledger['said'])}**" if ledger["alarm"] else marked(ledger["said"])] if ledger["said"] else []
+    rows = [
+        [marked(" and ".join(pair["judges"])), f"{short(pair['correlation'])}{interval(*pair['interval'])}", pair["n"], _apart(pair)]
+        for pair in ledger["pairs"]
+    ]  # fmt: skip
+    note = "Rank correlation over the pictures of all rounds, least agreement first; the judge named first likes a picture more at +. The preference model and the feedback judged each picture before it was rated."
+    head = ["judges", "agreement", "pictures", "most apart on"]
+    return "## Where the judges differ\n\n" + "\n\n".join([*said, table(head, rows), note])
+
+
+def _apart(pair: Facts) -> str:
+    return ", ".join(f"{code(one['image'][:8])} ({one['gap']:+.1f} SD)" for one in pair["biggest"])
 
 
 def _adapter(store: Store, run: RunRow, folder: Path, numbers: Facts) -> str:

@@ -17,6 +17,7 @@ from agent.config import Config, make_config, run_folder
 from agent.crew import Crew
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
+from agent.profiles import version_of_profile
 from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store import Store
 from agent.telling import resume_command
@@ -47,8 +48,10 @@ def open_store(home: Path) -> Store:
 
 
 def new_run(config: Config, home: Path, store: Store) -> str:
-    """Record the run and write its resolved config beside its images; returns its id."""
-    run_id = store.new_run(config.brief, config.model_dump(mode="json"), versions(), config.seed)
+    """Record the run and write its resolved config beside its images; returns its id. Raises InputError for a profile that cannot
+    be started from."""
+    made_with = versions() | version_of_profile(home, config)
+    run_id = store.new_run(config.brief, config.model_dump(mode="json"), made_with, config.seed)
     folder = run_folder(home, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
+from agent.ledger import ledger_facts
 from agent.store import Store
 from agent.telling import facts
 from tools.records import ImageRow, LlmCall, StepRow
@@ -44,7 +45,7 @@ def summarise(store: Store, run_id: str) -> Facts:
         "score_first": rated[0] if rated else None, "score_last": rated[-1] if rated else None,
         "taste": taste_facts(steps), "adapter": adapter_facts(store, run_id), "plans": plan_facts(steps, calls),
         "rounds_by_rules": rounds_by_rules(run.config.get("planner"), steps), "llm": llm_facts(calls),
-        "seconds": seconds_by_part(steps, calls),
+        "seconds": seconds_by_part(steps, calls), "ledger": ledger_facts(store, run_id),
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tools.records import StepRow
+from tools.records import StepRecord, StepRow
 
 PLANNERS = {"llm": "the language model", "rules": "the rule planner", "person": "the person"}
 
@@ -72,6 +72,12 @@ def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:
         return _answered(_list(result, "asked"), ratings or {})
     told = OUTCOMES[step.tool](result) if step.tool in OUTCOMES and result else clean(step.result or "", 160)
     return told or "no result"
+
+
+def warning(step: StepRow) -> str:
+    """What a person should hear at once: that the guide may be deceived (agent.ledger); mostly ""."""
+    kept = step.preferences[-1].metrics.get("alarm") if isinstance(step, StepRecord) and step.preferences else None
+    return clean(kept.get("said", ""), 600) if isinstance(kept, dict) else ""
 
 
 def facts(step: StepRow) -> dict[str, Any]:

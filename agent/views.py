@@ -143,6 +143,11 @@ class Views:
         contents = {row["sha256"]: row["content"] for row in self._rows(sql, [to_json(list(wanted))])}
         return [call.model_copy(update={"request": with_contents(call.request, contents)}) for call in calls]
 
+    def ledger(self, run_id: str) -> list[dict[str, Any]]:
+        """What each judge says of each picture shown, as the view of that name has it. Raises: InputError for an unknown run."""
+        self.run(run_id)
+        return self._rows("select * from ledger where run_id = ?", [run_id])
+
     def lineage(self, image: str, run_id: str | None = None) -> Lineage:
         """Where an image came from. The same image in several runs: `run_id` chooses, else the run that was first.
 

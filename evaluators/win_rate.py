@@ -79,7 +79,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
     mean, n = float(numbers.mean()), len(numbers)
     if n == 1:
         return Interval(mean, -math.inf, math.inf, n)
-    half = _student(n - 1) * float(numbers.std(ddof=1)) / math.sqrt(n)
+    half = student(n - 1) * float(numbers.std(ddof=1)) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
 
 
@@ -91,7 +91,8 @@ def progress(scores: Sequence[float]) -> Progress:
     return Progress(float(numbers[best]), float(numbers[best] - numbers[0]), best)
 
 
-def _student(freedom: int) -> float:
+def student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t, for 1 degree of freedom or more."""
     if freedom <= len(_T):
         return _T[freedom - 1]
     first = (_Z**3 + _Z) / 4

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # torch only when a tool that needs it runs
 
     from evaluators.clip import Clip
     from evaluators.pickscore import PickScore
+    from tools.profiles.taste import Start
     from trainers.base_model import BaseModel as PaintingModel
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
@@ -135,6 +136,7 @@ class Context:
     round: int
     images_left: int = 10_000
     ratings_left: int = 10_000
+    start: Start | None = None  # the profile that the run starts from
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner
     save: Callable[..., SavedImage] = save_image  # replay on another machine keeps the recorded picture instead
     recorded_job: Callable[[], AdapterRow | None] = nothing  # replay: the adapter this step made when it was recorded

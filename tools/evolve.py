@@ -19,6 +19,7 @@ from pydantic import Field
 from prompts.errors import ToolError
 from prompts.vocabulary import Vocabulary
 from tools.context import Arguments, Context, Outcome
+from tools.earlier import Earlier, informed
 from tools.sliders import Slider, genes_of
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     rng = random.Random(context.seed)
     elite = [genome for _, genome in sorted(rated, key=lambda pair: -pair[0])]
     elite = distinct(elite)[: min(args.elites, args.children)]
-    chosen = elite + screened(rated, elite, args.children - len(elite), args.mutation, context.vocabulary, rng, sliders)
+    earlier = context.start.earlier(context.vocabulary) if context.start else ()
+    count = args.children - len(elite)
+    chosen = elite + screened(rated, elite, count, args.mutation, context.vocabulary, rng, sliders, earlier)
     result = {"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": len(elite)}
     weights = [{slider.name: genome[slider.gene] for slider in sliders} for genome in chosen]
     return Outcome(result | ({"sliders": weights} if sliders else {}))
@@ -59,13 +62,13 @@ def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
 
 def screened(
     rated: Sequence[Rated], known: list[Genome], count: int, mutation: float, vocabulary: Vocabulary, rng: random.Random,
-    sliders: Sequence[Slider] = (),
+    sliders: Sequence[Slider] = (), earlier: Sequence[Earlier] = (),
 ) -> list[Genome]:  # fmt: skip
     """`count` new genomes: the most promising of `BRED` times as many children."""
     bred = distinct([child(rated, mutation, vocabulary, rng, sliders) for _ in range(BRED * count)])
     old = [*known, *(genome for _, genome in rated)]
     fresh = [genome for genome in bred if genome not in old] or [genome for genome in bred if genome not in known]
-    belief = gene_belief(rated, vocabulary, sliders)
+    belief = gene_belief(rated, vocabulary, sliders, earlier=earlier)
     kept: list[Genome] = []
     for _ in range(count):
         values = belief.sample(fresh, rng)
@@ -103,10 +106,12 @@ def distinct(genomes: Sequence[Genome]) -> list[Genome]:
 class gene_belief:
     """Bayesian linear regression of ratings on one-hot genes: what each value of each gene is believed to be worth.
 
-    A slider has two columns, its weight and the square of it: a taste may lie between the ends."""
+    A slider has two columns, its weight and the square of it: a taste may lie between the ends. `earlier` are ratings of another
+    time (a profile's), in SDs already: each is evidence to the power of how much it counts, and says nothing of sliders."""
 
     def __init__(
-        self, rated: Sequence[Rated], vocabulary: Vocabulary, sliders: Sequence[Slider] = (), *, prior: float = 0.45, noise: float = 0.6
+        self, rated: Sequence[Rated], vocabulary: Vocabulary, sliders: Sequence[Slider] = (), *, prior: float = 0.45, noise: float = 0.6,
+        earlier: Sequence[Earlier] = (),
     ) -> None:  # fmt: skip
         import numpy as np
 
@@ -120,6 +125,9 @@ class gene_belief:
         precision = design.T @ design / noise**2 + np.eye(design.shape[1]) / prior**2
         self.covariance = np.linalg.inv(precision)
         self.mean = self.covariance @ design.T @ target / noise**2
+        if earlier:
+            told = design.T @ target / noise**2
+            self.mean, self.covariance = informed(precision, told, self.columns, earlier, noise)
 
     def encode(self, genomes: Sequence[Genome]) -> np.ndarray:
         """(N, values of all genes) of 0 and 1, then weight and squared weight of each slider, from -1 to 1."""

@@ -36,7 +36,7 @@ class GateSpec(BaseModel):
     )
     count: int = Field(32, ge=2, le=1000, description="how many of them, from the first")
     scorers: tuple[str, ...] = Field((), description="who judges, beside clip_t; none: all whose folders are given")
-    guides: tuple[str, ...] = Field((), description="who must prefer it; none: the scorers that guided the training")
+    guides: tuple[str, ...] = Field((), description="who must prefer it, beside the scorers that guided the training")
     instances: tuple[Path, ...] = Field((), description="pictures of the subject, or folders of them")
     weight: float = Field(1.0, ge=-10, le=10, description="the adapter's weight")
     steps: int = Field(20, ge=1, le=1000, description="sampling steps")
@@ -59,11 +59,12 @@ class Plan:
 
 
 def planned(spec: GateSpec, folders: Folders, *, guides: Sequence[str] = (), instances: Sequence[Path] = ()) -> Plan:
-    """Look for everything before hours are spent. `guides`, `instances`: of the training, where the spec names none.
+    """Look for everything before hours are spent. `guides`: those of the training, who must prefer the adapter whoever else the spec
+    names: a scorer that guided must not come back as one that only looks on. `instances`: of the training, where the spec names none.
 
     Raises InputError for prompts, scorers and pictures that are missing."""
     names = tuple(dict.fromkeys((*(spec.scorers or _available(folders)), "clip_t")))
-    led = tuple(spec.guides or guides)
+    led = tuple(dict.fromkeys((*spec.guides, *guides)))
     found = _subjects(spec.instances or instances)
     for name in (*names, *led):
         if name not in SCORERS:

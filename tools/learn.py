@@ -15,7 +15,7 @@ from tools.files import write_atomically
 from tools.records import PreferenceRow
 
 if TYPE_CHECKING:
-    from evaluators.preference import Population
+    from evaluators.preference import Population, Preference
 
 POPULATION_FILE = "population.npz"  # beside a model
 ON_TOP = ("head", "blend")  # kinds that learn how this person differs from the population
@@ -34,18 +34,18 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
 
     from evaluators import preference
 
-    people = _population(args.kind, context)
+    prior = _prior(args.kind, context)
     ratings = context.trail.ratings()
     rows = [row for row in context.trail.images() if row.id in ratings]
     if len(rows) < 2:
         raise ToolError(f"{len(rows)} rated images are too few to learn from: call ask_person first.")
     features, values = context.features(rows), np.array([ratings[row.id] for row in rows])
     with context.timed("score"):
-        fitted = preference.fit(features, values, args.kind, population=people, seed=context.settings.seed)
+        fitted = preference.fit(features, values, args.kind, population=prior, seed=context.settings.seed)
         metrics: dict[str, Any] = {"ratings": len(rows)}
         if len(rows) >= TRUSTED_FROM:
             held_out = preference.held_out_agreement(
-                features, values, args.kind, population=people, seed=context.settings.seed
+                features, values, args.kind, population=prior, seed=context.settings.seed
             )
             metrics |= {
                 "agreement": round(held_out.srocc, 3),
@@ -54,10 +54,13 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
     return Outcome({"kind": args.kind, **metrics}, preferences=(_saved(fitted, args.kind, metrics, context),))
 
 
-def _population(kind: str, context: Context) -> Population | None:
-    """What other people like, where the run's config asks for it; "knn" and "finetune" go by the person's ratings alone."""
+def _prior(kind: str, context: Context) -> Preference | Population | None:
+    """What is known before this run's first rating: the profile that it starts from or, where its config asks for it, what other
+    people like. A profile knows the person better. By the population alone "knn" and "finetune" do not go."""
     from evaluators.preference import Population
 
+    if context.start is not None:
+        return context.start.prior()
     if not context.settings.population or kind not in ON_TOP:
         return None
     path = Path(context.settings.model) / POPULATION_FILE

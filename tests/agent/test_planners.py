@@ -14,7 +14,9 @@ from agent.scripted_llm import ScriptedLlm
 from prompts.facts import Facts
 from prompts.routine import next_call
 from prompts.vocabulary import load_vocabulary
+from tests.tools.profiles.made import ANN, person
 from tools.catalogue import TOOLS
+from tools.profiles.taste import Start
 
 VOCABULARY = load_vocabulary("bauhaus")
 
@@ -123,3 +125,14 @@ def test_what_the_routine_proposes_is_always_useful(round: int) -> None:
     for count in range(6 if round == 1 else 5):
         facts = Facts(round=round, rounds=2, done=order[:count] if round else ())
         assert next_call(facts)[0] in useful_tools(facts)
+
+
+def test_a_first_round_that_starts_from_a_profile_has_half_of_its_words_and_all_of_the_wishes() -> None:
+    start, vocabulary = Start(person("ann", ANN), 1.0), VOCABULARY
+    facts = Facts(images_per_round=8, wishes=("-ring",))
+    plan = plan_by_rules(facts, vocabulary, seed=3, start=start)
+    grounds = [(vocabulary.parse(prompt) or {})["background"] for prompt in plan.args["prompts"]]
+    assert len(set(plan.args["prompts"])) == 8 and grounds[:4].count("teal") >= 3
+    assert not any("ring" in prompt for prompt in plan.args["prompts"])
+    later = Facts(round=1, images_per_round=8, done=("evolve_prompts",), evolved=4)
+    assert plan_by_rules(later, vocabulary, seed=3, start=start) == plan_by_rules(later, vocabulary, seed=3)

@@ -186,6 +186,14 @@ def test_who_must_prefer_it_has_to_be_known(folders: dict[str, str | None]) -> N
         planned(spec(), {"pickscore": folders["pickscore"], "clip": None}, guides=["pickscore"])
 
 
+def test_a_scorer_that_guided_never_comes_back_as_one_that_looks_on(folders: dict[str, str | None]) -> None:
+    """Naming another guide must not turn the training's own, which may be the deceived one, into a witness."""
+    plan = planned(spec(guides=("clip_t",), rules=Rules(unseen_may_lose=True)), folders, guides=["pickscore"])
+    assert plan.guides == ("clip_t", "pickscore")
+    with pytest.raises(InputError, match=r"every scorer that is given .* guided the training"):
+        planned(spec(guides=("clip_t",)), folders, guides=["pickscore"])
+
+
 def test_a_bundled_list_of_held_out_prompts_is_named_by_its_vocabulary(folders: dict[str, str | None]) -> None:
     assert len(planned(spec(prompts="bauhaus", count=5), folders, guides=["pickscore"]).prompts) == 5
 

@@ -72,7 +72,12 @@ def test_an_adapter_is_trained_judged_and_examined(at_hand: AtHand) -> None:
     assert set(seeds["with"]) <= set(seeds["without"]) and [row.idx for row in judged.images] == list(range(8))
     assert set(told) == {"adapter", "rate", "low", "high", "n", "promoted", "clip_t_kept", "prompts", "with", "without"}
     why = judged.adapters[0].metrics
-    assert why["evidence"]["wins"].keys() == {"preference", "pickscore", "clip_t"}
+    wins = why["evidence"]["wins"]
+    assert {name: one["guided"] for name, one in wins.items()} == {
+        "preference": True,
+        "pickscore": False,
+        "clip_t": False,
+    }
     assert told["promoted"] is (why["broken"] == 0) and "preference, which guided" in " ".join(why["reasons"])
     with pytest.raises(ToolError, match="call finetune first"):
         evaluate_adapter(EvaluateAdapter(prompts=4), given)  # judged once
