@@ -14,7 +14,11 @@ from tools.context import Arguments, Context, Outcome
 from tools.files import write_atomically
 from tools.records import PreferenceRow
 
-TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
+PLANNED_BY = (
+    "ratings",
+    "agreement",
+    "interval",
+)  # of what is known of a taste: what a planner was always told of ratings
 
 
 class LearnTaste(Arguments):
@@ -24,26 +28,18 @@ class LearnTaste(Arguments):
 
 
 def learn_taste(args: LearnTaste, context: Context) -> Outcome:
-    """Fit on the CLIP features of every rated image; saved under preferences/. Raises ToolError below two ratings."""
-    import numpy as np
+    """Fit on the CLIP features of every image that was rated or compared; saved under preferences/. Raises ToolError below two."""
+    from tools.taste import fit, said, trust
 
-    from evaluators import preference
-
-    ratings = context.trail.ratings()
-    rows = [row for row in context.trail.images() if row.id in ratings]
-    if len(rows) < 2:
-        raise ToolError(f"{len(rows)} rated images are too few to learn from: call ask_person first.")
-    features, values = context.features(rows), np.array([ratings[row.id] for row in rows])
+    told, seed = said(context.trail), context.settings.seed
+    if len(told.rows) < 2:
+        raise ToolError(f"{len(told.rows)} rated images are too few to learn from: call ask_person first.")
+    features = context.features(told.rows)
     with context.timed("score"):
-        fitted = preference.fit(features, values, args.kind, seed=context.settings.seed)
-        metrics: dict[str, Any] = {"ratings": len(rows)}
-        if len(rows) >= TRUSTED_FROM:
-            held_out = preference.held_out_agreement(features, values, args.kind, seed=context.settings.seed)
-            metrics |= {
-                "agreement": round(held_out.srocc, 3),
-                "interval": [round(held_out.low, 3), round(held_out.high, 3)],
-            }
-    return Outcome({"kind": args.kind, **metrics}, preferences=(_saved(fitted, args.kind, metrics, context),))
+        fitted = fit(features, told, args.kind, seed)
+        metrics = {"ratings": told.clicks, **trust(features, told, args.kind, seed)}
+    shown = metrics if told.pairs else {name: metrics[name] for name in PLANNED_BY if name in metrics}
+    return Outcome({"kind": args.kind, **shown}, preferences=(_saved(fitted, args.kind, metrics, context),))
 
 
 def _saved(fitted: Any, kind: str, metrics: dict[str, Any], context: Context) -> PreferenceRow:
