@@ -14,11 +14,8 @@ from tools.context import Arguments, Context, Outcome
 from tools.files import write_atomically
 from tools.records import PreferenceRow
 
-PLANNED_BY = (
-    "ratings",
-    "agreement",
-    "interval",
-)  # of what is known of a taste: what a planner was always told of ratings
+# Of what is known of a taste: what a planner was always told where all there is are ratings.
+PLANNED_BY = ("ratings", "agreement", "interval")
 
 
 class LearnTaste(Arguments):

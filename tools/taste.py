@@ -47,27 +47,27 @@ def said(trail: Trail) -> Said:
     return Said(rows, np.array([ratings.get(row.id, np.nan) for row in rows]), pairs)
 
 
-def fit(features: np.ndarray, told: Said, kind: Any, seed: int) -> Any:
-    """The taste, from features (N, D) of the rows."""
-    return _fit(features, told, told.pairs, kind, seed)
+def fit(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> Any:
+    """The taste (a preference.Preference), from features (N, D) of the rows; `population`: what other people like, if it starts from that."""
+    return _fit(features, told, told.pairs, kind, seed, population)
 
 
-def trust(features: np.ndarray, told: Said, kind: Any, seed: int) -> dict[str, Any]:
+def trust(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> dict[str, Any]:
     """Held-out agreement by name: "agreement" (rank correlation) with its "interval" where all clicks are ratings, and "accuracy",
     the share of held-out pairs in the right order, with its "accuracy_interval"; empty below `ENOUGH` clicks. 95 % intervals."""
     if told.clicks < ENOUGH:
         return {}
     if not told.pairs:
-        found = preference.held_out_agreement(features, told.ratings, kind, seed=seed)
+        found = preference.held_out_agreement(features, told.ratings, kind, population=population, seed=seed)
         interval, shares = (found.low, found.high), (found.accuracy, found.accuracy_low, found.accuracy_high)
         sure = {"agreement": round(found.srocc, 3), "interval": [round(end, 3) for end in interval]}
     else:
-        right, clicks = _held_out(features, told, kind, seed)
+        right, clicks = _held_out(features, told, kind, seed, population)
         sure, shares = {}, (right, *wilson(right, clicks)) if clicks else (0.5, 0.0, 1.0)
     return sure | {"accuracy": round(shares[0], 3), "accuracy_interval": [round(end, 3) for end in shares[1:]]}
 
 
-def _held_out(features: np.ndarray, told: Said, kind: Any, seed: int) -> tuple[float, int]:
+def _held_out(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any) -> tuple[float, int]:
     """Mean share of the pairs of an answer that are put in the right order by a taste that did not see it, and how many answers.
 
     Ties have no right order. The interval is over answers: pairs of one answer are not independent.
@@ -80,7 +80,7 @@ def _held_out(features: np.ndarray, told: Said, kind: Any, seed: int) -> tuple[f
         seen = [pair for pair, answer in zip(told.pairs, told.questions, strict=True) if answer not in held]
         if not seen and not np.isfinite(told.ratings).any():
             continue
-        mean, _ = _fit(features, told, seen, kind, seed).predict(features)
+        mean, _ = _fit(features, told, seen, kind, seed, population).predict(features)
         shares += _shares(told, held, mean)
     return float(np.mean(shares)) if shares else 0.5, len(shares)
 
@@ -94,14 +94,15 @@ def _shares(told: Said, held: set[object], mean: np.ndarray) -> list[float]:
     return [float(np.mean(shares)) for shares in found.values()]
 
 
-def _fit(features: np.ndarray, told: Said, pairs: Sequence[ComparisonRow], kind: Any, seed: int) -> Any:
-    """A preference.Preference."""
+def _fit(
+    features: np.ndarray, told: Said, pairs: Sequence[ComparisonRow], kind: Any, seed: int, population: Any
+) -> Any:
     learner: Any = preference
     if not pairs and np.isfinite(told.ratings).all():
-        return learner.fit(features, told.ratings, kind, seed=seed)
+        return learner.fit(features, told.ratings, kind, population=population, seed=seed)
     number = {row.id: i for i, row in enumerate(told.rows)}
     comparisons = [
         learner.Comparison(number[pair.win], number[pair.lose], "tie" if pair.tie else "first") for pair in pairs
     ]
     ratings = told.ratings if np.isfinite(told.ratings).any() else None
-    return learner.fit(features, ratings, kind, comparisons=comparisons, seed=seed)
+    return learner.fit(features, ratings, kind, comparisons=comparisons, population=population, seed=seed)

@@ -60,7 +60,7 @@ def work(cell: Cell, pool: Path = Path(".studio/asking_pool.npz")) -> dict[str, 
     while len(asked) < cell["clicks"]:
         questions = drawn[len(asked) :][: cell["batch"]]
         if cell["choose"] == "active":
-            how = {"candidates": asked_about, "targets": asked_about[:TARGETS], "asked": asked, "seed": cell["seed"]}
+            how = {"candidates": asked_about, "targets": asked_about, "asked": asked, "seed": cell["seed"]}
             questions = choose(belief, cell["kind"], cell["batch"], **how)
         for question in questions[: cell["clicks"] - len(asked)]:
             belief = after(belief, question, person.answer(question))
