@@ -1,11 +1,10 @@
 """A joint Gaussian belief over the likings of pictures: what a question about them is worth, and what an answer leaves of it. numpy only.
 
-A question shows one picture to rate, two to choose between, or four to pick the best or the worst of. It is worth as much as its answer is
-expected to lower the variance of the targets' likings about their common mean: what orders two pictures is the difference of their
-likings, and a shift of all teaches nothing. For a rating that is exact and does not depend on the answer (Cohn 1996, MacKay 1992); for
-a choice of two it is the expected fall of the variance under a probit answer (the preference GP of Chu & Ghahramani 2005, moments
-matched as Minka 2001), in closed form; for four, Monte Carlo over the belief. `information` is BALD (Houlsby et al. 2011, Eq. 3), which
-asks about the belief as a whole, wanted or not.
+A question shows one picture to rate, two to choose between, or four to pick the best or the worst of. `information` is how much its answer
+is expected to tell of the likings: exact for a rating, BALD for a choice of two (Houlsby et al. 2011, Eq. 3, for the preference GP of Chu &
+Ghahramani 2005), Monte Carlo for four. `worth` is another measure: how far the answer is expected to lower the variance of the targets'
+likings about their common mean, which is what orders them (Cohn 1996 for ratings; under a probit answer, moments matched as Minka 2001,
+for a choice).
 
 Knows no picture, model or store: pictures are row numbers of the belief.
 """
@@ -27,6 +26,7 @@ DRAWS = 256  # of the belief, for a question of four
 _TINY = 1e-12
 # Of what a measurement of a difference of z SDs would tell, the share that its sign tells: 2 / pi where nobody knows, little where all do.
 _Z = np.linspace(0.0, 8.0, 4001)
+_ENTROPY = -cumulative(_Z) * np.log(cumulative(_Z)) - cumulative(-_Z) * np.log(cumulative(-_Z))
 _TELLS = density(_Z) ** 2 / (cumulative(_Z) * cumulative(-_Z))
 
 
@@ -74,15 +74,30 @@ def worth(belief: Belief, question: Question, targets: Sequence[int] | None = No
 
 
 def information(belief: Belief, question: Question) -> float:
-    """Mutual information of the answer and the likings, in nats, >= 0 (BALD)."""
-    rows = _rows(belief, question)
-    inside = belief.covariance[np.ix_(rows, rows)]
-    if question.kind == "rate":
-        return float(0.5 * np.log1p(inside[0, 0] / belief.noise**2))
-    draws = _drawn(inside[None], _normal_draws(4096))[0] + belief.mean[rows]
-    sign = -1.0 if question.kind == "worst" else 1.0
-    chances = _chances(sign * draws, belief.noise)
-    return float(max(0.0, _entropy(chances.mean(axis=0)) - _entropy(chances).mean()))
+    """Mutual information of the answer and the likings, in nats, >= 0."""
+    return float(information_of_sets(belief, question.kind, _rows(belief, question)[None])[0])
+
+
+def information_of_sets(belief: Belief, kind: Kind, sets: np.ndarray) -> np.ndarray:
+    """(M,) information of M questions of a kind, (M, pictures of a question): exact for ratings, BALD in closed form for a choice of two
+    (Houlsby et al. 2011, Eq. 3), by draws for four."""
+    if sets.shape[1] == 1:
+        return np.asarray(0.5 * np.log1p(belief.covariance[sets[:, 0], sets[:, 0]] / belief.noise**2))
+    if sets.shape[1] == 2:
+        return _information_of_pairs(belief, *sets.T)
+    likings = _drawn(_blocks(belief.covariance, sets), _normal_draws(DRAWS)) + belief.mean[sets][:, None, :]
+    chances = _chances(-likings if kind == "worst" else likings, belief.noise)
+    return np.maximum(0.0, _entropy(chances.mean(axis=1)) - _entropy(chances).mean(axis=1))
+
+
+def _information_of_pairs(belief: Belief, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    c, noise = belief.covariance, 2.0 * belief.noise**2
+    variance = np.maximum(c[first, first] + c[second, second] - 2.0 * c[first, second], 0.0)
+    z = np.abs(belief.mean[first] - belief.mean[second])
+    unsure = np.interp(z / np.sqrt(variance + noise), _Z, _ENTROPY, right=0.0)
+    wide = np.pi * np.log(2.0) / 2.0 * noise
+    left = np.log(2.0) * np.sqrt(wide / (variance + wide)) * np.exp(-(z**2) / (2.0 * (variance + wide)))
+    return np.maximum(0.0, unsure - left)
 
 
 def expected(belief: Belief, question: Question) -> Belief:
@@ -209,13 +224,10 @@ def _drawn(inside: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 
 def _chances(likings: np.ndarray, noise: float) -> np.ndarray:
-    """(S, k) chance of each picture to be picked as the best, given likings (S, k): exact for two, softmax of the noise's spread for four."""
-    if likings.shape[1] == 2:
-        first = cumulative((likings[:, 0] - likings[:, 1]) / (np.sqrt(2.0) * noise))
-        return np.stack([first, 1.0 - first], axis=1)
+    """Chance of each of the pictures (the last axis) to be picked as the best: the softmax whose noise has the spread of `noise`."""
     scaled = likings * np.pi / (np.sqrt(6.0) * noise)
-    grown = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+    grown = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
 
 
 def _entropy(chances: np.ndarray) -> np.ndarray:

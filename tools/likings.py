@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean, pstdev
 
-from evaluators import comparisons
 from tools.context import Trail
 
 
@@ -21,6 +20,8 @@ def likings(trail: Trail) -> Mapping[str, float]:
 
 
 def _told(trail: Trail) -> Mapping[str, float]:
+    from evaluators import comparisons  # numpy only where something was compared
+
     ratings, pairs = trail.ratings(), trail.comparisons()
     if not pairs:
         return ratings
@@ -41,6 +42,8 @@ def _strengths(trail: Trail, number: Mapping[str, int]) -> list[float]:
 
     Everything counts twice, so that half a win can be a win, under a prior that is twice as firm: the same strengths.
     """
+    from evaluators import comparisons
+
     average = len(number)
     pairs = [(number[pair.win], number[pair.lose]) for pair in trail.comparisons()]
     ties = [pair.tie for pair in trail.comparisons()]

@@ -5,7 +5,7 @@
 A cell is a simulated rater, a seed, a kind of question and a way of choosing. The rater answers questions about two thirds of a pool of
 paintings of random prompts; after each click, what was learned orders the other third, which nobody asked about, and its accuracy is the
 share of their pairs in the order of the rater's noise-free utility. Both ways have the same learner: a Gaussian belief over CLIP features
-(evaluators/belief.py), told one answer at a time. Cells that `--out` holds are not run again. The pool is painted on first use.
+(evaluators/belief.py), told one answer at a time, that begins with what other raters like (seeds from 10,000) or with looks alone. Cells that `--out` holds are not run again. The pool is painted on first use.
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ HELD_OUT, TARGETS, PAINTINGS = (
     480,
 )  # pictures never asked about; those whose order the chooser has in mind; the pool
 NOISE = 0.4  # as tools/questions.py: of one look, in SDs of liking
+OTHERS = range(10_000, 10_300)  # raters that a population is learned from
+DIRECTIONS, RIDGE = 64, 30.0
 KINDS, WAYS = ("rate", "ab", "best", "worst"), ("random", "active")
 MODEL = "bauhaus"
 
 
 def cells(
-    raters: Sequence[int], seeds: Sequence[int] = (0,), kinds: Sequence[str] = KINDS, clicks: int = 60, batch: int = 1
-) -> list[Cell]:
+    raters: Sequence[int], seeds: Sequence[int] = (0,), kinds: Sequence[str] = KINDS, clicks: int = 60, batch: int = 1, prior: str = "people"
+) -> list[Cell]:  # fmt: skip
     """Every combination, the two ways of a pair next to each other."""
-    shared = {"clicks": clicks, "batch": batch}
+    shared = {"clicks": clicks, "batch": batch, "prior": prior}
     return [
         {"rater": rater, "seed": seed, "kind": kind, "choose": way, **shared}
         for rater in raters for seed in seeds for kind in kinds for way in WAYS
@@ -55,18 +57,47 @@ def work(cell: Cell, pool: Path = Path(".studio/asking_pool.npz")) -> dict[str, 
     person = _Panel(cell, paintings)
     order = np.random.default_rng([cell["seed"], 0x5717]).permutation(len(paintings["clip"]))
     held, asked_about = order[:HELD_OUT], order[HELD_OUT:]
-    belief, asked, accuracy = unlearned(paintings["clip"].astype(float), NOISE), list[Question](), list[float]()
+    belief, asked, accuracy = _before(cell, pool, asked_about), list[Question](), list[float]()
     drawn = at_random(cell["kind"], cell["clicks"], asked_about.tolist(), seed=cell["seed"] * 1000 + cell["rater"])
     while len(asked) < cell["clicks"]:
         questions = drawn[len(asked) :][: cell["batch"]]
         if cell["choose"] == "active":
-            how = {"candidates": asked_about, "targets": asked_about, "asked": asked, "seed": cell["seed"]}
+            how = {"candidates": asked_about, "asked": asked, "seed": cell["seed"]}
             questions = choose(belief, cell["kind"], cell["batch"], **how)
         for question in questions[: cell["clicks"] - len(asked)]:
             belief = after(belief, question, person.answer(question))
             asked.append(question)
             accuracy.append(pairwise_accuracy(belief.mean[held], person.utility[held]))
     return {"accuracy": [round(value, 4) for value in accuracy], "clicks": len(asked)}
+
+
+def _before(cell: Cell, pool: Path, seen: np.ndarray) -> Belief:
+    """What is believed of the pool before the first click: "plain" by looks alone, "people" by what other raters like of `seen`."""
+    paintings = load_pool(pool)
+    plain = unlearned(paintings["clip"].astype(float), NOISE)
+    if cell["prior"] == "plain":
+        return plain
+    return Belief(plain.mean, _people(pool, tuple(int(i) for i in seen)), NOISE)
+
+
+@lru_cache(maxsize=2)
+def _people(pool: Path, seen: tuple[int, ...]) -> np.ndarray:
+    """(N, N) covariance of likings among `OTHERS` raters: that of their ridge weights on CLIP's principal directions, and what these miss
+    as each picture's own."""
+    from agent.config import bundled
+
+    paintings, reference, rows = load_pool(pool), load_reference(bundled(MODEL)), list(seen)
+    clip = paintings["clip"].astype(float)
+    scaled = (clip - clip[rows].mean(axis=0)) / clip[rows].std(axis=0)
+    _, sizes, directions = np.linalg.svd(scaled[rows], full_matrices=False)
+    turned = scaled @ directions[:DIRECTIONS].T / sizes[:DIRECTIONS] * len(rows) ** 0.5
+    likings = np.stack([Rater(seed, reference=reference).utility_of(paintings["measured"][rows]) for seed in OTHERS])
+    likings = (likings - likings.mean(axis=1, keepdims=True)).T
+    known = turned[rows]
+    weights = np.linalg.solve(known.T @ known + RIDGE * np.eye(DIRECTIONS), known.T @ likings)
+    missed = float(np.square(likings - known @ weights).mean())
+    covariance = turned @ (weights @ weights.T / len(OTHERS)) @ turned.T + missed * np.eye(len(clip))
+    return np.asarray(covariance / np.diag(covariance)[rows].mean())
 
 
 class _Panel:
@@ -186,12 +217,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(SHOWN))
     parser.add_argument("--clicks", type=int, default=60)
+    parser.add_argument(
+        "--prior", default="people", choices=["people", "plain"], help="what is believed before the first click"
+    )
     parser.add_argument("--batch", type=int, default=1, help="questions chosen at a time")
     chosen = parser.parse_args()
     if not chosen.pool.is_file():
         paint_pool(chosen.pool)
     first, last = (int(part) for part in chosen.raters.split("-"))
-    wanted = cells(range(first, last + 1), chosen.seeds, chosen.kinds, chosen.clicks, chosen.batch)
+    wanted = cells(range(first, last + 1), chosen.seeds, chosen.kinds, chosen.clicks, chosen.batch, chosen.prior)
     known = [json.loads(line) for line in chosen.out.read_text().splitlines()] if chosen.out.is_file() else []
     done = {json.dumps(cell_of(row)): row for row in known}
     for cell in wanted:
@@ -207,7 +241,7 @@ def main() -> None:
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
     """The cell that a line answers."""
-    return {name: row[name] for name in ("rater", "seed", "kind", "choose", "clicks", "batch")}
+    return {name: row[name] for name in ("rater", "seed", "kind", "choose", "clicks", "batch", "prior")}
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 from evaluators.agreement import pairwise_accuracy
 from evaluators.belief import Belief, Question, after, expected, information, ranking_error, unlearned, worth
+from evaluators.normal import cumulative
 from evaluators.questions import at_random, choose
 from prompts.errors import InputError
 
@@ -75,8 +77,24 @@ def test_no_answer_tells_more_than_it_can_name() -> None:
     sure = Belief(np.array([9.0, -9.0, 0.0, 0.0]), 0.01 * np.eye(4), 0.1)
     open_ = Belief(np.zeros(4), np.eye(4), 0.1)
     assert information(sure, AB) < 0.01 < 0.5 < information(open_, AB) <= np.log(2)
-    assert information(open_, AB) < information(open_, FOUR) <= np.log(4)
+    assert information(open_, AB) < information(open_, FOUR) <= np.log(4) + 1e-9
     assert information(open_, Question("rate", (0,))) == pytest.approx(0.5 * np.log(1 + 1 / 0.01))
+
+
+def test_a_choice_tells_what_a_count_of_its_answers_says() -> None:
+    before, rng = belief(), np.random.default_rng(0)
+    likings = rng.multivariate_normal(before.mean, before.covariance, 200_000, method="eigh")[:, :2]
+    chance = np.asarray(cumulative((likings[:, 0] - likings[:, 1]) / (2**0.5 * before.noise)))
+    entropy = lambda p: -p * np.log(p + 1e-12) - (1 - p) * np.log(1 - p + 1e-12)  # noqa: E731
+    assert information(before, AB) == pytest.approx(float(entropy(chance.mean()) - entropy(chance).mean()), rel=0.05)
+
+
+@pytest.mark.parametrize("by", ["information", "spread"])
+def test_the_best_question_is_asked_first(by: Any) -> None:
+    before, measure = belief(9), {"information": information, "spread": worth}[by]
+    (first,) = choose(before, "ab", 1, by=by)
+    every = [measure(before, Question("ab", (i, j))) for i in range(9) for j in range(i)]
+    assert measure(before, first) == pytest.approx(max(every))
 
 
 @pytest.mark.parametrize("kind", ["rate", "ab", "best", "worst"])
@@ -109,7 +127,7 @@ def test_the_dial_goes_from_what_teaches_to_what_is_liked() -> None:
 def test_auto_takes_the_kind_that_is_worth_the_most_a_click() -> None:
     before = belief(10)
     (chosen,) = choose(before, "auto", 1)
-    values = {kind: worth(before, choose(before, kind, 1)[0]) for kind in ("rate", "ab", "best", "worst")}
+    values = {kind: information(before, choose(before, kind, 1)[0]) for kind in ("rate", "ab", "best", "worst")}
     assert values[chosen.kind] == pytest.approx(max(values.values()), rel=1e-6)
 
 
