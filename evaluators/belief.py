@@ -58,12 +58,15 @@ class Belief:
 
 
 def unlearned(features: np.ndarray, noise: float) -> Belief:
-    """What is believed before anything was answered, from features (N, D): likings of variance about 1, alike where pictures look
-    alike. `noise` in SDs of liking."""
+    """What is believed before anything was answered, from features (N, D): likings of variance 1, alike where pictures look alike.
+
+    Of the same variance for all: else the odd pictures would be asked about first, of which a linear taste says the least.
+    `noise` in SDs of liking.
+    """
     spread = features.std(axis=0)
     rows = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    linear = rows @ rows.T / rows.shape[1]
-    return Belief(np.zeros(len(rows)), 0.7 * linear + 0.3 * np.eye(len(rows)), noise)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _TINY)
+    return Belief(np.zeros(len(rows)), 0.7 * rows @ rows.T + 0.3 * np.eye(len(rows)), noise)
 
 
 def worth(belief: Belief, question: Question, targets: Sequence[int] | None = None) -> float:

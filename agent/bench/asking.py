@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from evaluators.agreement import pairwise_accuracy
-from evaluators.belief import SHOWN, Question, after, unlearned
+from evaluators.belief import SHOWN, Belief, Question, after, unlearned
 from evaluators.questions import at_random, choose
 from evaluators.raters import Rater, company_noise, load_reference
 from evaluators.win_rate import mean_interval
@@ -41,10 +41,10 @@ MODEL = "bauhaus"
 
 
 def cells(
-    raters: Sequence[int], seeds: Sequence[int] = (0,), kinds: Sequence[str] = KINDS, clicks: int = 60, batch: int = 1, prior: str = "people"
+    raters: Sequence[int], seeds: Sequence[int] = (0,), kinds: Sequence[str] = KINDS, clicks: int = 60, batch: int = 1, prior: str = "people", shown: int = 320
 ) -> list[Cell]:  # fmt: skip
     """Every combination, the two ways of a pair next to each other."""
-    shared = {"clicks": clicks, "batch": batch, "prior": prior}
+    shared = {"clicks": clicks, "batch": batch, "prior": prior, "shown": shown}
     return [
         {"rater": rater, "seed": seed, "kind": kind, "choose": way, **shared}
         for rater in raters for seed in seeds for kind in kinds for way in WAYS
@@ -56,8 +56,8 @@ def work(cell: Cell, pool: Path = Path(".studio/asking_pool.npz")) -> dict[str, 
     paintings = load_pool(pool)
     person = _Panel(cell, paintings)
     order = np.random.default_rng([cell["seed"], 0x5717]).permutation(len(paintings["clip"]))
-    held, asked_about = order[:HELD_OUT], order[HELD_OUT:]
-    belief, asked, accuracy = _before(cell, pool, asked_about), list[Question](), list[float]()
+    held, asked_about = order[:HELD_OUT], order[HELD_OUT:][: cell["shown"]]
+    belief, asked, accuracy = _before(cell, pool, order[HELD_OUT:]), list[Question](), list[float]()
     drawn = at_random(cell["kind"], cell["clicks"], asked_about.tolist(), seed=cell["seed"] * 1000 + cell["rater"])
     while len(asked) < cell["clicks"]:
         questions = drawn[len(asked) :][: cell["batch"]]
@@ -97,7 +97,8 @@ def _people(pool: Path, seen: tuple[int, ...]) -> np.ndarray:
     weights = np.linalg.solve(known.T @ known + RIDGE * np.eye(DIRECTIONS), known.T @ likings)
     missed = float(np.square(likings - known @ weights).mean())
     covariance = turned @ (weights @ weights.T / len(OTHERS)) @ turned.T + missed * np.eye(len(clip))
-    return np.asarray(covariance / np.diag(covariance)[rows].mean())
+    spread = np.sqrt(np.diag(covariance))  # the same variance for all, as `unlearned` has it
+    return np.asarray(covariance / np.outer(spread, spread))
 
 
 class _Panel:
@@ -175,7 +176,7 @@ def curve(rows: Sequence[Mapping[str, Any]], kind: str, way: str) -> dict[int, n
 
 
 def compared(
-    rows: Sequence[Mapping[str, Any]], kind: str, levels: Sequence[int] = (20, 40, 60)
+    rows: Sequence[Mapping[str, Any]], kind: str, levels: Sequence[int] = (20, 40, 60, 80, 100)
 ) -> list[dict[str, Any]]:
     """For each number of random clicks: the accuracy they reach, what active questions reach with half as many, the paired difference over
     raters with its 95 % interval, and how many active clicks the mean curve needs for the same (bootstrap over raters)."""
@@ -220,12 +221,15 @@ def main() -> None:
     parser.add_argument(
         "--prior", default="people", choices=["people", "plain"], help="what is believed before the first click"
     )
+    parser.add_argument("--shown", type=int, default=320, help="pictures that may be asked about")
     parser.add_argument("--batch", type=int, default=1, help="questions chosen at a time")
     chosen = parser.parse_args()
     if not chosen.pool.is_file():
         paint_pool(chosen.pool)
     first, last = (int(part) for part in chosen.raters.split("-"))
-    wanted = cells(range(first, last + 1), chosen.seeds, chosen.kinds, chosen.clicks, chosen.batch, chosen.prior)
+    wanted = cells(
+        range(first, last + 1), chosen.seeds, chosen.kinds, chosen.clicks, chosen.batch, chosen.prior, chosen.shown
+    )
     known = [json.loads(line) for line in chosen.out.read_text().splitlines()] if chosen.out.is_file() else []
     done = {json.dumps(cell_of(row)): row for row in known}
     for cell in wanted:
@@ -241,7 +245,7 @@ def main() -> None:
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
     """The cell that a line answers."""
-    return {name: row[name] for name in ("rater", "seed", "kind", "choose", "clicks", "batch", "prior")}
+    return {name: row[name] for name in ("rater", "seed", "kind", "choose", "clicks", "batch", "prior", "shown")}
 
 
 if __name__ == "__main__":

@@ -312,13 +312,13 @@ def test_a_chat_whose_tokens_a_wish_used_up_is_replayed_to_the_same_end(desk: De
 
 
 def test_a_choice_is_one_key_and_undo_takes_it_back(desk: Desk) -> None:
-    desk.replies = [PAINT, ASK, FINISH]
+    desk.replies = [PAINT, ASK, BLUE, FINISH]
     lines = ("", "u", "", "a b 1", "a", "=", "u", "0 s", "b", "u", "s", "")
     code, told = desk.chat(*lines, images_per_round=4, asking={"kind": "ab", "clicks": 4})
     assert code == 0
     for words in (
         "4 questions: ", "sheets/questions-002.png", "there is nothing to undo", "Nothing is answered yet.", "Question 2 of 4: A or B?",
-        "The answer to question 2 is taken back.", "I know no word of that wish", "Everything is answered", "question 4 is taken back",
+        "The answer to question 2 is taken back.", "Blue it is.", "Everything is answered", "question 4 is taken back",
     ):  # fmt: skip
         assert words in told
     with desk.kept() as kept:
@@ -328,7 +328,7 @@ def test_a_choice_is_one_key_and_undo_takes_it_back(desk: Desk) -> None:
 
 
 def test_a_pick_of_four_is_a_number_and_who_leaves_goes_on_where_they_stood(desk: Desk) -> None:
-    desk.replies = [PAINT, ASK, FINISH]
+    desk.replies = [PAINT, ASK, BLUE, FINISH]
     how = {"images_per_round": 8, "asking": {"kind": "best", "clicks": 3}}
     code, told = desk.chat("", "3", "5", "quit", **how)
     assert code == 0 and "palate chat --resume" in told
