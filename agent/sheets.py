@@ -63,7 +63,7 @@ def question_sheet(store: Store, run_id: str, asked: Mapping[str, Any], home: Pa
     """Write the sheet of a step's questions: pictures with their number or letter alone, so that nothing else speaks for one."""
     folder, rows = run_folder(home, run_id), {row.id: row for row in store.images(run_id)}
     blocks = [
-        contact_sheet([(folder / rows[image].path, [mark]) for image, mark in _marked(one, number)], 4, 160, _heading(one, number))
+        contact_sheet([(folder / rows[image].path, [mark]) for image, mark in _marked(one, number)], 4, 192, _heading(one, number))
         for number, one in enumerate(asked["questions"], 1)
     ]  # fmt: skip
     columns = max(1, min(len(blocks), 960 // blocks[0].width))
