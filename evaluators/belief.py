@@ -4,7 +4,7 @@ A question shows one picture to rate, two to choose between, or four to pick the
 is expected to tell of the likings: exact for a rating, BALD for a choice of two (Houlsby et al. 2011, Eq. 3, for the preference GP of Chu &
 Ghahramani 2005), Monte Carlo for four. `worth` is another measure: how far the answer is expected to lower the variance of the targets'
 likings about their common mean, which is what orders them (Cohn 1996 for ratings; under a probit answer, moments matched as Minka 2001,
-for a choice).
+for a choice). `error_after` looks one answer ahead at the share of the targets' pairs that will be ordered wrongly: the loss itself.
 
 Knows no picture, model or store: pictures are row numbers of the belief.
 """
@@ -26,6 +26,9 @@ DRAWS = 256  # of the belief, for a question of four
 _TINY = 1e-12
 # Of what a measurement of a difference of z SDs would tell, the share that its sign tells: 2 / pi where nobody knows, little where all do.
 _Z = np.linspace(0.0, 8.0, 4001)
+_BELOW = cumulative(-_Z)
+_POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
+_FIVE = (_POINTS, _WEIGHTS / _WEIGHTS.sum())
 _ENTROPY = -cumulative(_Z) * np.log(cumulative(_Z)) - cumulative(-_Z) * np.log(cumulative(-_Z))
 _TELLS = density(_Z) ** 2 / (cumulative(_Z) * cumulative(-_Z))
 
@@ -113,12 +116,40 @@ def expected(belief: Belief, question: Question) -> Belief:
     return Belief(belief.mean, (left + left.T) / 2.0, belief.noise)
 
 
-def ranking_error(belief: Belief, targets: Sequence[int] | None = None) -> float:
+def ranking_error(belief: Belief, targets: Sequence[int] | np.ndarray | None = None) -> float:
     """Share of the targets' pairs that the mean is expected to order wrongly, 0..0.5: how sure the belief is of itself."""
     wanted = np.arange(len(belief.mean)) if targets is None else np.asarray(targets, dtype=int)
     apart, spread = _differences(belief, wanted)
     upper = np.triu_indices(len(wanted), 1)
-    return float(cumulative(-np.abs(apart) / spread)[upper].mean()) if len(wanted) > 1 else 0.5
+    wrong = np.interp(np.abs(apart[upper]) / spread[upper], _Z, _BELOW, right=0.0)
+    return float(wrong.mean()) if len(wanted) > 1 else 0.5
+
+
+def error_after(belief: Belief, question: Question, targets: np.ndarray) -> float:
+    """`ranking_error` that the answer is expected to leave: over all answers, by their chances; a rating by five points of Gauss-Hermite."""
+    rows = _rows(belief, question)
+    kept = np.concatenate([rows, targets])
+    small = Belief(belief.mean[kept], belief.covariance[np.ix_(kept, kept)], belief.noise)
+    asked, wanted = Question(question.kind, tuple(range(len(rows)))), np.arange(len(rows), len(kept))
+    return float(
+        sum(chance * ranking_error(after(small, asked, answer), wanted) for answer, chance in _answers(small, asked))
+    )
+
+
+def _answers(belief: Belief, question: Question) -> list[tuple[float | int, float]]:
+    """Every answer there may be and its chance."""
+    rows = np.array(question.images)
+    inside, mean = belief.covariance[np.ix_(rows, rows)], belief.mean[rows]
+    if question.kind == "rate":
+        spread = float(np.sqrt(inside[0, 0] + belief.noise**2))
+        return [(float(mean[0] + spread * z), float(w)) for z, w in zip(*_FIVE, strict=True)]
+    if question.kind == "ab":
+        variance = inside[0, 0] + inside[1, 1] - 2.0 * inside[0, 1] + 2.0 * belief.noise**2
+        first = float(cumulative((mean[0] - mean[1]) / np.sqrt(variance)))
+        return [(0, first), (1, 1.0 - first)]
+    sign = -1.0 if question.kind == "worst" else 1.0
+    chances = _chances(sign * (_drawn(inside[None], _normal_draws(DRAWS))[0] + mean), belief.noise).mean(axis=0)
+    return [(place, float(chance)) for place, chance in enumerate(chances)]
 
 
 def after(belief: Belief, question: Question, answer: float | int | None) -> Belief:

@@ -1,9 +1,10 @@
 """What to ask a person next, so that one click teaches the most: from a joint Gaussian belief over likings. numpy only.
 
-What an answer tells is evaluators/belief.py's to say. By default that is its information about all likings: among simulated raters it
-needed fewer clicks than the expected fall of the targets' variance ("spread"), which trusts the belief further. Here the best one of a kind is found, one after the other, each as if those before
-it were answered (greedy, with the covariance that an answer is expected to leave), so that no direction is asked about twice. The dial
-between learning and liking is after Brochu et al. 2010, section 5.
+What an answer tells is evaluators/belief.py's to say. By default a question is chosen for the ranking error that its answer is expected to
+leave; only a shortlist is looked at that closely, the best by information and by the fall of the targets' variance ("spread"). Among
+simulated raters it needed fewer clicks than either alone (benchmarks/LOG.md). Several are chosen one after the other, each as if those
+before it were answered (greedy, with the covariance that an answer is expected to leave), so that no direction is asked about twice. The
+dial between learning and liking is after Brochu et al. 2010, section 5.
 """
 
 from __future__ import annotations
@@ -14,24 +15,37 @@ from typing import Literal
 
 import numpy as np
 
-from evaluators.belief import SHOWN, Belief, Kind, Question, expected, information_of_sets, reach_of, worth_of_sets
+from evaluators.belief import (
+    SHOWN,
+    Belief,
+    Kind,
+    Question,
+    error_after,
+    expected,
+    information_of_sets,
+    ranking_error,
+    reach_of,
+    worth_of_sets,
+)
 from prompts.errors import InputError
 
 FEW = 8  # pictures whose questions of four can all be looked at
+TARGETS, SHORTLIST = 90, 12
 LOOKED_AT = 48  # pictures that a question of four is put together from, where there are more
 _TINY = 1e-12
 Key = tuple[str, frozenset[int]]
-By = Literal["information", "spread"]
+By = Literal["ranking", "information", "spread"]
 Value = Callable[[Kind, np.ndarray], np.ndarray]  # of (M, pictures of a question): (M,)
+Look = Callable[[Kind, Callable[[Value], np.ndarray]], tuple[np.ndarray, np.ndarray]]
 
 
 def choose(
     belief: Belief, kind: Kind | Literal["auto"], count: int, *, candidates: Sequence[int] | None = None, targets: Sequence[int] | None = None,
-    asked: Sequence[Question] = (), exploit: float = 0.0, seed: int = 0, by: By = "information",
+    asked: Sequence[Question] = (), exploit: float = 0.0, seed: int = 0, by: By = "ranking",
 ) -> list[Question]:  # fmt: skip
     """`count` questions, the best first, each chosen as if the ones before it were answered; fewer where no other is left.
 
-    `candidates`: pictures that may be shown, `targets`: pictures whose order matters to "spread" (None: all). What was `asked` is not asked again.
+    `candidates`: pictures that may be shown, `targets`: pictures whose order matters (None: all; at most `TARGETS` of them are looked at). What was `asked` is not asked again.
     `exploit` 0..1: from learning the most to showing what is liked the most. `by`: what a question is chosen by. "auto" takes the kind that is worth the most a click.
     Raises: InputError for an unknown kind, or an `exploit` outside 0..1.
     """
@@ -40,11 +54,13 @@ def choose(
         raise InputError(f"exploit {exploit!r}: give 0 (learn the most) to 1 (show what is liked)")
     shown = np.arange(len(belief.mean)) if candidates is None else np.unique(np.asarray(candidates, dtype=int))
     wanted = np.arange(len(belief.mean)) if targets is None else np.asarray(targets, dtype=int)
+    by = "information" if by == "ranking" and exploit else by  # what is liked may not be on a shortlist of what teaches
     rng, found = np.random.default_rng([seed, 0xA5C]), list[Question]()
+    wanted = rng.permutation(wanted)[:TARGETS]
     while len(found) < count:
-        value = _value(belief, wanted, by)
+        look = _look(belief, wanted, by)
         options = [
-            one for k in kinds if (one := _best(belief, k, shown, value, [*asked, *found], exploit, rng)) is not None
+            one for k in kinds if (one := _best(belief, k, shown, look, [*asked, *found], exploit, rng)) is not None
         ]
         if not options:
             break
@@ -71,7 +87,7 @@ def at_random(
 
 
 def _best(
-    belief: Belief, kind: Kind, shown: np.ndarray, value: Value, asked: Sequence[Question], exploit: float, rng: np.random.Generator
+    belief: Belief, kind: Kind, shown: np.ndarray, look: Look, asked: Sequence[Question], exploit: float, rng: np.random.Generator
 ) -> tuple[float, Question] | None:  # fmt: skip
     """The best question of one kind, and its worth by the dial; None where there is no other."""
     known = {_key(one) for one in asked}
@@ -79,10 +95,10 @@ def _best(
         shown = np.array([i for i in shown if _key(Question("rate", (int(i),))) not in known], dtype=int)
     if len(shown) < SHOWN[kind]:
         return None
-    sets = _sets(kind, shown, value, known)
+    sets, values = look(kind, lambda value: _sets(kind, shown, value, known))
     if not len(sets):
         return None
-    values = _dialled(belief, kind, sets, value(kind, sets), exploit)
+    values = _dialled(belief, sets, values, exploit)
     values = values + 1e-9 * values.std() * rng.standard_normal(
         len(values)
     )  # equal ones are drawn, not always the first
@@ -90,14 +106,28 @@ def _best(
     return float(values[best]), Question(kind, tuple(int(i) for i in sets[best]))
 
 
-def _value(belief: Belief, wanted: np.ndarray, by: By) -> Value:
-    if by == "information":
-        return lambda kind, sets: information_of_sets(belief, kind, sets)
+def _look(belief: Belief, wanted: np.ndarray, by: By) -> Look:
+    """What looks for the best sets of pictures by a measure, and gives them with their values."""
     reach = reach_of(belief, wanted)
-    return lambda kind, sets: worth_of_sets(belief, kind, sets, reach)
+    values: dict[str, Value] = {
+        "information": lambda kind, sets: information_of_sets(belief, kind, sets),
+        "spread": lambda kind, sets: worth_of_sets(belief, kind, sets, reach),
+    }
+
+    def look(kind: Kind, sets_by: Callable[[Value], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        if by != "ranking":
+            sets = sets_by(values[by])
+            return sets, values[by](kind, sets) if len(sets) else np.zeros(0)
+        both = [(sets_by(value), value) for value in values.values()]
+        short = [row for sets, value in both if len(sets) for row in sets[np.argsort(-value(kind, sets), kind="stable")[:SHORTLIST]].tolist()]  # fmt: skip
+        sets = np.array(list(dict.fromkeys(tuple(row) for row in short)), dtype=int).reshape(-1, SHOWN[kind])
+        now = ranking_error(belief, wanted)
+        return sets, np.array([now - error_after(belief, Question(kind, tuple(row)), wanted) for row in sets.tolist()])
+
+    return look
 
 
-def _dialled(belief: Belief, kind: Kind, sets: np.ndarray, values: np.ndarray, exploit: float) -> np.ndarray:
+def _dialled(belief: Belief, sets: np.ndarray, values: np.ndarray, exploit: float) -> np.ndarray:
     if exploit == 0.0:
         return values
     liked = belief.mean[sets].mean(axis=1)
@@ -139,8 +169,12 @@ def _fours(kind: Kind, shown: np.ndarray, value: Value, known: set[Key]) -> np.n
         if fresh:
             sets = np.array(fresh)
             four = fresh[int(value(kind, sets).argmax())]
-            tried += [tuple(four)] if len(four) == 4 else []
+            tried += [tuple(one) for one in _first(fresh, value(kind, sets))] if len(four) == 4 else []
     return np.array(list(dict.fromkeys(tried)), dtype=int).reshape(-1, 4)
+
+
+def _first(options: list[list[int]], values: np.ndarray, count: int = 3) -> list[list[int]]:
+    return [options[i] for i in np.argsort(-values, kind="stable")[:count]]
 
 
 def _key(question: Question) -> Key:

@@ -57,12 +57,13 @@ def work(cell: Cell, pool: Path = Path(".studio/asking_pool.npz")) -> dict[str, 
     person = _Panel(cell, paintings)
     order = np.random.default_rng([cell["seed"], 0x5717]).permutation(len(paintings["clip"]))
     held, asked_about = order[:HELD_OUT], order[HELD_OUT:][: cell["shown"]]
+    others = order[HELD_OUT + cell["shown"] :] if cell["shown"] < len(order) - HELD_OUT else asked_about
     belief, asked, accuracy = _before(cell, pool, order[HELD_OUT:]), list[Question](), list[float]()
     drawn = at_random(cell["kind"], cell["clicks"], asked_about.tolist(), seed=cell["seed"] * 1000 + cell["rater"])
     while len(asked) < cell["clicks"]:
         questions = drawn[len(asked) :][: cell["batch"]]
         if cell["choose"] == "active":
-            how = {"candidates": asked_about, "asked": asked, "seed": cell["seed"]}
+            how = {"candidates": asked_about, "targets": others, "asked": asked, "seed": cell["seed"]}
             questions = choose(belief, cell["kind"], cell["batch"], **how)
         for question in questions[: cell["clicks"] - len(asked)]:
             belief = after(belief, question, person.answer(question))

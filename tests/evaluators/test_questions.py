@@ -126,8 +126,11 @@ def test_the_dial_goes_from_what_teaches_to_what_is_liked() -> None:
 
 def test_auto_takes_the_kind_that_is_worth_the_most_a_click() -> None:
     before = belief(10)
-    (chosen,) = choose(before, "auto", 1)
-    values = {kind: information(before, choose(before, kind, 1)[0]) for kind in ("rate", "ab", "best", "worst")}
+    (chosen,) = choose(before, "auto", 1, by="information")
+    values = {
+        kind: information(before, choose(before, kind, 1, by="information")[0])
+        for kind in ("rate", "ab", "best", "worst")
+    }
     assert values[chosen.kind] == pytest.approx(max(values.values()), rel=1e-6)
 
 
