@@ -59,17 +59,20 @@ def _asked(rows: Sequence[ImageRow], context: Context) -> list[Question]:
 
 
 def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
-    """What is known of the pictures' likings: from the learned taste, or from their looks alone before there is one."""
+    """What is known of the pictures' likings: from all that was said so far, or from their looks alone before that is anything.
+
+    By preference "head", whatever kind the planner learns: of the kinds that need nobody else's taste it alone knows what the liking
+    of one picture says of another's.
+    """
     import numpy as np
 
-    from evaluators import preference
     from evaluators.belief import Belief, unlearned
+    from tools.taste import fit, said
 
-    features, learned = context.features(rows), context.trail.preference()
-    if learned is None:
+    features, told = context.features(rows), said(context.trail)
+    if told.clicks < 2 or not (told.pairs or np.ptp(told.ratings) > 0):
         return unlearned(features, NOISE)
-    taste: Any = preference.load(context.folder / learned.path)
-    mean, covariance = taste.joint(features)
+    mean, covariance = fit(context.features(told.rows), told, "head", context.settings.seed).joint(features)
     spread = float(np.sqrt(mean.var() + np.diag(covariance).mean())) or 1.0
     return Belief(mean, covariance, NOISE * spread)
 
