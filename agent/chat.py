@@ -14,17 +14,18 @@ from typing import Any
 
 from agent.config import Config, run_folder
 from agent.crew import Crew
-from agent.listening import look_up, looks_like_ratings, read_ratings, understand
-from agent.people import Answer, Person, simulated_person
+from agent.listening import look_up, looks_like_ratings, read_more_like, read_ratings, understand
+from agent.people import Answer, Person, choices_of, simulated_person, to_rate
 from agent.progress import Narrator
+from agent.questioning import Questions
 from agent.report import write_report
 from agent.runner import hired
 from agent.session import answered_for, drive
-from agent.sheets import round_sheet
+from agent.sheets import question_sheet, round_sheet
 from agent.stopping import Stopped
 from agent.store import Store
 from agent.summary import ratings_by_image, round_images
-from agent.telling import clean, facts, resume_command
+from agent.telling import clean, facts, how_sure, resume_command
 from prompts.errors import InputError
 from tools.records import LlmCall, StepRecord, StepRow
 
@@ -48,8 +49,10 @@ class TerminalPerson:
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Every line is stored at once; wrong ones are explained and asked again. Raises Left.
 
-        What was rated before the person left or a crash counts: only the rest is asked for.
+        What was rated before the person left or a crash counts: only the rest is asked for. Questions are asked by agent/questioning.py.
         """
+        if choices_of(asked):
+            return self._questions(asked)
         given = {row.image: row.value for row in self.crew.store.ratings(self.run_id) if row.image in asked["asked"]}
         self._show(asked, given)
         while len(given) < len(asked["asked"]):
@@ -60,9 +63,14 @@ class TerminalPerson:
         return {"rater": "person", "ratings": [list(pair) for pair in given.items()]}
 
     def _show(self, asked: Mapping[str, Any], given: Mapping[str, float]) -> None:
-        sheet = round_sheet(self.crew.store, self.run_id, int(asked["round"]), self.crew.home)
         self.teller.close()
-        self.teller.say(f"The images of round {asked['round']}: {sheet}")
+        if asked.get("questions"):
+            self.teller.say(
+                f"The images asked about: {question_sheet(self.crew.store, self.run_id, asked, self.crew.home)}"
+            )
+        else:
+            sheet = round_sheet(self.crew.store, self.run_id, int(asked["round"]), self.crew.home)
+            self.teller.say(f"The images of round {asked['round']}: {sheet}")
         waiting = [image for image in asked["asked"] if image not in given]
         shown = self._shown(asked)
         which = f"To rate: {numbers(waiting, shown)}. " if len(waiting) < len(shown) else ""
@@ -73,7 +81,7 @@ class TerminalPerson:
             if looks_like_ratings(line):
                 self._keep(line, asked, given)
             elif line:
-                self.teller.say(hear(self.crew, self.run_id, line, int(asked["round"])))
+                self.teller.say(self._hear(line, asked))
             else:
                 self.teller.say(f"Nothing is rated yet. {HELP}")
         except InputError as error:
@@ -92,8 +100,36 @@ class TerminalPerson:
         to_go = f" To go: {numbers(waiting, shown)}; or an empty line to go on."
         self.teller.say("Kept." + (to_go if waiting else ""))
 
+    def _questions(self, asked: Mapping[str, Any]) -> Answer:
+        self.teller.close()
+        sheet = question_sheet(self.crew.store, self.run_id, asked, self.crew.home)
+        self.teller.say(f"{asked['question']} {len(asked['questions'])} questions: {sheet}")
+        store, read = self.crew.store, lambda: read_line(self.run_id, self.crew.config.rater)
+        hear_wish = lambda line: self._hear(line, asked)  # noqa: E731
+        return Questions(store, self.run_id, asked, read, hear_wish, self.teller.say).answer()
+
+    def _hear(self, line: str, asked: Mapping[str, Any]) -> str:
+        """A wish in words, or for more like a picture of the sheet. Raises InputError for one that is not there."""
+        wanted, round = read_more_like(line), int(asked["round"])
+        if wanted is None:
+            return hear(self.crew, self.run_id, line, round)
+        return keep_more_like(self.crew, self.run_id, line, self._pointed_at(asked, *wanted), round)
+
+    def _pointed_at(self, asked: Mapping[str, Any], number: int, place: int | None) -> str:
+        choices = choices_of(asked)
+        shown = asked["questions"][number - 1]["images"] if choices and 1 <= number <= len(asked["questions"]) else []
+        shown, at = (shown, place) if choices else (self._shown(asked), number - 1 if place is None else None)
+        if at is None or not 0 <= at < len(shown):
+            example = "more like 2b, or more like 2.3" if choices else f"more like 1, up to {len(shown)}"
+            raise InputError(
+                f"There is no such picture on the sheet: name one as it is numbered there, like {example}."
+            )
+        return str(shown[at])
+
     def _shown(self, asked: Mapping[str, Any]) -> list[str]:
-        """The round's images as the sheet numbers them, from 1: all of them, also when only some are asked about."""
+        """The images as the sheet numbers them, from 1: all of the round's, also when only some are asked about."""
+        if asked.get("questions"):
+            return to_rate(asked)
         return [row.id for row in round_images(self.crew.store, self.run_id, int(asked["round"]))]
 
 
@@ -129,6 +165,18 @@ def keep_wish(crew: Crew, run_id: str, wish: str, round: int) -> StepRecord:
     return said
 
 
+def keep_more_like(crew: Crew, run_id: str, wish: str, image: str, round: int) -> str:
+    """A wish for more like a picture, as a step of its own, durable on return; `evolve_prompts` heeds it. Returns the reply."""
+    steps = crew.store.steps(run_id)
+    reply = "More like that one: the next round has its words again, with one or two changed."
+    said = StepRecord(
+        node="listen", step=steps[-1].step + 1 if steps else 1, round=round, planner="person",
+        args={"wish": wish, "more_like": image}, result={"like": [], "avoid": [], "reply": reply},
+    )  # fmt: skip
+    crew.store.add_step(run_id, said)
+    return reply
+
+
 def reply_to(crew: Crew, run_id: str, said: StepRow) -> str:
     """The reply to a stored wish, the run's last step. Read by the language model where there is one."""
     wish, rest = parted(str(said.args["wish"]))
@@ -161,7 +209,7 @@ def _read(crew: Crew, run_id: str, said: StepRow, wish: str) -> str:
 def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
     """Run a chat to its end or until the person leaves; 0 for both. Raises what `drive` raises."""
     with Narrator(ratings=lambda: ratings_by_image(store, run_id), earlier=store.steps(run_id)) as teller:
-        crew = Crew(config, home, store, on_step=teller.on_step, on_progress=teller.progress)
+        crew = Crew(config, home, store, on_step=lambda step: tell(teller, step), on_progress=teller.progress)
         folder = run_folder(home, run_id)
         teller.say(f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {folder}.")
         try:
@@ -170,6 +218,15 @@ def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
         except Left as left:
             teller.say(str(left))
     return 0
+
+
+def tell(teller: Narrator, step: StepRecord) -> None:
+    """A step, and after each learning how sure we are."""
+    teller.on_step(step)
+    for learned in step.preferences:
+        sure = how_sure(learned.metrics)
+        if sure:
+            teller.say(f"     {sure}")
 
 
 def talk(crew: Crew, run_id: str, teller: Narrator) -> None:
@@ -198,5 +255,5 @@ def _ask_first_wish(crew: Crew, run_id: str, teller: Narrator) -> None:
 def _reply_to_last(crew: Crew, run_id: str, teller: Narrator) -> None:
     """Reply to the wish at which the run stands: the first one, or one that a crash left unread."""
     for last in crew.store.steps(run_id)[-1:]:
-        if last.node == "listen" and last.planner == "person":
+        if last.node == "listen" and last.planner == "person" and "more_like" not in last.args:
             teller.say(reply_to(crew, run_id, last))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from evaluators.gate import Rules
 from prompts.errors import InputError
+from tools.asking import Asking
 from tools.gal_spec import GalSpec
 from tools.shown import ShownPicture
 from tools.sliders import Slider, distinct_names
@@ -134,6 +135,7 @@ class Config(Section):
     evaluate_prompts: int = Field(16, ge=4, le=32)
     gate: GateSection = GateSection()
     limits: Limits = Limits()
+    asking: Asking = Asking()
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
     shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
     profile: ProfileSection | None = Field(None, description="a taste profile to start from; none: from nothing")

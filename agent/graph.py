@@ -23,6 +23,7 @@ from agent.answers import InvalidPlan
 from agent.config import run_folder
 from agent.crew import Crew
 from agent.ledger import alarm_of
+from agent.people import keep
 from agent.planners import Plan, plan_by_llm, plan_by_rules
 from agent.profiles import start_of
 from agent.trail import StoreTrail, read_facts
@@ -97,7 +98,7 @@ class Loop:
     def act(self, state: State) -> State:
         """Validate the arguments and run the tool. An error that the planner can mend becomes the step's error."""
         plan, started, began = Plan(**state["plan"]), now(), time.perf_counter()
-        facts, rated = self.facts(), len(self.trail.ratings())
+        facts, rated = self.facts(), self.trail.clicks()
         context = self._context(state, facts, rated)
         self.crew.calls.clear()
         outcome, error = self._attempt(plan, context, facts, rated)
@@ -143,10 +144,9 @@ class Loop:
         return record.model_copy(update={"preferences": (*others, kept)})
 
     def ask(self, state: State) -> State:
-        """Wait for the person. Whoever answers has stored the ratings already; storing them again changes nothing."""
+        """Wait for the person. Whoever answers has stored the answer already; storing it again changes nothing."""
         answer = interrupt(state["asked"])
-        ratings = [(str(image), float(value)) for image, value in answer.get("ratings", [])]
-        self.crew.store.add_ratings(self.run_id, state["asked"]["step"], ratings, str(answer["rater"]))
+        keep(self.crew.store, self.run_id, state["asked"], answer)
         return {"asked": {}}
 
     def follows(self, state: State) -> str:

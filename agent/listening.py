@@ -57,6 +57,16 @@ LONGEST_REPLY, MOST = 240, 10  # characters of a reply; words wanted, and words 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
+# One key an answer: the place of a picture, or a word of tools.records.NO_PICTURE.
+_FOUR: dict[str, int | str] = {"1": 0, "2": 1, "3": 2, "4": 3, "0": "both bad", "s": "skip"}
+KEYS: dict[str, dict[str, int | str]] = {
+    "ab": {"a": 0, "b": 1, "=": "tie", "0": "both bad", "s": "skip"}, "best": _FOUR, "worst": _FOUR,
+}  # fmt: skip
+MORE_LIKE = re.compile(
+    r"^\s*more like (?:image |picture |number |question )?(\d+)\s*[.:]?\s*([a-d1-4])?\s*[.!]?\s*$", re.IGNORECASE
+)
+
+
 class Wish(BaseModel):
     """What a wish means in the vocabulary."""
 
@@ -101,6 +111,21 @@ def _one_rating(part: str) -> tuple[int, float]:
     if not math.isfinite(value) or not 0 <= value <= 10:
         raise InputError(f"The rating {match[2]!r} of image {match[1]} is not from 0 to 10.")
     return int(match[1]), value
+
+
+def read_keys(text: str, kind: str) -> list[str] | None:
+    """`a b =` or `ab=` as the keys that answer questions of `kind`, with u for undo; None where it is something else."""
+    keys = [*text.lower().replace(",", " ").replace(" ", "")]
+    return keys if keys and all(key in KEYS[kind] or key == "u" for key in keys) else None
+
+
+def read_more_like(text: str) -> tuple[int, int | None] | None:
+    """`more like 3`, `more like 2b`, `more like 2.3` as a number and a place from 0, if it has one; None where it is something else."""
+    found = MORE_LIKE.match(text)
+    if found is None:
+        return None
+    place = found[2].lower() if found[2] else None
+    return int(found[1]), None if place is None else ("abcd" if place.isalpha() else "1234").index(place)
 
 
 def understand(llm: Any, wish: str, vocabulary: Vocabulary) -> Wish:

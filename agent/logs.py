@@ -132,13 +132,14 @@ def find_run(store: Store, run_id: str | None) -> RunRow:
 
 
 def whole_run(store: Store, run_id: str) -> Facts:
-    """A run as JSON: its row, numbers, steps, pictures, and ratings, superseded ones too."""
+    """A run as JSON: its row, numbers, steps, pictures, ratings and answers, superseded ones too."""
     return {
         "run": store.run(run_id).model_dump(mode="json"),
         "summary": summarise(store, run_id),
         "steps": [step.model_dump(mode="json") for step in store.steps(run_id)],
         "images": [{"id": row.id, **row.model_dump(mode="json")} for row in store.images(run_id)],
         "ratings": [row.model_dump(mode="json") for row in store.ratings(run_id, superseded=True)],
+        "answers": [row.model_dump(mode="json") for row in store.answers(run_id, superseded=True)],
     }
 
 

@@ -109,7 +109,7 @@ RUN_SUMMARY = """create view run_summary as select
   (select count(*) from current_ratings where run_id = runs.id) as ratings,
   (select round(avg(value), 2) from current_ratings where run_id = runs.id) as mean_rating,
   (select max(value) from current_ratings where run_id = runs.id) as best_rating,
-  (select count(*) from comparisons where run_id = runs.id) as comparisons,
+  (select count(*) from current_comparisons where run_id = runs.id) as comparisons,
   (select count(*) from llm_calls where run_id = runs.id) as llm_calls,
   (select sum(prompt_tokens + completion_tokens) from llm_calls where run_id = runs.id) as llm_tokens,
   (select count(*) from adapters where run_id = runs.id) as adapters,
@@ -144,6 +144,25 @@ select judged.run_id, images.round, judged.image, judged.judge, judged.value,
 from judged join images on images.run_id = judged.run_id and images.id = judged.image
 where judged.newest = 1 and coalesce(json_extract(images.sampler, '$.purpose'), 'paint') = 'paint'
 order by judged.run_id, images.round, images.idx, judged.judge"""
+# An answer can arrive before its step is recorded, as a rating can. `answer` is one of the pictures shown, or a word.
+ANSWERS = (
+    """create table answers (
+  id integer primary key, run_id text not null references runs(id), step integer not null, question integer not null,
+  kind text not null check (kind in ('ab', 'best', 'worst')), shown text not null, answer text not null,
+  rater text not null, created text not null, superseded text) strict""",
+    """create unique index one_current_answer on answers (run_id, step, question, rater) where superseded is null""",
+)
+# What answers say of two pictures at a time. A tie has no winner: `win` is the one that stood first.
+CURRENT_COMPARISONS = """create view current_comparisons as
+select run_id, win, lose, 0 as tie, rater, created, step, 0 as answer, id as number from comparisons
+union all
+select a.run_id, iif(a.kind = 'worst', other.value, a.answer), iif(a.kind = 'worst', a.answer, other.value), 0,
+  a.rater, a.created, a.step, a.id, other.key
+from answers a join json_each(a.shown) other on other.value <> a.answer
+where a.superseded is null and a.answer in (select value from json_each(a.shown))
+union all
+select run_id, json_extract(shown, '$[0]'), json_extract(shown, '$[1]'), 1, rater, created, step, id, 0 from answers
+where superseded is null and kind = 'ab' and answer in ('tie', 'both bad')"""
 
 INDEXES = (
     "create index llm_calls_by_step on llm_calls (run_id, step)",
@@ -155,9 +174,11 @@ INDEXES = (
 )
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*TABLES, f"pragma application_id = {APPLICATION_ID}"),
-    (*INDEXES, CURRENT_RATINGS, BEST_IMAGES, RUN_SUMMARY, LINEAGE),
-    ("drop view run_summary", RUN_SUMMARY),  # rounds and images are now those that a person was shown
+    (*INDEXES, CURRENT_RATINGS, BEST_IMAGES, RUN_SUMMARY.replace("current_comparisons", "comparisons"), LINEAGE),
+    # rounds and images are now those that a person was shown
+    ("drop view run_summary", RUN_SUMMARY.replace("current_comparisons", "comparisons")),
     (LEDGER,),
+    (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
 )
 
 

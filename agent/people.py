@@ -6,7 +6,7 @@ An answer is stored before anything else happens, so that no rating is lost what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +16,17 @@ from agent.store import Store
 from prompts.errors import InputError, ReplayError
 from tools.context import nothing
 
-Answer = dict[str, Any]  # {"rater": name, "ratings": [[image id, 0..10], ...]}
+Answer = dict[
+    str, Any
+]  # {"rater": name, "ratings": [[image id, 0..10], ...], "answers": [[question's number, answer], ...]}
 
 
 class Person(Protocol):
-    """Answers an interrupt's payload: {"asked": [image ids], "question": text, "step": n, "round": n}."""
+    """Answers an interrupt's payload: {"asked": [image ids], "question": text, "step": n, "round": n}.
+
+    Where it has "questions" ({"kind": "rate" | "ab" | "best" | "worst", "images": [ids in the order shown]}), those are answered: what
+    is to be rated by "ratings", the rest by "answers", each one of the question's images or a word of tools.records.NO_PICTURE.
+    """
 
     def answer(self, asked: Mapping[str, Any]) -> Answer: ...
 
@@ -35,25 +41,53 @@ class SimulatedPerson:
     folder: Path
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
-        """Rate every picture asked about."""
-        wanted = {row.id: row for row in self.store.images(self.run_id)}
-        images = [open_picture(self.folder / wanted[image].path) for image in asked["asked"]]
-        ratings = self.rater.rate(images, seed=0)
-        return {
+        """Rate every picture asked about, or answer every question."""
+        rated, choices = to_rate(asked), choices_of(asked)
+        ratings = self.rater.rate(self._pictures(rated), seed=0)
+        answer: Answer = {
             "rater": f"rater-{self.rater.seed}",
-            "ratings": [list(pair) for pair in zip(asked["asked"], ratings, strict=True)],
+            "ratings": [list(pair) for pair in zip(rated, ratings, strict=True)],
         }
+        return answer | ({"answers": [[n, self._choice(asked, n)] for n in choices]} if choices else {})
+
+    def _choice(self, asked: Mapping[str, Any], number: int) -> str:
+        shown = asked["questions"][number]["images"]
+        images, kind = self._pictures(shown), asked["questions"][number]["kind"]
+        if kind == "ab":
+            said = self.rater.prefer(*images, seed=0)
+            return "tie" if said == "tie" else str(shown[said == "second"])
+        return str(shown[getattr(self.rater, kind)(images, seed=0)])
+
+    def _pictures(self, ids: Sequence[str]) -> list[Any]:
+        wanted = {row.id: row for row in self.store.images(self.run_id)}
+        return [open_picture(self.folder / wanted[image].path) for image in ids]
 
 
 @dataclass
 class RecordedPerson:
-    """Gives the ratings that a recorded run received, by image and step."""
+    """Gives the ratings and answers that a recorded run received, by image or question, and step."""
 
     ratings: Mapping[tuple[int, str], tuple[float, str]]  # (step, image) -> (value, rater)
     hear: Callable[[int], None] = nothing  # writes the wishes that followed a step
+    answers: Mapping[tuple[int, int], tuple[str, str]] = field(
+        default_factory=dict
+    )  # (step, question) -> (answer, rater)
 
     def answer(self, asked: Mapping[str, Any]) -> Answer:
-        """Raises ReplayError for an image that was never rated."""
+        """Raises ReplayError for an image that was never rated, and for questions of which none was answered."""
+        return self._answers(asked) if choices_of(asked) else self._ratings(asked)
+
+    def _answers(self, asked: Mapping[str, Any]) -> Answer:
+        found = [(number, self.answers.get((asked["step"], number))) for number in choices_of(asked)]
+        given = [(number, *one) for number, one in found if one is not None]  # a person may leave some out
+        if not given:
+            raise ReplayError(
+                f"missing record: step {asked['step']} asks {len(found)} questions, and the record has no answer."
+            )
+        self.hear(asked["step"])
+        return {"rater": given[0][2], "ratings": [], "answers": [[number, answer] for number, answer, _ in given]}
+
+    def _ratings(self, asked: Mapping[str, Any]) -> Answer:
         found = [(image, self.ratings.get((asked["step"], image))) for image in asked["asked"]]
         missing = [image for image, rating in found if rating is None]
         if missing and len(missing) == len(found):
@@ -73,19 +107,39 @@ def open_picture(path: Path) -> Any:
         return image.convert("RGB")
 
 
+def to_rate(asked: Mapping[str, Any]) -> list[str]:
+    """The images of a payload that are to be rated."""
+    questions = asked.get("questions")
+    if questions is None:
+        return list(asked["asked"])
+    return [image for one in questions if one["kind"] == "rate" for image in one["images"]]
+
+
+def choices_of(asked: Mapping[str, Any]) -> list[int]:
+    """The numbers (from 0) of a payload's questions that are answered by a choice."""
+    return [number for number, one in enumerate(asked.get("questions") or []) if one["kind"] != "rate"]
+
+
 def stored_answer(store: Store, run_id: str, asked: Mapping[str, Any]) -> Answer | None:
     """The answer that a crash kept from the graph: complete in the store, but not yet handed over."""
+    rated, choices = to_rate(asked), choices_of(asked)
     given = {row.image: row for row in store.ratings(run_id)}
-    if not asked["asked"] or any(image not in given for image in asked["asked"]):
+    chosen = {row.question: row for row in store.answers(run_id) if row.step == asked["step"]} if choices else {}
+    rows = [given[image] for image in rated if image in given]
+    answers = [chosen[number] for number in choices if number in chosen]
+    if not (rated or choices) or len(rows) < len(rated) or len(answers) < len(choices):
         return None
-    rows = [given[image] for image in asked["asked"]]
-    return {"rater": rows[0].rater, "ratings": [[row.image, row.value] for row in rows]}
+    rater = rows[0].rater if rows else answers[0].rater
+    answer: Answer = {"rater": rater, "ratings": [[row.image, row.value] for row in rows]}
+    return answer | ({"answers": [[row.question, row.answer] for row in answers]} if answers else {})
 
 
 def keep(store: Store, run_id: str, asked: Mapping[str, Any], answer: Answer) -> None:
-    """Store an answer's ratings. Durable on return; raises InputError for a rating that cannot be."""
+    """Store an answer's ratings and choices. Durable on return; raises InputError for one that cannot be."""
     ratings: Sequence[tuple[str, float]] = [(image, value) for image, value in answer["ratings"]]
-    store.add_ratings(run_id, asked["step"], ratings, answer["rater"])
+    store.add_ratings(run_id, asked["step"], ratings, str(answer["rater"]))
+    answers = [(int(number), str(said)) for number, said in answer.get("answers", [])]
+    store.add_answers(run_id, asked["step"], asked.get("questions") or [], answers, str(answer["rater"]))
 
 
 def simulated_person(crew: Crew, run_id: str) -> SimulatedPerson:

@@ -94,7 +94,8 @@ def _drive_again(store: Store, run_id: str, crew: Crew, new_id: str, other: str)
     hear = _listener(store, run_id, crew, new_id)
     hear(0)
     ratings = store.ratings(run_id, superseded=True)
-    people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in ratings}, hear)
+    answers = {(row.step, row.question): (row.answer, row.rater) for row in store.answers(run_id)}
+    people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in ratings}, hear, answers)
     try:
         drive(crew, new_id, people)
     except ReplayError as error:

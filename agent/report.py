@@ -58,7 +58,8 @@ def _title(run: RunRow, numbers: Facts) -> str:
         f"- model: {code(numbers['model'])}, planner: {code(numbers['planner'])}, rater: {code(numbers['rater'])}, "
         f"seed: {run.seed}",
         f"- {len(numbers['rounds'])} rounds, {numbers['images']} images, {numbers['ratings']} ratings, "
-        f"{numbers['steps']} steps ({numbers['errors']} with an error), {numbers['seconds']['total']:.0f} s",
+        + (f"{numbers['answers']} answers to questions, " if numbers["answers"] else "")
+        + f"{numbers['steps']} steps ({numbers['errors']} with an error), {numbers['seconds']['total']:.0f} s",
     ]
     profile = run.config.get("profile")
     if isinstance(profile, dict):

@@ -21,7 +21,15 @@ from prompts.errors import InputError
 from tools.files import write_atomically
 from tools.records import ImageRow, StepRow
 
-__all__ = ["before_after_sheet", "contact_sheet", "draw_before_after", "draw_cover", "draw_round", "round_sheet"]
+__all__ = [
+    "before_after_sheet",
+    "contact_sheet",
+    "draw_before_after",
+    "draw_cover",
+    "draw_round",
+    "question_sheet",
+    "round_sheet",
+]
 PROMPT_LINES = 4  # below a picture of a round: the words are what the person and the agent talk about
 FIRST, BEST = 8, 4  # pictures of a cover: of the first round, and the best rated ones, twice as large
 BLOCK = 8  # pairs one above the other, before a second column of pairs starts
@@ -49,6 +57,36 @@ def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
     ]
     sheet = contact_sheet(items, title=f"Round {number}{_mean(rows, ratings)}", lines=PROMPT_LINES)
     return _saved(sheet, folder / "sheets" / f"round-{number:02d}.png")
+
+
+def question_sheet(store: Store, run_id: str, asked: Mapping[str, Any], home: Path) -> Path:
+    """Write the sheet of a step's questions: pictures with their number or letter alone, so that nothing else speaks for one."""
+    folder, rows = run_folder(home, run_id), {row.id: row for row in store.images(run_id)}
+    blocks = [
+        contact_sheet([(folder / rows[image].path, [mark]) for image, mark in _marked(one, number)], 4, 192, _heading(one, number))
+        for number, one in enumerate(asked["questions"], 1)
+    ]  # fmt: skip
+    columns = max(1, min(len(blocks), 960 // blocks[0].width))
+    return _saved(_in_blocks(blocks, columns), folder / "sheets" / f"questions-{int(asked['step']):03d}.png")
+
+
+def _marked(question: Mapping[str, Any], number: int) -> list[tuple[str, str]]:
+    marks = {"rate": [str(number)], "ab": ["A", "B"]}.get(question["kind"], ["1", "2", "3", "4"])
+    return list(zip(question["images"], marks, strict=True))
+
+
+def _heading(question: Mapping[str, Any], number: int) -> str | None:
+    asked = {"rate": None, "ab": f"{number}: A or B", "best": f"{number}: the best", "worst": f"{number}: the worst"}
+    return asked[question["kind"]]
+
+
+def _in_blocks(blocks: Sequence[Image.Image], columns: int) -> Image.Image:
+    """Blocks of one size in rows, with a line around each."""
+    wide, high = max(block.width for block in blocks) + GAP, max(block.height for block in blocks) + GAP
+    sheet = Image.new("RGB", (columns * wide + GAP, -(-len(blocks) // columns) * high + GAP), FRAME)
+    for place, block in enumerate(blocks):
+        sheet.paste(block, (GAP + place % columns * wide, GAP + place // columns * high))
+    return sheet
 
 
 def draw_cover(store: Store, run_id: str, folder: Path) -> Path | None:

@@ -19,7 +19,19 @@ from typing import Any, Self
 from agent.migrations import explained, open_database, transaction
 from agent.views import Views, chat_messages
 from prompts.errors import InputError
-from tools.records import LARGEST_INTEGER, JobRow, Kept, LlmCall, RunRow, RunState, StepRecord, now, plain, to_json
+from tools.records import (
+    LARGEST_INTEGER,
+    NO_PICTURE,
+    JobRow,
+    Kept,
+    LlmCall,
+    RunRow,
+    RunState,
+    StepRecord,
+    now,
+    plain,
+    to_json,
+)
 
 
 class Store(Views):
@@ -137,6 +149,42 @@ class Store(Views):
         with self._writing():
             return self._insert("comparisons", rows, "on conflict (run_id, step, win, lose, rater) do nothing")
 
+    def add_answers(
+        self,
+        run_id: str,
+        step: int,
+        questions: Sequence[Mapping[str, Any]],
+        answers: Sequence[tuple[int, str]],
+        rater: str,
+    ) -> int:
+        """Keep (number of the question, answer) for questions {"kind", "images"}, all or none; returns how many were new or changed.
+
+        An answer is one of the question's images or a word of `NO_PICTURE`. A second answer takes the place of the first, which
+        stays as superseded.
+        Raises: InputError for an unknown run, question or image, one image shown twice, or an answer that was not on offer.
+        """
+        rows = [_answer_row(questions, number, answer) for number, answer in answers]
+        self._require_images(run_id, (image for row in rows for image in row["shown"]))
+        here = {"run_id": run_id, "step": step, "rater": plain(rater), "created": now()}
+        with self._writing():
+            return sum(self._answer(row | here | {"shown": to_json(row["shown"])}) for row in rows)
+
+    def undo_answer(self, run_id: str, step: int, rater: str) -> int:
+        """Take back a rater's newest answer of a step, which stays as superseded; returns its question's number.
+
+        Raises: InputError when there is none.
+        """
+        mine = [row for row in self.answers(run_id) if (row.step, row.rater) == (step, plain(rater))]
+        if not mine:
+            raise InputError(f"there is nothing to undo: {rater!r} has answered no question of step {step!r} yet.")
+        same = [run_id, step, mine[-1].question, mine[-1].rater]
+        with self._writing():
+            self._db.execute(
+                "update answers set superseded = ? where superseded is null and run_id = ? and step = ? and question = ? and rater = ?",
+                [now(), *same],
+            )
+        return mine[-1].question
+
     def save_job(self, job: JobRow) -> None:
         """Insert a job or bring it up to date, outside any step."""
         row = job.row()
@@ -173,6 +221,13 @@ class Store(Views):
         self._db.execute(f"update ratings set superseded = :created where {same}", row)
         return self._insert("ratings", [row]) == 1
 
+    def _answer(self, row: dict[str, Any]) -> bool:
+        same = "run_id = :run_id and step = :step and question = :question and rater = :rater and superseded is null"
+        if self._db.execute(f"select 1 from answers where {same} and answer = :answer", row).fetchone():
+            return False
+        self._db.execute(f"update answers set superseded = :created where {same}", row)
+        return self._insert("answers", [row]) == 1
+
     def _require_images(self, run_id: str, images: Iterable[str]) -> None:
         self.run(run_id)
         asked = list(images)
@@ -201,6 +256,20 @@ def _checked_rating(image: str, value: object) -> float:
     if not 0 <= number <= 10:  # NaN is neither
         raise InputError(f"rating {value!r} of image {image!r} cannot be used: give a number from 0 to 10.")
     return float(number)
+
+
+def _answer_row(questions: Sequence[Mapping[str, Any]], number: int, answer: str) -> dict[str, Any]:
+    if not 0 <= number < len(questions):
+        raise InputError(f"there is no question {number!r} in this step: it has {len(questions)}, counted from 0.")
+    kind, shown = questions[number]["kind"], list(questions[number]["images"])
+    if len(set(shown)) < len(shown) or len(shown) < 2:
+        raise InputError(f"question {number!r} shows {shown!r}: a picture cannot be compared with itself.")
+    if answer not in (*shown, *NO_PICTURE) or (answer == "tie" and kind != "ab"):
+        words = [word for word in NO_PICTURE if word != "tie" or kind == "ab"]
+        raise InputError(
+            f"answer {answer!r} to question {number!r} was not on offer: give one of {[*shown, *words]!r}."
+        )
+    return {"question": number, "kind": kind, "shown": shown, "answer": answer}
 
 
 def without_contents(request: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -41,7 +41,7 @@ def summarise(store: Store, run_id: str) -> Facts:
         "model": run.config.get("model"), "planner": run.config.get("planner"), "rater": run.config.get("rater"),
         "steps": len(steps), "errors": sum(step.error is not None for step in steps),
         "images": sum(one["images"] for one in rounds), "images_in_all": len(store.images(run_id)),
-        "ratings": len(store.ratings(run_id)), "rounds": rounds,
+        "ratings": len(store.ratings(run_id)), "answers": len(store.answers(run_id)), "rounds": rounds,
         "score_first": rated[0] if rated else None, "score_last": rated[-1] if rated else None,
         "taste": taste_facts(steps), "adapter": adapter_facts(store, run_id), "plans": plan_facts(steps, calls),
         "rounds_by_rules": rounds_by_rules(run.config.get("planner"), steps), "llm": llm_facts(calls),

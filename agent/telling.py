@@ -69,7 +69,7 @@ def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:
     if step.node == "listen":
         return _understood(result)
     if step.tool == "ask_person":
-        return _answered(_list(result, "asked"), ratings or {})
+        return _asked(result, ratings or {})
     told = OUTCOMES[step.tool](result) if step.tool in OUTCOMES and result else clean(step.result or "", 160)
     return told or "no result"
 
@@ -180,6 +180,14 @@ def _scored(result: Mapping[str, Any]) -> str:
     return ", ".join(told) + (f" (not yet: {skipped})" if skipped else "") if told else "nothing scored"
 
 
+def _asked(result: Mapping[str, Any], ratings: Mapping[str, float]) -> str:
+    kinds = {str(one.get("kind")) for one in _list(result, "questions") if isinstance(one, dict)}
+    asked = _list(result, "asked")
+    if not kinds - {"rate"}:
+        return _answered(asked, ratings)
+    return f"{amount(len(_list(result, 'questions')), 'question')} asked about {amount(len(asked), 'image')}"
+
+
 def _answered(asked: Sequence[Any], ratings: Mapping[str, float]) -> str:
     values = [ratings[image] for image in asked if image in ratings]
     if not values:
@@ -194,8 +202,21 @@ def interval(low: object = None, high: object = None) -> str:
     return f" ({short(low)} to {short(high)})" if _number(low) and _number(high) else ""
 
 
+def how_sure(metrics: Mapping[str, Any]) -> str:
+    """How far a learned taste can be trusted, in a sentence for the person; "" where nothing could be held out."""
+    low, high = [*_list(metrics, "accuracy_interval"), None, None][:2]
+    if not _number(metrics.get("accuracy")) or not (_number(low) and _number(high)):
+        return ""
+    ends = f"[{100 * low:.0f}, {100 * high:.0f}]"
+    answers = amount(metrics.get("ratings", "your"), "answer")
+    return f"I order your pictures rightly in {share(metrics['accuracy'])} {ends} of held-out pairs, from {answers}."
+
+
 def _learned(result: Mapping[str, Any]) -> str:
-    source = f"learned from {amount(result.get('ratings', 'the'), 'rating')}"
+    source = f"learned from {amount(result.get('ratings', 'the'), 'answer' if 'accuracy' in result else 'rating')}"
+    if "accuracy" in result:
+        low, high = [*_list(result, "accuracy_interval"), None, None][:2]
+        return f"{source}; {share(result['accuracy'])} ({share(low)} to {share(high)}) of held-out pairs in the right order"
     if result.get("agreement") is None:
         return f"{source}; too few to say how far to trust it"
     ends = interval(*_list(result, "interval")[:2])

@@ -9,7 +9,8 @@ from typing import Any
 from agent.config import Config
 from agent.store import Store
 from prompts.facts import Facts
-from tools.records import AdapterRow, ImageRow, PreferenceRow, StepRow
+from tools.likings import likings
+from tools.records import AdapterRow, AnswerRow, ComparisonRow, ImageRow, PreferenceRow, StepRow
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,28 @@ class StoreTrail:
     def ratings(self) -> Mapping[str, float]:
         """Image id to current rating."""
         return {row.image: row.value for row in self.store.ratings(self.run_id)}
+
+    def answers(self) -> Sequence[AnswerRow]:
+        """The current answers to questions, oldest first."""
+        return self.store.answers(self.run_id)
+
+    def comparisons(self) -> Sequence[ComparisonRow]:
+        """What the answers say of two pictures at a time."""
+        return self.store.comparisons(self.run_id)
+
+    def wanted_more(self) -> Sequence[str]:
+        """The pictures that more like was wished for since the last painting, by their ids, each once."""
+        wished: list[str] = []
+        for step in self.steps():
+            if step.tool == "generate_images" and step.error is None:
+                wished.clear()
+            elif step.node == "listen" and "more_like" in step.args:
+                wished.append(str(step.args["more_like"]))
+        return list(dict.fromkeys(wished))
+
+    def clicks(self) -> int:
+        """How many answers the person gave, ratings and choices alike: what the budget of ratings counts."""
+        return len(self.ratings()) + len(self.answers())
 
     def results(self, tool: str) -> Sequence[StepRow]:
         """The steps of a tool that worked, oldest first."""
@@ -55,7 +78,7 @@ def read_facts(trail: StoreTrail, config: Config) -> Facts:
     steps = trail.steps()
     rounds = [step for step in steps if step.tool == "generate_images" and step.error is None]
     since = [step for step in steps if not rounds or step.step > rounds[-1].step]
-    ratings = trail.ratings()
+    ratings = likings(trail)
     shown = [row for row in trail.images() if row.shown]
     trained = [step for step in steps if step.tool == "finetune" and (step.error is None or _result(step).get("final"))]
     return Facts(

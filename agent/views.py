@@ -19,6 +19,7 @@ from agent.migrations import explained
 from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
+    AnswerRow,
     ComparisonRow,
     ImageRow,
     JobRow,
@@ -115,9 +116,15 @@ class Views:
         sql = "select * from ratings where run_id = ? and (? or superseded is null) order by id"
         return self._read(RatingRow, sql, [run_id, superseded])
 
+    def answers(self, run_id: str, *, superseded: bool = False) -> list[AnswerRow]:
+        """A run's current answers to questions in the order given; with `superseded`, those taken back too."""
+        sql = "select * from answers where run_id = ? and (? or superseded is null) order by id"
+        return self._read(AnswerRow, sql, [run_id, superseded])
+
     def comparisons(self, run_id: str) -> list[ComparisonRow]:
-        """A run's comparisons in the order given."""
-        return self._kept(ComparisonRow, "comparisons", run_id)
+        """A run's comparisons, step by step in the order given: what its current answers say of two images at a time."""
+        sql = "select * from current_comparisons where run_id = ? order by step, answer, number"
+        return self._read(ComparisonRow, sql, [run_id])
 
     def pairs(self, run_id: str) -> list[PairRow]:
         """A run's training pairs in the order made."""

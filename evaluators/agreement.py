@@ -14,13 +14,16 @@ import numpy as np
 @dataclass(frozen=True)
 class Agreement:
     """`srocc` in -1..1 with its 95 % interval `low`..`high` (bootstrap over the `n` images); `accuracy`: the share of
-    pairs of differently rated images that are put in the right order, 0..1, ties of the prediction counting half."""
+    pairs of differently rated images that are put in the right order, 0..1, ties of the prediction counting half, with its interval
+    `accuracy_low`..`accuracy_high` by the same bootstrap."""
 
     srocc: float
     low: float
     high: float
     accuracy: float
     n: int
+    accuracy_low: float = 0.0
+    accuracy_high: float = 1.0
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
@@ -71,7 +74,8 @@ def agree(predicted: np.ndarray, ratings: np.ndarray, *, seed: int = 0, resample
     drawn = [spearman(predicted[pick], ratings[pick]) for pick in picks]
     low, high = np.quantile(drawn, [0.025, 0.975])
     srocc, accuracy = spearman(predicted, ratings), pairwise_accuracy(predicted, ratings)
-    return Agreement(srocc, float(low), float(high), accuracy, len(ratings))
+    least, most = np.quantile([pairwise_accuracy(predicted[pick], ratings[pick]) for pick in picks], [0.025, 0.975])
+    return Agreement(srocc, float(low), float(high), accuracy, len(ratings), float(least), float(most))
 
 
 def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

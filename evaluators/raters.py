@@ -1,7 +1,7 @@
 """Simulated people: a hidden taste over features measured on pixels, rating noise, and a personal scale.
 
 A rater never sees a prompt, a model or a score; whatever paints the picture, only its pixels count. The agent sees
-only `rate`; `utility` and `taste` are the ground truth, for evaluation alone. These are not people: a real taste is
+only what they answer (`rate`, `prefer`, `best`, `worst`); `utility` and `taste` are the ground truth, for evaluation alone. These are not people: a real taste is
 neither this sparse nor this steady.
 """
 
@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -115,6 +116,36 @@ class Rater:
         points = np.clip(self.offset + self.scale * shaken, 0.0, 10.0)
         return [float(point) for point in np.round(points * 2.0) / 2.0]
 
+    def prefer(
+        self, first: Image.Image, second: Image.Image, seed: int, *, tie: float = 0.0
+    ) -> Literal["first", "second", "tie"]:
+        """Which of two pictures they like better; "tie" where the two look less than `tie` apart, in SDs of utility.
+
+        Thurstone 1927, case V: each picture is seen with noise of its own, anew in each company, so that answers may contradict each
+        other. It depends on this rater, `seed`, the pictures and never on the side they stand on. Raises: InputError for one picture
+        twice, as `best` and `worst` do.
+        """
+        one, other = self._seen([first, second], seed)
+        if abs(one - other) < tie:
+            return "tie"
+        return "first" if one >= other else "second"
+
+    def best(self, images: Sequence[Image.Image], seed: int) -> int:
+        """The place (from 0) of the one they like best, with the noise of `prefer`."""
+        return int(np.argmax(self._seen(images, seed)))
+
+    def worst(self, images: Sequence[Image.Image], seed: int) -> int:
+        """The place (from 0) of the one they like least, with the noise of `prefer`."""
+        return int(np.argmin(self._seen(images, seed)))
+
+    def _seen(self, images: Sequence[Image.Image], seed: int) -> np.ndarray:
+        names = [_digest(image) for image in images]
+        if len(set(names)) < len(names) or len(names) < 2:
+            raise InputError(
+                f"{len(images)} pictures of which {len(set(names))} differ: a picture cannot be compared with itself"
+            )
+        return self.utility(images) + self.noise * company_noise(self.seed, seed, names)
+
     def _noise(self, image: Image.Image, seed: int) -> float:
         digest = hashlib.sha256(f"{self.seed}:{seed}:{image.size}".encode() + flatten(image).tobytes()).digest()
         return float(np.random.default_rng(int.from_bytes(digest[:16], "big")).standard_normal())
@@ -125,6 +156,17 @@ class Rater:
     def _raw(self, measured: np.ndarray) -> np.ndarray:
         standardised = self._standardised(measured)
         return np.sum([term.weight * _response(term, standardised) for term in self.taste], axis=0)
+
+
+def company_noise(rater: int, seed: int, names: Sequence[str]) -> np.ndarray:
+    """(N,) standard normal: how far each picture of a question strays from its liking; the same whatever order they stand in."""
+    company = ":".join(sorted(names))
+    drawn = [hashlib.sha256(f"{rater}:{seed}:{name}:{company}".encode()).digest()[:16] for name in names]
+    return np.array([np.random.default_rng(int.from_bytes(d, "big")).standard_normal() for d in drawn])
+
+
+def _digest(image: Image.Image) -> str:
+    return hashlib.sha256(f"{image.size}".encode() + flatten(image).tobytes()).hexdigest()
 
 
 def _transformed(measured: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from pydantic import Field
 from prompts.errors import ToolError
 from prompts.lists import load_list
 from tools.context import Arguments, Context, Outcome
+from tools.likings import likings
 from tools.painting import paint_rows
 
 REFERENCES = 4  # liked prompts whose mean is the non-subject semantics of Eq. 8
@@ -61,7 +62,7 @@ def select_anchors(args: SelectAnchors, context: Context) -> Outcome:
 
 def _non_subject(context: Context) -> np.ndarray:
     """The embedding of what the references happened to show: the mean of the best rated prompts."""
-    ratings = context.trail.ratings()
+    ratings = likings(context.trail)
     rated = sorted((row for row in context.trail.images() if row.id in ratings), key=lambda row: -ratings[row.id])
     if not rated:
         raise ToolError(

@@ -1,4 +1,4 @@
-"""ask_person: choose which images the person is asked to rate. The asking itself is the graph's interrupt."""
+"""ask_person: choose which images the person is asked about, and as what question. The asking itself is the graph's interrupt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome
+from tools.questions import questions
 
 
 class AskPerson(Arguments):
@@ -18,9 +19,18 @@ class AskPerson(Arguments):
 
 
 def ask_person(args: AskPerson, context: Context) -> Outcome:
-    """The images of the newest round that have no rating yet, at most as many as may be rated. Raises ToolError: none."""
-    rated = context.trail.ratings()
-    waiting = [row.id for row in context.trail.round_images() if row.id not in rated]
-    if not waiting:
-        raise ToolError("Every image of this round is rated already: call give_feedback or learn_taste.")
-    return Outcome({"asked": waiting[: min(args.images, context.ratings_left)], "question": args.question})
+    """The images of the newest round that have no rating yet, at most as many as may be rated; or questions of the kind that the
+    run's config wants, in `questions`. Raises ToolError where nothing is left to ask."""
+    asking = context.settings.asking
+    clicks = min(asking.clicks or args.images, context.ratings_left)
+    if asking.plain:
+        rated = context.trail.ratings()
+        waiting = [row.id for row in context.trail.round_images() if row.id not in rated]
+        if not waiting:
+            raise ToolError("Every image of this round is rated already: call give_feedback or learn_taste.")
+        return Outcome({"asked": waiting[:clicks], "question": args.question})
+    found = questions(clicks, context)
+    if not found:
+        raise ToolError("Everything there is to ask was answered already: call give_feedback or learn_taste.")
+    asked = list(dict.fromkeys(image for one in found for image in one["images"]))
+    return Outcome({"asked": asked, "question": args.question, "questions": found})

@@ -17,8 +17,19 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from evaluators.gate import Rules
 from prompts.vocabulary import Vocabulary
+from tools.asking import Asking
 from tools.files import SavedImage, save_image
-from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
+from tools.records import (
+    AdapterRow,
+    AnswerRow,
+    ComparisonRow,
+    ImageRow,
+    JobRow,
+    PairRow,
+    PreferenceRow,
+    ScoreRow,
+    StepRow,
+)
 from tools.shown import ShownPicture
 from tools.sliders import Slider
 
@@ -58,6 +69,9 @@ class Trail(Protocol):
     def images(self) -> Sequence[ImageRow]: ...
     def round_images(self) -> Sequence[ImageRow]: ...
     def ratings(self) -> Mapping[str, float]: ...
+    def answers(self) -> Sequence[AnswerRow]: ...
+    def comparisons(self) -> Sequence[ComparisonRow]: ...
+    def wanted_more(self) -> Sequence[str]: ...
     def results(self, tool: str) -> Sequence[StepRow]: ...
     def preference(self) -> PreferenceRow | None: ...
     def adapters(self) -> Sequence[AdapterRow]: ...
@@ -86,6 +100,7 @@ class Settings:
     shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     population: bool = False  # learn_taste starts from the model's population.npz
+    asking: Asking = field(default_factory=Asking)  # how ask_person asks
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
     job_timeout: float = 3600.0

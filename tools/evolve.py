@@ -20,6 +20,7 @@ from prompts.errors import ToolError
 from prompts.vocabulary import Vocabulary
 from tools.context import Arguments, Context, Outcome
 from tools.earlier import Earlier, informed
+from tools.likings import likings
 from tools.sliders import Slider, genes_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class EvolvePrompts(Arguments):
 
 def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     """Children, best first, distinct. Raises ToolError below two rated prompts that the vocabulary can read."""
-    ratings = context.trail.ratings()
+    ratings = likings(context.trail)
     rows, sliders = [row for row in context.trail.images() if row.id in ratings], context.settings.sliders
     seen = [(row, context.vocabulary.parse(row.prompt)) for row in rows]
     rated: list[Rated] = [(ratings[row.id], words | genes_of(row, sliders)) for row, words in seen if words is not None]
@@ -53,11 +54,32 @@ def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     elite = [genome for _, genome in sorted(rated, key=lambda pair: -pair[0])]
     elite = distinct(elite)[: min(args.elites, args.children)]
     earlier = context.start.earlier(context.vocabulary) if context.start else ()
+    kept = len(elite)
+    elite += more_like(context, elite, args.children - len(elite))
     count = args.children - len(elite)
     chosen = elite + screened(rated, elite, count, args.mutation, context.vocabulary, rng, sliders, earlier)
-    result = {"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": len(elite)}
+    result = {"prompts": [context.vocabulary.phrase(genome) for genome in chosen], "elites": kept}
     weights = [{slider.name: genome[slider.gene] for slider in sliders} for genome in chosen]
     return Outcome(result | ({"sliders": weights} if sliders else {}))
+
+
+def more_like(context: Context, known: Sequence[Genome], room: int) -> list[Genome]:
+    """Two near copies, one or two genes redrawn, of each picture that the person wants more like; at most half of the children."""
+    rng, sliders, found = random.Random(f"more like {context.seed}"), context.settings.sliders, list[Genome]()
+    wanted = set(context.trail.wanted_more())
+    rows = [row for row in context.trail.images() if row.id in wanted]
+    open_to_change = sorted(gene for gene, values in context.vocabulary.genes.items() if len(values) > 1)
+    for row, changes in ((row, changes) for changes in (1, 2) for row in rows):
+        words = context.vocabulary.parse(row.prompt)
+        if words is None or len(found) >= room // 2:
+            continue
+        for gene in rng.sample(open_to_change, min(changes, len(open_to_change))):
+            words = words | {
+                gene: rng.choice([value for value in context.vocabulary.genes[gene] if value != words[gene]])
+            }
+        genome = context.vocabulary.mend(words, rng) | genes_of(row, sliders)
+        found += [genome] if genome not in [*known, *found] else []
+    return found
 
 
 def screened(

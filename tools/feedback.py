@@ -14,6 +14,7 @@ from prompts.errors import ToolError
 from prompts.evidence import effects, feedback_sentence
 from prompts.messages import feedback_messages
 from tools.context import Arguments, Context, Outcome
+from tools.likings import likings
 
 
 class GiveFeedback(Arguments):
@@ -30,7 +31,7 @@ class Feedback(Arguments):
 
 def give_feedback(args: GiveFeedback, context: Context) -> Outcome:
     """Raises ToolError when nothing is rated yet."""
-    ratings = context.trail.ratings()
+    ratings = likings(context.trail)
     rated = [(ratings[row.id], row.prompt) for row in context.trail.images() if row.id in ratings]
     evidence = [(word, round(effect, 1)) for word, effect in effects(rated, context.vocabulary)[: args.words]]
     if not evidence:

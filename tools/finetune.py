@@ -17,6 +17,7 @@ from prompts.errors import ToolError
 from prompts.lists import load_list
 from tools.context import Arguments, Context, Outcome
 from tools.job_watch import run_job
+from tools.likings import likings
 from tools.painting import paint_rows, promoted
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, now
 
@@ -78,7 +79,7 @@ def _pair(rows: Sequence[ImageRow], scores: Sequence[float], pool: range) -> Pai
 
 
 def _liked(context: Context) -> list[ImageRow]:
-    ratings = context.trail.ratings()
+    ratings = likings(context.trail)
     liked = sorted((row for row in context.trail.images() if row.id in ratings), key=lambda row: -ratings[row.id])[
         :LIKED
     ]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 POPULATION_FILE = "population.npz"  # beside a model
 ON_TOP = ("head", "blend")  # kinds that learn how this person differs from the population
-TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
+# Of what is known of a taste: what a planner was always told where all there is are ratings.
+PLANNED_BY = ("ratings", "agreement", "interval")
 
 
 class LearnTaste(Arguments):
@@ -29,29 +30,19 @@ class LearnTaste(Arguments):
 
 
 def learn_taste(args: LearnTaste, context: Context) -> Outcome:
-    """Fit on the CLIP features of every rated image; saved under preferences/. Raises ToolError below two ratings."""
-    import numpy as np
-
-    from evaluators import preference
+    """Fit on the CLIP features of every image that was rated or compared; saved under preferences/. Raises ToolError below two."""
+    from tools.taste import fit, said, trust
 
     prior = _prior(args.kind, context)
-    ratings = context.trail.ratings()
-    rows = [row for row in context.trail.images() if row.id in ratings]
-    if len(rows) < 2:
-        raise ToolError(f"{len(rows)} rated images are too few to learn from: call ask_person first.")
-    features, values = context.features(rows), np.array([ratings[row.id] for row in rows])
+    told, seed = said(context.trail), context.settings.seed
+    if len(told.rows) < 2:
+        raise ToolError(f"{len(told.rows)} rated images are too few to learn from: call ask_person first.")
+    features = context.features(told.rows)
     with context.timed("score"):
-        fitted = preference.fit(features, values, args.kind, population=prior, seed=context.settings.seed)
-        metrics: dict[str, Any] = {"ratings": len(rows)}
-        if len(rows) >= TRUSTED_FROM:
-            held_out = preference.held_out_agreement(
-                features, values, args.kind, population=prior, seed=context.settings.seed
-            )
-            metrics |= {
-                "agreement": round(held_out.srocc, 3),
-                "interval": [round(held_out.low, 3), round(held_out.high, 3)],
-            }
-    return Outcome({"kind": args.kind, **metrics}, preferences=(_saved(fitted, args.kind, metrics, context),))
+        fitted = fit(features, told, args.kind, seed, prior)
+        metrics = {"ratings": told.clicks, **trust(features, told, args.kind, seed, prior)}
+    shown = metrics if told.pairs else {name: metrics[name] for name in PLANNED_BY if name in metrics}
+    return Outcome({"kind": args.kind, **shown}, preferences=(_saved(fitted, args.kind, metrics, context),))
 
 
 def _prior(kind: str, context: Context) -> Preference | Population | None:

@@ -235,11 +235,34 @@ class RatingRow(Kept):
     superseded: str | None = None
 
 
+class AnswerRow(Kept):
+    """What `rater` answered to the `question`-th question (from 0) of a step: one of the images `shown`, in the order they stood,
+    or one of `NO_PICTURE`. `superseded` is when they took it back or answered otherwise, or None."""
+
+    json_columns = frozenset({"shown"})
+    question: int = Field(ge=0)
+    kind: Literal["ab", "best", "worst"]
+    shown: list[str]
+    answer: str
+    rater: Text
+    created: str
+    superseded: str | None = None
+
+
+NO_PICTURE = ("tie", "both bad", "skip")  # answers that name none: as good, as bad, no idea
+
+
 class ComparisonRow(Kept):
-    """`rater` prefers image `win` to image `lose`."""
+    """`rater` prefers image `win` to image `lose`, or finds them alike (`tie`: then `win` is the one that stood first).
+
+    `answer`: the id of the answer that said it, 0 where it was given by itself; `number`: which of the things that it said.
+    """
 
     win: str
     lose: str
+    tie: bool = False
+    answer: int = 0
+    number: int = 0
     rater: Text
     created: str
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome
+from tools.likings import likings
 from tools.records import ImageRow, ScoreRow
 
 Scorer = Literal["pickscore", "clip_t", "clip_i", "preference"]
@@ -46,7 +47,7 @@ def _clip_t(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
 
 
 def _clip_i(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
-    ratings = context.trail.ratings()
+    ratings = likings(context.trail)
     known = [row for row in context.trail.images() if row.id in ratings]
     liked = sorted(known, key=lambda row: -ratings[row.id])[:LIKED]
     if not liked:

@@ -309,3 +309,54 @@ def test_a_chat_whose_tokens_a_wish_used_up_is_replayed_to_the_same_end(desk: De
         tools = [step.tool for step in kept.store.steps(kept.run_id)]
         assert tools == [None, None, "generate_images", "ask_person", None, None, "score_images"]
         kept.assert_replayed()
+
+
+def test_a_choice_is_one_key_and_undo_takes_it_back(desk: Desk) -> None:
+    desk.replies = [PAINT, ASK, BLUE, FINISH]
+    lines = ("", "u", "", "a b 1", "a", "=", "u", "0 s", "b", "u", "s", "")
+    code, told = desk.chat(*lines, images_per_round=4, asking={"kind": "ab", "clicks": 4})
+    assert code == 0
+    for words in (
+        "4 questions: ", "sheets/questions-002.png", "there is nothing to undo", "Nothing is answered yet.", "Question 2 of 4: A or B?",
+        "The answer to question 2 is taken back.", "Blue it is.", "Everything is answered", "question 4 is taken back",
+    ):  # fmt: skip
+        assert words in told
+    with desk.kept() as kept:
+        rows = {row.question: row for row in kept.store.answers(kept.run_id)}
+        assert [rows[number].answer for number in range(4)] == [rows[0].shown[0], "both bad", "skip", "skip"]
+        assert len(kept.store.answers(kept.run_id, superseded=True)) == 6
+
+
+def test_a_pick_of_four_is_a_number_and_who_leaves_goes_on_where_they_stood(desk: Desk) -> None:
+    desk.replies = [PAINT, ASK, BLUE, FINISH]
+    how = {"images_per_round": 8, "asking": {"kind": "best", "clicks": 3}}
+    code, told = desk.chat("", "3", "5", "quit", **how)
+    assert code == 0 and "palate chat --resume" in told
+    desk.replies = [FINISH]
+    code, told = desk.resume("1", "0", "")
+    assert code == 0 and "Question 2 of 3" in told and "Question 1 of 3" not in told
+    with desk.kept() as kept:
+        rows = kept.store.answers(kept.run_id)
+        assert [row.shown.index(row.answer) if row.answer in row.shown else row.answer for row in rows] == [
+            2,
+            0,
+            "both bad",
+        ]
+        assert len(kept.store.comparisons(kept.run_id)) == 6
+
+
+def test_more_like_a_picture_is_kept_and_a_picture_that_is_not_there_told(desk: Desk) -> None:
+    code, told = desk.chat("", "more like 9", "More like 2.", "1:1 2:2")
+    assert code == 0 and "There is no such picture on the sheet" in told and "More like that one" in told
+    with desk.kept() as kept:
+        second = round_images(kept.store, kept.run_id, 1)[1].id
+        assert StoreTrail(kept.store, kept.run_id).wanted_more() == [second]
+        assert kept.wishes == () and kept.heard[-1].args == {"wish": "More like 2.", "more_like": second}
+        kept.assert_replayed()
+
+
+def test_after_eight_ratings_the_chat_says_how_sure_it_is(desk: Desk) -> None:
+    code, told = desk.chat("", " ".join(f"{number}:{number}" for number in range(1, 9)), images_per_round=8)
+    assert code == 0 and "I order your pictures rightly in " in told and "of held-out pairs, from 8 answers." in told
+    with desk.kept() as kept:
+        kept.assert_replayed()

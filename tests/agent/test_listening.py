@@ -1,11 +1,12 @@
 """Ratings and wishes as people type them."""
 
 import re
+from typing import Any
 
 import pytest
 
 from agent.answers import InvalidPlan
-from agent.listening import MOST, Wish, look_up, looks_like_ratings, read_ratings, understand
+from agent.listening import MOST, Wish, look_up, looks_like_ratings, read_keys, read_more_like, read_ratings, understand
 from agent.scripted_llm import ScriptedLlm
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary, load_vocabulary
@@ -129,3 +130,25 @@ def test_a_long_wish_survives_a_model_that_fails() -> None:
     wish = f"{' '.join(words[:6])}, no {' '.join(words[6:])}"
     heard = understand(ScriptedLlm([InvalidPlan("prose", "well")]), wish, WORDS)
     assert len(heard.like) == len(heard.avoid) == 6 and "did not answer" in heard.reply
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "keys"),
+    [
+        ("a", "ab", ["a"]), ("A b=", "ab", ["a", "b", "="]), ("0, s u", "ab", ["0", "s", "u"]), ("1", "ab", None), ("4 0", "best", ["4", "0"]),
+        ("=", "best", None), ("", "ab", None), ("calmer", "ab", None), ("u", "worst", ["u"]),
+    ],
+)  # fmt: skip
+def test_keys_answer_and_everything_else_is_words(text: str, kind: str, keys: list[str] | None) -> None:
+    assert read_keys(text, kind) == keys
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("more like 3", (3, None)), ("More like picture 12.", (12, None)), ("more like 2b", (2, 1)), ("more like 2.3", (2, 2)),
+        ("more like teal", None), ("3:8", None), ("more like 3 and 4", None), ("more like 2e", None),
+    ],
+)  # fmt: skip
+def test_more_like_names_a_picture_or_is_a_wish(text: str, found: Any) -> None:
+    assert read_more_like(text) == found

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 LIGHT = [
-    "agreement", "colour", "comparisons", "diversity", "features", "overfit", "preference", "raters", "score", "shapes",
-    "weights", "win_rate",
+    "agreement", "belief", "colour", "comparisons", "diversity", "features", "normal", "overfit", "preference", "questions", "raters",
+    "score", "shapes", "weights", "win_rate",
 ]  # fmt: skip
 
 

@@ -124,3 +124,48 @@ def test_features_that_are_known_need_not_be_measured_again(reference):
     pictures = [paint(number) for number in range(6)]
     rater = Rater(3, reference=reference)
     assert rater.rate(pictures, seed=1, measured=features(pictures)) == rater.rate(pictures, seed=1)
+
+
+@pytest.fixture(scope="module")
+def four():
+    return [paint(number) for number in (3, 14, 15, 92)]
+
+
+def test_answers_do_not_depend_on_the_side_and_are_the_same_again(reference, four):
+    for seed in range(8):
+        rater = Rater(seed, reference=reference)
+        turned = {"first": "second", "second": "first"}[rater.prefer(*four[:2], seed=1)]
+        assert rater.prefer(four[1], four[0], seed=1) == turned
+        assert rater.best(four, seed=1) == 3 - rater.best(four[::-1], seed=1)
+        assert rater.worst(four, seed=1) == 3 - rater.worst(four[::-1], seed=1) != 3 - rater.best(four[::-1], seed=1)
+
+
+def test_without_noise_answers_follow_the_hidden_liking(reference, four):
+    rater = Rater(5, reference=reference, noise=0.0)
+    liking = rater.utility(four)
+    assert (rater.best(four, seed=0), rater.worst(four, seed=0)) == (liking.argmax(), liking.argmin())
+    assert rater.prefer(*four[:2], seed=0) == ("first" if liking[0] > liking[1] else "second")
+    assert rater.prefer(*four[:2], seed=0, tie=abs(liking[0] - liking[1]) + 0.1) == "tie"
+
+
+def test_noise_is_drawn_anew_in_each_company_so_that_answers_may_contradict_each_other(reference):
+    pictures = [paint(number) for number in range(12)]
+    rater = Rater(2, reference=reference, noise=1.5)
+    wins = {
+        (i, j): rater.prefer(pictures[i], pictures[j], seed=0) == "first"
+        for i in range(12)
+        for j in range(12)
+        if i != j
+    }
+    cycles = sum(wins[i, j] == wins[j, k] == wins[k, i] for i in range(12) for j in range(i) for k in range(j))
+    assert cycles > 0
+
+
+def test_a_picture_is_not_compared_with_itself(reference, four):
+    rater = Rater(0, reference=reference)
+    for ask in (
+        lambda: rater.prefer(four[0], four[0].copy(), seed=0),
+        lambda: rater.best([*four[:3], four[0]], seed=0),
+    ):
+        with pytest.raises(InputError, match="compared with itself"):
+            ask()

@@ -10,7 +10,7 @@ from typing import Any
 
 from prompts.vocabulary import load_vocabulary
 from tools.context import Context, Outcome, Settings, Studio
-from tools.records import AdapterRow, ImageRow, PreferenceRow, StepRow
+from tools.records import AdapterRow, AnswerRow, ComparisonRow, ImageRow, PreferenceRow, StepRow
 
 PROMPTS = [
     "two large red squares and a teal circle on a white background, scattered, apart, no lines, flat",
@@ -29,6 +29,9 @@ class Trail:
     steps: list[StepRow] = field(default_factory=list)
     tastes: list[PreferenceRow] = field(default_factory=list)
     trained: list[AdapterRow] = field(default_factory=list)
+    answered: list[AnswerRow] = field(default_factory=list)
+    compared: list[ComparisonRow] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
 
     def images(self) -> Sequence[ImageRow]:
         return self.rows
@@ -39,6 +42,15 @@ class Trail:
 
     def ratings(self) -> Mapping[str, float]:
         return self.rated
+
+    def answers(self) -> Sequence[AnswerRow]:
+        return self.answered
+
+    def comparisons(self) -> Sequence[ComparisonRow]:
+        return self.compared
+
+    def wanted_more(self) -> Sequence[str]:
+        return self.more
 
     def results(self, tool: str) -> Sequence[StepRow]:
         return [step for step in self.steps if step.tool == tool]

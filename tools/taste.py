@@ -1,0 +1,108 @@
+"""What a person said of their pictures, ready to be learned from, and how far what is learned from it can be trusted.
+
+Ratings and answers to questions are one: clicks. What is held out is whole clicks, so that a pick of four, which says three things,
+is not told by a part of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluators import preference
+from evaluators.win_rate import wilson
+from tools.context import Trail
+from tools.records import ComparisonRow, ImageRow
+
+ENOUGH, FOLDS = 8, 5  # clicks; fewer cannot be held out in any meaningful way
+
+
+@dataclass(frozen=True)
+class Said:
+    """`ratings` (N,), NaN where a picture was not rated; `pairs` of it that were compared, with the answer each came from."""
+
+    rows: tuple[ImageRow, ...]
+    ratings: np.ndarray
+    pairs: tuple[ComparisonRow, ...]
+
+    @property
+    def questions(self) -> list[object]:
+        """The answer each pair came from: pairs of one answer are held out together."""
+        return [(pair.step, pair.answer, pair.number if not pair.answer else 0) for pair in self.pairs]
+
+    @property
+    def clicks(self) -> int:
+        """How often the person answered."""
+        return int(np.isfinite(self.ratings).sum()) + len(set(self.questions))
+
+
+def said(trail: Trail) -> Said:
+    """Everything that was rated or compared so far, in the order it was painted."""
+    ratings, pairs = trail.ratings(), tuple(trail.comparisons())
+    compared = {image for pair in pairs for image in (pair.win, pair.lose)}
+    rows = tuple(row for row in trail.images() if row.id in ratings or row.id in compared)
+    return Said(rows, np.array([ratings.get(row.id, np.nan) for row in rows]), pairs)
+
+
+def fit(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> Any:
+    """The taste (a preference.Preference), from features (N, D) of the rows; `population`: what other people like, if it starts from that."""
+    return _fit(features, told, told.pairs, kind, seed, population)
+
+
+def trust(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> dict[str, Any]:
+    """Held-out agreement by name: "agreement" (rank correlation) with its "interval" where all clicks are ratings, and "accuracy",
+    the share of held-out pairs in the right order, with its "accuracy_interval"; empty below `ENOUGH` clicks. 95 % intervals."""
+    if told.clicks < ENOUGH:
+        return {}
+    if not told.pairs:
+        found = preference.held_out_agreement(features, told.ratings, kind, population=population, seed=seed)
+        interval, shares = (found.low, found.high), (found.accuracy, found.accuracy_low, found.accuracy_high)
+        sure = {"agreement": round(found.srocc, 3), "interval": [round(end, 3) for end in interval]}
+    else:
+        right, clicks = _held_out(features, told, kind, seed, population)
+        sure, shares = {}, (right, *wilson(right, clicks)) if clicks else (0.5, 0.0, 1.0)
+    return sure | {"accuracy": round(shares[0], 3), "accuracy_interval": [round(end, 3) for end in shares[1:]]}
+
+
+def _held_out(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any) -> tuple[float, int]:
+    """Mean share of the pairs of an answer that are put in the right order by a taste that did not see it, and how many answers.
+
+    Ties have no right order. The interval is over answers: pairs of one answer are not independent.
+    """
+    answers = list(dict.fromkeys(told.questions))
+    order = np.random.default_rng([seed, 0xF01D]).permutation(len(answers))
+    shares: list[float] = []
+    for part in np.array_split(order, min(FOLDS, len(answers))):
+        held = {answers[i] for i in part}
+        seen = [pair for pair, answer in zip(told.pairs, told.questions, strict=True) if answer not in held]
+        if not seen and not np.isfinite(told.ratings).any():
+            continue
+        mean, _ = _fit(features, told, seen, kind, seed, population).predict(features)
+        shares += _shares(told, held, mean)
+    return float(np.mean(shares)) if shares else 0.5, len(shares)
+
+
+def _shares(told: Said, held: set[object], mean: np.ndarray) -> list[float]:
+    number, found = {row.id: i for i, row in enumerate(told.rows)}, dict[object, list[float]]()
+    for pair, answer in zip(told.pairs, told.questions, strict=True):
+        if answer in held and not pair.tie:
+            apart = np.sign(mean[number[pair.win]] - mean[number[pair.lose]])
+            found.setdefault(answer, []).append(float(0.5 + 0.5 * apart))
+    return [float(np.mean(shares)) for shares in found.values()]
+
+
+def _fit(
+    features: np.ndarray, told: Said, pairs: Sequence[ComparisonRow], kind: Any, seed: int, population: Any
+) -> Any:
+    learner: Any = preference
+    if not pairs and np.isfinite(told.ratings).all():
+        return learner.fit(features, told.ratings, kind, population=population, seed=seed)
+    number = {row.id: i for i, row in enumerate(told.rows)}
+    comparisons = [
+        learner.Comparison(number[pair.win], number[pair.lose], "tie" if pair.tie else "first") for pair in pairs
+    ]
+    ratings = told.ratings if np.isfinite(told.ratings).any() else None
+    return learner.fit(features, ratings, kind, comparisons=comparisons, population=population, seed=seed)
