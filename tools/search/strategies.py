@@ -1,0 +1,32 @@
+"""The strategies by name: the one place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tools.search.brief import Kept
+from tools.search.genetic import Genetic
+from tools.search.rules import Rules
+from tools.search.screened import Screened
+from tools.search.strategy import Means, RandomSearch, Strategy
+
+MUTATION, ELITES = 0.2, 1  # of the routine (prompts.routine)
+
+
+def make_strategy(means: Means) -> Strategy:
+    """The strategy that `means.spec` names, kept to the brief."""
+    made = STRATEGIES[means.spec.strategy](means)
+    return Kept(made, means.brief, means.space, means.align, means.spec.minimum_alignment)
+
+
+def _bred(means: Means) -> tuple[float, int]:
+    spec = means.spec
+    return MUTATION if spec.mutation is None else spec.mutation, ELITES if spec.elites is None else spec.elites
+
+
+STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
+    "random": lambda means: RandomSearch(means.space),
+    "genetic": lambda means: Genetic(means.space, *_bred(means)),
+    "screened": lambda means: Screened(means.space, *_bred(means)),
+    "rules": lambda means: Rules(means.space, *_bred(means)),
+}
