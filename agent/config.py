@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evaluators.gate import Rules
 from prompts.errors import InputError
 from tools.gal_spec import GalSpec
+from tools.search.spec import SearchSpec
 from tools.sliders import Slider, distinct_names
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -36,6 +37,9 @@ class LlmSection(Section):
     timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one answer")
     attempts: int = Field(4, ge=1, le=10, description="tries for one answer")
     context: int = Field(2048, ge=512, le=131_072, description="tokens of context the local server allows")
+    sees: bool = Field(
+        False, description="whether it is shown pictures; a model without eyes gets the words CLIP finds"
+    )
 
 
 class FinetuneSection(Section):
@@ -123,12 +127,24 @@ class Config(Section):
     evaluate_prompts: int = Field(16, ge=4, le=32)
     gate: GateSection = GateSection()
     limits: Limits = Limits()
+    search: SearchSpec | None = Field(
+        None, description="how evolve_prompts finds prompts; none: screened, half a round"
+    )
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
 
     @field_validator("sliders")
     @classmethod
     def _named_apart(cls, sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
         return distinct_names(sliders)
+
+    @model_validator(mode="after")
+    def _somebody_writes(self) -> Config:
+        if self.search is not None and self.search.asks_llm and self.planner == "rules":
+            raise ValueError(
+                f"search.strategy = {self.search.strategy!r} asks a language model, and planner: rules has none: "
+                "set planner: llm, or choose one of screened, genetic, belief, rules, random"
+            )
+        return self
 
     @field_validator("wishes")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -39,6 +39,20 @@ def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int, facts: 
     except InvalidPlan as error:
         return Plan("llm", problem=str(error))
     return Plan("llm", call.name, call.args, call.repaired)
+
+
+def native_writer(llm: Chooser) -> Callable[..., Any]:
+    """The language model asked for prompts by the call it plans with, `generate_images`: what the bundled one was taught.
+
+    The function takes what `Llm.write` takes; its schema has `prompts`. Raises InvalidPlan, LlmError."""
+
+    def write(messages: Sequence[Message], schema: type[Any], **sampling: Any) -> Any:
+        call = llm.choose_tool(messages, list(TOOLS.values()), only=frozenset({"generate_images"}), **sampling)
+        if not call.args["prompts"]:
+            raise InvalidPlan("empty", "generate_images without a prompt of its own")
+        return schema(prompts=call.args["prompts"])
+
+    return write
 
 
 def useful_tools(facts: Facts) -> frozenset[str]:

@@ -111,7 +111,7 @@ def read_gene(given: Any) -> list[str] | MoreGene:
             raise ValueError(f"the value {wrong!r} is no word: put it in quotation marks")
         check_words(words)
         return words
-    kinds = {"several": Several, "from": Range, "to": Range, "seeds": Seed}
+    kinds: dict[str, type[MoreGene]] = {"several": Several, "from": Range, "to": Range, "seeds": Seed}
     kind = next((kinds[key] for key in given if key in kinds), None) if isinstance(given, dict) else None
     if kind is None:
         raise ValueError(

@@ -62,6 +62,8 @@ class Vocabulary(BaseModel):
             )
         for gene in sorted(said - {gene for gene in known if not isinstance(self.more.get(gene), Seed)}):
             raise ValueError(f"the template's {{{gene}}} is no gene that can be said: known are {', '.join(known)}")
+        if sum(isinstance(one, Seed) for one in self.more.values()) > 1:
+            raise ValueError(f"two genes of {', '.join(self.more)} are seeds: a picture has one")
         for gene in [*self.agree, *self.agree.values(), *(gene for pair in self.different for gene in pair)]:
             if gene not in self.genes:
                 raise ValueError(

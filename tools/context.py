@@ -19,6 +19,7 @@ from evaluators.gate import Rules
 from prompts.vocabulary import Vocabulary
 from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, PreferenceRow, ScoreRow, StepRow
+from tools.search.spec import SearchSpec
 from tools.sliders import Slider
 
 if TYPE_CHECKING:  # torch only when a tool that needs it runs
@@ -81,6 +82,8 @@ class Settings:
     finetune: Mapping[str, Any] = field(default_factory=dict)  # of `method`
     rules: Rules = field(default_factory=Rules)  # of evaluate_adapter
     sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
+    search: SearchSpec | None = None  # how evolve_prompts finds prompts; None: by the screened genetic search
+    llm_sees: bool = False  # whether the language model is shown pictures
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine
@@ -132,7 +135,11 @@ class Context:
     round: int
     images_left: int = 10_000
     ratings_left: int = 10_000
+    brief: str = ""
+    wishes: tuple[str, ...] = ()  # vocabulary words with + or - in front
+    rounds_left: int | None = None  # that are not painted yet
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner
+    write_native: Callable[..., Any] | None = None  # the same, asked for prompts as the bundled one was taught
     save: Callable[..., SavedImage] = save_image  # replay on another machine keeps the recorded picture instead
     recorded_job: Callable[[], AdapterRow | None] = nothing  # replay: the adapter this step made when it was recorded
     on_progress: Callable[[str, int, int], None] = nothing

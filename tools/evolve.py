@@ -3,22 +3,29 @@
 Where the config names none, it is the genetic algorithm that a belief about genes screens (tools.search.screened), after "Human
 Aesthetic Preference-Based Large Text-to-Image Model Personalization", section 6, with the person's ratings as the score.
 
+Where it names one, that strategy proposes, kept to the brief, and the result says of every prompt that was changed for it why.
+A strategy that asks a language model asks it through the context, so that the record has every answer.
+
 Where the run has sliders, the weight of each is one more gene: a number in the genome (tools.sliders).
 """
 
 from __future__ import annotations
 
 import random
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from prompts.errors import ToolError
+from prompts.errors import InputError, ToolError
+from prompts.vocabulary import Genome
 from tools.context import Arguments, Context, Outcome
 from tools.search.genetic import Rated
+from tools.search.record import genome_of, means_of, read_history
 from tools.search.screened import evolved
 from tools.search.space import Space
-from tools.sliders import genes_of
+from tools.search.spec import SearchSpec
+from tools.search.strategies import make_strategy
 
 
 class EvolvePrompts(Arguments):
@@ -31,16 +38,44 @@ class EvolvePrompts(Arguments):
 
 def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     """Children, best first, distinct. Raises ToolError below two rated prompts that the vocabulary can read."""
-    ratings = context.trail.ratings()
-    rows, sliders = [row for row in context.trail.images() if row.id in ratings], context.settings.sliders
-    seen = [(row, context.vocabulary.parse(row.prompt)) for row in rows]
-    rated: list[Rated] = [(ratings[row.id], words | genes_of(row, sliders)) for row, words in seen if words is not None]
+    if context.settings.search is not None:
+        return _searched(args, context, context.settings.search)
+    ratings, space = context.trail.ratings(), Space(context.vocabulary, tuple(context.settings.sliders))
+    seen = [(row, genome_of(row, space)) for row in context.trail.images() if row.id in ratings]
+    rated: list[Rated] = [(ratings[row.id], genome) for row, genome in seen if genome is not None]
     if len(rated) < 2:
         raise ToolError(
             f"{len(rated)} rated prompts fit the vocabulary's form, and two are needed to cross: rate more images."
         )
-    space, rng = Space(context.vocabulary, tuple(sliders)), random.Random(context.seed)
-    elites, chosen = evolved(rated, args.children, args.elites, args.mutation, space, rng)
-    result = {"prompts": [space.phrase(genome) for genome in chosen], "elites": elites}
-    weights = [{slider.name: genome[slider.gene] for slider in sliders} for genome in chosen]
-    return Outcome(result | ({"sliders": weights} if sliders else {}))
+    rng, wanted = random.Random(context.seed), 0 if space.seed_gene else args.elites  # no picture twice
+    elites, chosen = evolved(rated, args.children, wanted, args.mutation, space, rng)
+    return Outcome(_result(chosen, elites, space))
+
+
+def _result(genomes: Sequence[Genome], elites: int, space: Space) -> dict[str, Any]:
+    """What the planner reads back, and `generate_images`."""
+    result: dict[str, Any] = {"prompts": [space.phrase(genome) for genome in genomes], "elites": elites}
+    hows = [space.how(genome) for genome in genomes]
+    weights = [{slider.name: genome[slider.gene] for slider in space.sliders} for genome in genomes]
+    return result | ({"sliders": weights} if space.sliders else {}) | ({"hows": hows} if any(hows) else {})
+
+
+def _searched(args: EvolvePrompts, context: Context, spec: SearchSpec) -> Outcome:
+    """What the config's strategy proposes; its mutation and elites are the planner's where the config has none."""
+    spec = spec.model_copy(
+        update={
+            "mutation": args.mutation if spec.mutation is None else spec.mutation,
+            "elites": args.elites if spec.elites is None else spec.elites,
+        }
+    )
+    space = Space(context.vocabulary, tuple(context.settings.sliders))
+    history = read_history(context, space, spec)
+    try:
+        strategy = make_strategy(means_of(context, space, spec))
+        found = strategy.propose(history, args.children, random.Random(context.seed))
+    except InputError as error:  # a brief that no prompt can keep: a person has to change it, no planner can
+        raise ToolError(str(error), retryable=False) from error
+    genomes = [one.genome for one in found if one.genome is not None]  # all of them: what has none is not proposed here
+    reasons = {one.prompt: one.reason for one in found if one.reason}
+    result = _result(genomes, sum(history.has(one.prompt) for one in found), space)
+    return Outcome(result | {"strategy": spec.strategy} | ({"reasons": reasons} if reasons else {}))

@@ -7,13 +7,13 @@ Knows no scores.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from random import Random
 from typing import TYPE_CHECKING, Any
 
-from prompts.genes import Range, Several
+from prompts.genes import Range, Seed, Several
 from prompts.vocabulary import GUIDANCE, Genome, Vocabulary
 from tools.search.history import hashable
 from tools.sliders import Slider
@@ -29,12 +29,12 @@ class Space:
     vocabulary: Vocabulary
     sliders: tuple[Slider, ...] = ()
 
-    def random(self, rng: random.Random) -> Genome:
+    def random(self, rng: Random) -> Genome:
         """A uniformly drawn genome."""
         drawn = {slider.gene: slider.drawn(rng) for slider in self.sliders}
         return self.vocabulary.random(rng) | drawn
 
-    def child(self, first: Genome, second: Genome, mutation: float, rng: random.Random) -> Genome:
+    def child(self, first: Genome, second: Genome, mutation: float, rng: Random) -> Genome:
         """Each gene crossed by its kind; then, with chance `mutation`, drawn anew."""
         vocabulary = self.vocabulary
         genome: Genome = {gene: rng.choice([first[gene], second[gene]]) for gene in vocabulary.genes}
@@ -48,7 +48,7 @@ class Space:
             genome[slider.gene] = slider.crossed(first[slider.gene], second[slider.gene], mutation, rng)
         return vocabulary.mend(genome, rng)
 
-    def mend(self, genome: Genome, rng: random.Random) -> Genome:
+    def mend(self, genome: Genome, rng: Random) -> Genome:
         """As `Vocabulary.mend`."""
         return self.vocabulary.mend(genome, rng)
 
@@ -60,19 +60,30 @@ class Space:
         """The genes that a prompt says; None where it is of another form."""
         return self.vocabulary.parse(prompt)
 
-    def whole(self, genome: Genome, rng: random.Random) -> Genome:
+    def whole(self, genome: Genome, rng: Random) -> Genome:
         """With what a prompt does not say, drawn where it is missing."""
         missing = {gene: one for gene, one in self.vocabulary.more.items() if gene not in genome}
         drawn = {gene: one.drawn(rng) for gene, one in missing.items()}
         return genome | drawn | {s.gene: s.drawn(rng) for s in self.sliders if s.gene not in genome}
 
+    @property
+    def seed_gene(self) -> str | None:
+        """The gene that is a picture's seed; None: there is none, and the best may be painted again."""
+        return next((gene for gene, one in self.vocabulary.more.items() if isinstance(one, Seed)), None)
+
     def seed_of(self, genome: Genome) -> int | None:
         """The seed that a genome wants its picture painted with; None: any."""
-        return next((genome[gene] for gene, one in self.vocabulary.more.items() if hasattr(one, "seeds")), None)
+        return genome[self.seed_gene] if self.seed_gene else None
 
-    def guidance_of(self, genome: Genome) -> float | None:
-        """The guidance scale that a genome wants; None: the run's."""
-        return genome.get(GUIDANCE) if GUIDANCE in self.vocabulary.more else None
+    def how(self, genome: Genome) -> dict[str, Any]:
+        """What a genome says of the painting and not in words: its seed and guidance scale, where those are genes."""
+        seed = {"seed": genome[self.seed_gene]} if self.seed_gene else {}
+        return seed | ({GUIDANCE: genome[GUIDANCE]} if GUIDANCE in self.vocabulary.more else {})
+
+    def unsaid(self, seed: int, guidance_scale: float) -> Genome:
+        """The same, read back from how a picture was painted."""
+        known = {GUIDANCE: guidance_scale} | ({self.seed_gene: seed} if self.seed_gene else {})
+        return {gene: value for gene, value in known.items() if gene in self.vocabulary.more}
 
     @cached_property
     def columns(self) -> dict[tuple[str, str], int]:

@@ -27,6 +27,7 @@ class SearchSpec(BaseModel):
     )
     preset: Literal["paper", "opro"] = Field("paper", description="how the history is shown")
     history_tokens: int = Field(900, ge=50, le=100_000, description="tokens of history, at most")
+    whole_rounds: bool = Field(True, description="a round is all the strategy's; false: half the planner's own prompts")
     retries: int = Field(1, ge=0, le=4, description="times the language model is asked again for what is new")
     dialect: Literal["plain", "native"] = Field("plain", description="native: the message that bauhaus-lm was taught")
     minimum_alignment: float | None = Field(
@@ -44,6 +45,11 @@ class SearchSpec(BaseModel):
         if "scores" in context and "prompts" not in context:
             raise ValueError(f"{list(context)!r} has scores without the prompts they belong to: add prompts")
         return context
+
+    @property
+    def asks_llm(self) -> bool:
+        """Whether there has to be a language model."""
+        return self.strategy in ("llm", "genetic_llm")
 
     @property
     def keeps(self) -> int | None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from tools.search.brief import Kept
 from tools.search.genetic import Genetic
+from tools.search.genetic_llm import GeneticLlm
+from tools.search.llm import Llm
 from tools.search.rules import Rules
 from tools.search.screened import Screened
 from tools.search.strategy import Means, RandomSearch, Strategy
@@ -21,12 +23,24 @@ def make_strategy(means: Means) -> Strategy:
 
 def _bred(means: Means) -> tuple[float, int]:
     spec = means.spec
-    return MUTATION if spec.mutation is None else spec.mutation, ELITES if spec.elites is None else spec.elites
+    elites = ELITES if spec.elites is None else spec.elites
+    # A genome with a seed of its own is one picture: painted again it would be the very same.
+    return MUTATION if spec.mutation is None else spec.mutation, 0 if means.space.seed_gene else elites
+
+
+def _belief(means: Means) -> Strategy:
+    from tools.search.belief import Belief
+    from tools.search.prior import prior_for
+
+    return Belief(means.space, prior_for(means.space, means.prior_folder))
 
 
 STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
     "random": lambda means: RandomSearch(means.space),
     "genetic": lambda means: Genetic(means.space, *_bred(means)),
     "screened": lambda means: Screened(means.space, *_bred(means)),
+    "belief": _belief,
+    "llm": Llm,
+    "genetic_llm": lambda means: GeneticLlm(means, _bred(means)[1]),
     "rules": lambda means: Rules(means.space, *_bred(means)),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompts.vocabulary import Genome
@@ -46,7 +46,8 @@ class Means:
     """What strategies may be made of; each takes what it needs.
 
     `write(messages, schema)` is a language model; `sees` says whether it is shown pictures, `open_image(image)` gives one of the
-    history's as PNG bytes. `align(texts)` is the cosine of each text with the brief.
+    history's as PNG bytes. `align(texts)` is the cosine of each text with the brief. `prior_folder` is the painter's, where the prior
+    over tastes lies (tools.search.prior).
     """
 
     space: Space
@@ -56,8 +57,7 @@ class Means:
     sees: bool = False
     open_image: Callable[[str], bytes] | None = None
     align: Callable[[Sequence[str]], Sequence[float]] | None = None
-    text_features: Callable[[Sequence[str]], Any] | None = None
-    told: Callable[[str], None] = field(default=lambda said: None)
+    prior_folder: str = ""
 
 
 def proposal(space: Space, genome: Genome, reason: str = "") -> Proposal:
@@ -68,7 +68,8 @@ def proposal(space: Space, genome: Genome, reason: str = "") -> Proposal:
 def filled(found: Sequence[Proposal], count: int, space: Space, history: History, rng: random.Random) -> list[Proposal]:
     """`found` cut to `count`, or topped up with random genomes that are new, with the reason said."""
     kept = list(found[:count])
-    seen = {hashable(one.genome) for one in (*history.tried, *kept) if one.genome is not None}
+    seen = {hashable(one.genome) for one in history.tried if one.genome is not None}
+    seen |= {hashable(one.genome) for one in kept if one.genome is not None}
     for _ in range(50 * count):
         if len(kept) == count:
             break
