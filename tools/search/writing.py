@@ -21,6 +21,7 @@ from tools.search.history import History, Tried, distinct_prompts, folded, score
 from tools.search.strategy import Means, Proposal, filled
 
 TOKENS_PER_PROMPT, TOKENS_AROUND = 90, 120
+SHOWN = 3  # words for what the best pictures show
 Ask = Callable[[int, Sequence[str]], Sequence[str]]
 """(how many, prompts that are not new) -> prompts."""
 
@@ -130,6 +131,15 @@ def native_messages(history: History, count: int, means: Means) -> list[Message]
     left = history.rounds_left or 1
     facts = Facts(
         brief=means.brief.text, round=history.rounds, rounds=history.rounds + left, images_per_round=count,
-        images_left=count * left, rated=shown, done=done, feedback=" ".join(feedback_of(history, means)),
+        images_left=count * left, rated=shown, done=done, feedback=" ".join([*feedback_of(history, means), *_seen_in(history, means)]),
     )  # fmt: skip
     return [dict(one) for one in plan_messages(facts, means.space.vocabulary)]
+
+
+def _seen_in(history: History, means: Means) -> list[str]:
+    """What CLIP finds in the best pictures, as a sentence: the bundled model's own message has no other place for it."""
+    if "images" not in means.spec.context:
+        return []
+    tags = [tag for one in history.best_first[: means.spec.exemplars] for tag in one.tags]
+    often = sorted(dict.fromkeys(tags), key=lambda tag: -tags.count(tag))[:SHOWN]
+    return [f"The best pictures show {' and '.join(often)}."] if often else []
