@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
 from prompts.errors import InputError
@@ -137,14 +137,15 @@ class Config(Section):
     def _named_apart(cls, sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
         return distinct_names(sliders)
 
-    @model_validator(mode="after")
-    def _somebody_writes(self) -> Config:
-        if self.search is not None and self.search.asks_llm and self.planner == "rules":
+    @field_validator("search")
+    @classmethod
+    def _somebody_writes(cls, search: SearchSpec | None, info: ValidationInfo) -> SearchSpec | None:
+        if search is not None and search.asks_llm and info.data.get("planner") == "rules":
             raise ValueError(
-                f"search.strategy = {self.search.strategy!r} asks a language model, and planner: rules has none: "
-                "set planner: llm, or choose one of screened, genetic, belief, rules, random"
+                f"strategy {search.strategy!r} asks a language model, and planner: rules has none: set planner: llm, "
+                "or choose one of screened, genetic, belief, rules, random"
             )
-        return self
+        return search
 
     @field_validator("wishes")
     @classmethod
@@ -208,5 +209,7 @@ def _said(error: Any) -> str:
 
 def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
     for part in path:
-        model = model.model_fields[part].annotation  # type: ignore[assignment]
+        found = model.model_fields[part].annotation
+        # a section that may be left out is "Section | None"
+        model = next((one for one in get_args(found) if hasattr(one, "model_fields")), found)  # type: ignore[assignment]
     return list(model.model_fields)

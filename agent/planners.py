@@ -14,6 +14,8 @@ from prompts.routine import closing, next_call, shared_out
 from prompts.vocabulary import Vocabulary
 from tools.catalogue import TOOLS
 
+PROPOSE = "propose"  # the purpose of a call that asks for prompts alone
+
 
 class Chooser(Protocol):
     """The part of a language model client that planning needs."""
@@ -47,7 +49,8 @@ def native_writer(llm: Chooser) -> Callable[..., Any]:
     The function takes what `Llm.write` takes; its schema has `prompts`. Raises InvalidPlan, LlmError."""
 
     def write(messages: Sequence[Message], schema: type[Any], **sampling: Any) -> Any:
-        call = llm.choose_tool(messages, list(TOOLS.values()), only=frozenset({"generate_images"}), **sampling)
+        asked = sampling | {"purpose": PROPOSE, "only": frozenset({"generate_images"})}
+        call = llm.choose_tool(messages, list(TOOLS.values()), **asked)
         if not call.args["prompts"]:
             raise InvalidPlan("empty", "generate_images without a prompt of its own")
         return schema(prompts=call.args["prompts"])

@@ -30,7 +30,7 @@ class GenerateImages(Arguments):
 def generate_images(args: GenerateImages, context: Context) -> Outcome:
     """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
     chosen = _chosen(args, context)
-    prompts, weights, hows = ([one[part] for one in chosen] for part in range(3))
+    prompts, weights, hows = [one[0] for one in chosen], [one[1] for one in chosen], [one[2] for one in chosen]
     rows, cut = paint_rows(
         prompts, context.seed, context, adapters=promoted(context), purpose="paint", weights=weights, hows=hows
     )
@@ -58,10 +58,10 @@ def evolved_prompts(context: Context, without: Sequence[str]) -> list[Said]:
     """The children of this round's evolution that are not among `without`."""
     found = [step.result for step in context.trail.results("evolve_prompts") if step.round == context.round]
     last = found[-1] if found and isinstance(found[-1], dict) else {}
-    children, bred = last.get("prompts"), last.get("sliders")
+    children, bred, own = last.get("prompts"), last.get("sliders"), last.get("hows")
     if not isinstance(children, list):
         return []
     weights: list[Any] = bred if isinstance(bred, list) else [{}] * len(children)
-    hows: list[Any] = last.get("hows") or [{}] * len(children)
+    hows: list[Any] = own if isinstance(own, list) else [{}] * len(children)
     said = zip(children, weights, hows, strict=True)
     return [(str(child), dict(one), dict(how)) for child, one, how in said if child not in without]

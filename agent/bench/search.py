@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tools.search.strategy import Means, Proposal, Strategy
 
 Row = dict[str, Any]
-CHOSEN = ("belief", "screened", "rules", "genetic", "random", "tpe", "gp")
+GENERIC = "belief:generic"  # as belief, with nothing learned of other people's tastes
+CHOSEN = ("belief", GENERIC, "screened", "rules", "genetic", "random", "tpe", "gp")
 PARTS: dict[str, tuple[str, ...]] = {
     "none": (), "s+p": ("scores", "prompts"), "s+p+f": ("scores", "prompts", "feedback"),
     "s+p+f+I": ("scores", "prompts", "feedback", "images"),
@@ -152,9 +153,11 @@ def _checked(name: str) -> tuple[str, tuple[str, ...]]:
     base, _, parts = name.partition(":")
     if base not in (*STRATEGIES, "tpe", "gp"):
         raise InputError(f"unknown strategy {name!r}: use one of {', '.join([*STRATEGIES, 'tpe', 'gp'])}")
-    if parts and (parts not in PARTS or not _asks(base)):
-        raise InputError(f"unknown context {parts!r} of {name!r}: llm or genetic_llm, then one of {', '.join(PARTS)}")
-    return base, PARTS[parts or "s+p+f"]
+    if parts and not (parts in PARTS and _asks(base)) and name != GENERIC:
+        raise InputError(
+            f"unknown context {parts!r} of {name!r}: llm or genetic_llm, then one of {', '.join(PARTS)}; or {GENERIC}"
+        )
+    return base, PARTS.get(parts, PARTS["s+p+f"])
 
 
 def _asks(name: str) -> bool:
@@ -181,7 +184,8 @@ def _means(name: str, space: Space, given: Mapping[str, Any]) -> Means:
     values = {"strategy": base, "context": parts, "preset": given["preset"], "dialect": "native" if native else "plain"}
     write = _writer(given["url"], given["model"], native) if _asks(name) else None
     brief = read_brief(given["brief"], (), space)
-    return Means(space, SearchSpec.model_validate(values), brief, write=write, prior_folder=_studio().settings.model)
+    prior = "" if name == GENERIC else _studio().settings.model
+    return Means(space, SearchSpec.model_validate(values), brief, write=write, prior_folder=prior)
 
 
 def _said(name: str, space: Space, given: Mapping[str, Any]) -> Callable[[History], str] | None:
@@ -220,8 +224,8 @@ def _studio() -> Studio:
     from tools.context import Settings, Studio
 
     torch.set_num_threads(1)
-    folders = [str(MODELS / name) for name in ("bauhaus", "bauhaus-clip", "bauhaus-pickscore")]
-    return Studio(Settings(*folders, seed=0, device="cpu"))
+    named = {"model": "bauhaus", "clip": "bauhaus-clip", "pickscore": "bauhaus-pickscore"}
+    return Studio(Settings(**{key: str(MODELS / name) for key, name in named.items()}, seed=0, device="cpu"))
 
 
 @lru_cache(maxsize=1)

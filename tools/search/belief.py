@@ -40,19 +40,24 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Belief:
-    """The first round is random: every word has the same chance to show what it looks like here."""
+    """`eager`: the first round is drawn from the prior already; else it is random."""
 
     space: Space
     prior: Prior
     boldness: float = BOLD
+    eager: bool = False
 
     def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
         """As `Strategy.propose`."""
         rated = history.rated
-        if not rated:
+        if not rated and not self.eager:
             return RandomSearch(self.space).propose(history, count, rng)
-        belief = believed(rated, self.space, self.prior, history)
-        taken = {hashable(genome) for _, genome in rated}
+        belief = (
+            believed(rated, self.space, self.prior, history)
+            if rated
+            else Posterior(self.prior.mean, self.prior.covariance)
+        )
+        taken: set[object] = {hashable(genome) for _, genome in rated}
         if history.last_round:
             found = best_of(belief.mean, count, self.space, taken, rng)
         else:

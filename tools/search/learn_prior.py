@@ -37,8 +37,11 @@ def paintings(studio: Studio, space: Space, count: int) -> tuple[list[Genome], n
     genomes, measured = [space.random(rng) for _ in range(count)], []
     for start in range(0, count, min(8, MAX_IMAGES)):
         prompts = [space.phrase(genome) for genome in genomes[start : start + 8]]
-        how = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "size": settings.size}
-        measured.append(features([one.image for one in paint(prompts, model=studio.painter, seed=SEED + start, **how)]))
+        painted = paint(
+            prompts, model=studio.painter, seed=SEED + start,
+            steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size,
+        )  # fmt: skip
+        measured.append(features([one.image for one in painted]))
     return genomes, np.concatenate(measured)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from prompts.errors import InputError
+from prompts.genes import Several
 from tools.search.space import Space
 
 FILE = "taste_prior.npz"
@@ -68,8 +69,8 @@ def save_prior(
     """Write `taste_prior.npz` beside a painter: names of the columns, mean, covariance, what is taken off, noise."""
     path = Path(folder) / FILE
     names = np.array(["\t".join(pair) for pair in space.columns])
-    single = {"mean": mean, "covariance": covariance, "middle": middle, "noise": np.array(noise)}
-    np.savez_compressed(path, names=names, **{key: value.astype(np.float32) for key, value in single.items()})
+    single = [np.asarray(value, dtype=np.float32) for value in (mean, covariance, middle, noise)]
+    np.savez_compressed(path, names=names, mean=single[0], covariance=single[1], middle=single[2], noise=single[3])
     return path
 
 
@@ -90,9 +91,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, fl
 
 def _middle(space: Space) -> np.ndarray:
     """How often a random genome has each word."""
-    counts = {gene: len(words) for gene, words in space.vocabulary.genes.items()}
-    more = space.vocabulary.more
-    shares = [
-        1 / counts[gene] if gene in counts else more[gene].draw / len(more[gene].several) for gene, _ in space.columns
-    ]  # type: ignore[union-attr]
-    return np.array([*shares, *([0.0, 1 / 3] * len(space.ranges))])
+    shares = {gene: 1 / len(words) for gene, words in space.vocabulary.genes.items()}
+    several = {gene: one for gene, one in space.vocabulary.more.items() if isinstance(one, Several)}
+    shares |= {gene: one.draw / len(one.several) for gene, one in several.items()}
+    return np.array([*(shares[gene] for gene, _ in space.columns), *([0.0, 1 / 3] * len(space.ranges))])
