@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 GENERIC = "belief:generic"  # as belief, with nothing learned of other people's tastes
-CHOSEN = ("belief", GENERIC, "screened", "rules", "genetic", "random", "tpe", "gp")
+CHOSEN = ("belief", GENERIC, "screened", "genetic", "random", "tpe", "gp")
 PARTS: dict[str, tuple[str, ...]] = {
     "none": (), "s+p": ("scores", "prompts"), "s+p+f": ("scores", "prompts", "feedback"),
     "s+p+f+I": ("scores", "prompts", "feedback", "images"),

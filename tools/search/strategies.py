@@ -8,7 +8,6 @@ from tools.search.brief import Kept
 from tools.search.genetic import Genetic
 from tools.search.genetic_llm import GeneticLlm
 from tools.search.llm import Llm
-from tools.search.rules import Rules
 from tools.search.screened import Screened
 from tools.search.strategy import Means, RandomSearch, Strategy
 
@@ -42,5 +41,6 @@ STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
     "belief": _belief,
     "llm": Llm,
     "genetic_llm": lambda means: GeneticLlm(means, _bred(means)[1]),
-    "rules": lambda means: Rules(means.space, *_bred(means)),
+    # The rule planner takes as many evolved prompts as there are (agent.planners): its rounds are the screened search's.
+    "rules": lambda means: Screened(means.space, *_bred(means)),
 }

@@ -56,7 +56,7 @@ def test_what_learns_ends_above_chance_and_the_belief_above_the_rest() -> None:
         for name in HEADLESS
     }
     assert last["random"] < last["genetic"] < last["screened"] < last["belief"]
-    assert last["rules"] > last["random"] + 0.5
+    assert last["rules"] == last["screened"]  # the rule planner's rounds are all evolved
 
 
 def test_the_genetic_search_repeats_its_elite_and_nothing_else() -> None:
