@@ -15,6 +15,7 @@ from pydantic import Field
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome, Prompt
 from tools.painting import How, paint_rows, promoted
+from tools.search.space import Space
 from tools.sliders import Weights, drawn
 
 Said = tuple[str, Weights, How]  # a prompt, its sliders' weights, and a seed or guidance scale of its own
@@ -40,7 +41,11 @@ def generate_images(args: GenerateImages, context: Context) -> Outcome:
 
 def _chosen(args: GenerateImages, context: Context) -> list[Said]:
     rng = random.Random(context.seed)
-    own: list[Said] = [(prompt, drawn(context.settings.sliders, rng), {}) for prompt in dict.fromkeys(args.prompts)]
+    space = Space(context.vocabulary)
+    own: list[Said] = [
+        (prompt, drawn(context.settings.sliders, rng), space.how(space.whole({}, rng)))
+        for prompt in dict.fromkeys(args.prompts)
+    ]
     wanted = min(context.settings.images_per_round, context.images_left)
     search = context.settings.search
     if search is not None and search.whole_rounds and (bred := evolved_prompts(context, [])):

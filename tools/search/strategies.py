@@ -31,7 +31,8 @@ def _belief(means: Means) -> Strategy:
     from tools.search.belief import Belief
     from tools.search.prior import prior_for
 
-    return Belief(means.space, prior_for(means.space, means.prior_folder))
+    prior = prior_for(means.space, means.prior_folder)
+    return Belief(means.space, prior, eager=prior.learned)
 
 
 STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
