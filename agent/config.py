@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
 from prompts.errors import InputError
 from tools.asking import Asking
 from tools.gal_spec import GalSpec
+from tools.search.spec import SearchSpec
 from tools.shown import ShownPicture
 from tools.sliders import Slider, distinct_names
 
@@ -38,6 +39,9 @@ class LlmSection(Section):
     timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one answer")
     attempts: int = Field(4, ge=1, le=10, description="tries for one answer")
     context: int = Field(2048, ge=512, le=131_072, description="tokens of context the local server allows")
+    sees: bool = Field(
+        False, description="whether it is shown pictures; a model without eyes gets the words CLIP finds"
+    )
 
 
 class FinetuneSection(Section):
@@ -136,6 +140,9 @@ class Config(Section):
     gate: GateSection = GateSection()
     limits: Limits = Limits()
     asking: Asking = Asking()
+    search: SearchSpec | None = Field(
+        None, description="how evolve_prompts finds prompts; none: screened, half a round"
+    )
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
     shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
     profile: ProfileSection | None = Field(None, description="a taste profile to start from; none: from nothing")
@@ -144,6 +151,16 @@ class Config(Section):
     @classmethod
     def _named_apart(cls, sliders: tuple[Slider, ...]) -> tuple[Slider, ...]:
         return distinct_names(sliders)
+
+    @field_validator("search")
+    @classmethod
+    def _somebody_writes(cls, search: SearchSpec | None, info: ValidationInfo) -> SearchSpec | None:
+        if search is not None and search.asks_llm and info.data.get("planner") == "rules":
+            raise ValueError(
+                f"strategy {search.strategy!r} asks a language model, and planner: rules has none: set planner: llm, "
+                "or choose one of screened, genetic, belief, rules, random"
+            )
+        return search
 
     @field_validator("wishes")
     @classmethod

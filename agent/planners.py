@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tools.profiles.taste import Start
 
 CHOICE = 100  # prompts drawn for each that a profile chooses
+PROPOSE = "propose"  # the purpose of a call that asks for prompts alone
 
 
 class Chooser(Protocol):
@@ -44,6 +45,21 @@ def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int, facts: 
     except InvalidPlan as error:
         return Plan("llm", problem=str(error))
     return Plan("llm", call.name, call.args, call.repaired)
+
+
+def native_writer(llm: Chooser) -> Callable[..., Any]:
+    """The language model asked for prompts by the call it plans with, `generate_images`: what the bundled one was taught.
+
+    The function takes what `Llm.write` takes; its schema has `prompts`. Raises InvalidPlan, LlmError."""
+
+    def write(messages: Sequence[Message], schema: type[Any], **sampling: Any) -> Any:
+        asked = sampling | {"purpose": PROPOSE, "only": frozenset({"generate_images"})}
+        call = llm.choose_tool(messages, list(TOOLS.values()), **asked)
+        if not call.args["prompts"]:
+            raise InvalidPlan("empty", "generate_images without a prompt of its own")
+        return schema(prompts=call.args["prompts"])
+
+    return write
 
 
 def useful_tools(facts: Facts) -> frozenset[str]:

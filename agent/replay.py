@@ -16,11 +16,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from pydantic import BaseModel
+
 from agent.answers import InvalidPlan, Problem, read_call, read_object
 from agent.config import Config, run_folder
 from agent.crew import Crew
 from agent.lookalikes import lookalikes
 from agent.people import RecordedPerson
+from agent.planners import PROPOSE
 from agent.scripted_llm import ScriptedLlm
 from agent.session import drive, stored_config, versions
 from agent.store import Store
@@ -29,11 +32,14 @@ from tools.catalogue import TOOLS
 from tools.context import nothing
 from tools.feedback import Feedback
 from tools.records import AdapterRow, ImageRow, LlmCall
+from tools.search.writing import Prompts
 
 TOLERANCE = 1e-4  # of a score, relative to its size
 ROUNDED = 2e-3  # of a number in a result: some are rounded to three places there
 ELSEWHERE = 1e-2  # of either, with other versions or on another device
-WRITTEN = {"feedback": Feedback}  # what the language model writes for a tool, by purpose
+CALLED = frozenset({"plan", PROPOSE})  # answered by a tool call
+# What the language model writes for a tool, by purpose.
+WRITTEN: dict[str, type[BaseModel]] = {"feedback": Feedback, "search": Prompts}
 
 
 @dataclass
@@ -164,7 +170,7 @@ def _answer(call: LlmCall) -> Any:
     if kind in get_args(Problem):  # as it was judged then: the tools on offer were those of that moment
         return InvalidPlan(cast(Problem, kind), text)
     try:
-        if call.purpose == "plan":
+        if call.purpose in CALLED:
             return read_call(call.response, list(TOOLS.values()))
         return read_object(call.response, WRITTEN[call.purpose])
     except InvalidPlan as error:

@@ -27,7 +27,9 @@ from evaluators.pickscore import PickScore
 from evaluators.raters import Rater, load_reference
 from evaluators.win_rate import wilson
 from prompts.vocabulary import Genome, load_vocabulary
-from tools.evolve import Rated, screened
+from tools.search.genetic import Rated
+from tools.search.screened import screened
+from tools.search.space import Space
 from trainers.embedded.world import Scene, render
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -44,7 +46,7 @@ def search(number: int, rounds: int, clip: Clip, popular: PickScore) -> dict[str
     seen: list[np.ndarray] = []
     columns: dict[str, list[np.ndarray]] = {name: [] for name in (*JUDGES, "hidden")}
     for _ in range(rounds):
-        genomes: list[Genome] = screened(rated, [], BRED, 0.2, VOCABULARY, rng) if rated else []
+        genomes: list[Genome] = screened(rated, [], BRED, 0.2, Space(VOCABULARY), rng) if rated else []
         genomes = [*genomes, *(VOCABULARY.random(rng) for _ in range(ROUND - len(genomes)))]
         prompts = [VOCABULARY.phrase(genome) for genome in genomes]
         images = [render(Scene(genome), random.Random(rng.random())) for genome in genomes]

@@ -28,11 +28,12 @@ from evaluators.features import features
 from evaluators.raters import Rater, load_reference
 from evaluators.win_rate import mean_interval
 from prompts.vocabulary import Genome, load_vocabulary
-from tools.evolve import Rated as Scored
-from tools.evolve import screened
 from tools.profiles.profile import Profile
 from tools.profiles.records import Features, Manifest, Rated, Scale, Taste
 from tools.profiles.taste import Start, worths
+from tools.search.genetic import Rated as Scored
+from tools.search.screened import screened
+from tools.search.space import Space
 from trainers.embedded.world import Scene, render
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -52,7 +53,7 @@ def profile_of(number: int, clip: Clip) -> Profile:
     rated: list[Scored] = []
     looked: list[np.ndarray] = []
     for _ in range(EARLIER):
-        genomes: list[Genome] = screened(rated, [], ROUND // 2, 0.2, VOCABULARY, rng) if rated else []
+        genomes: list[Genome] = screened(rated, [], ROUND // 2, 0.2, Space(VOCABULARY), rng) if rated else []
         genomes = [*genomes, *(VOCABULARY.random(rng) for _ in range(ROUND - len(genomes)))]
         images = drawn(genomes, rng)
         rated += zip(rater.rate(images, seed=0), genomes, strict=True)
@@ -89,7 +90,7 @@ def begun(
         prior = start.prior() if start else None
         fitted = preference.fit(looked, np.array([value for value, _ in rated]), "blend", population=prior)
         earlier = start.earlier(VOCABULARY) if start else ()
-        children = screened(rated, [], ROUND, 0.2, VOCABULARY, random.Random(f"bred {number}"), (), earlier)
+        children = screened(rated, [], ROUND, 0.2, Space(VOCABULARY), random.Random(f"bred {number}"), earlier)
         hidden = rater.utility_of(features(drawn(children, random.Random(f"drawn {number}"))))
         found[name] = {"agreement": spearman(fitted.predict(bank)[0], liked), "hidden": float(hidden.mean())}
     return found

@@ -1,56 +1,100 @@
 """A vocabulary: the genes a prompt is made of, the sentence that holds them, and the way back from sentence to genes.
 
-It knows words only: not how they look, nor which model paints them. A genome is a plain `dict[str, str]`, gene to value.
+It knows words only: not how they look, nor which model paints them. A genome is a plain dict, gene to value: a word as a rule,
+a tuple of words, a number or a seed where the file says so (prompts.genes).
 The genes are the paper's chromosome (Human Aesthetic Preference-Based Large Text-to-Image Model Personalization, section 6.1).
 """
 
 from __future__ import annotations
 
 import re
+import string
 from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from prompts.errors import InputError
+from prompts.genes import MoreGene, Range, Seed, Several, read_gene
 
-Genome = dict[str, str]
+Genome = dict[str, Any]  # a word for each gene of a list; what the others hold is in prompts.genes
+GUIDANCE = "guidance_scale"  # the one number that acts without being said: how closely a picture follows its prompt
 FOLDER = Path(__file__).parent / "vocabularies"
 
 
 class Vocabulary(BaseModel):
-    """Genes with their values, and the template that turns one value of each into a prompt."""
+    """Genes with their values, and the template that turns one value of each into a prompt.
+
+    In a file all genes stand under `genes`. Here those that hold one word of a list are `genes`, the others `more`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     template: str
     genes: dict[str, list[str]]
+    more: dict[str, MoreGene] = {}
     agree: dict[str, str] = {}
     plurals: dict[str, str] = {}
     different: list[tuple[str, str]] = []
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sorted_by_kind(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("genes"), dict):
+            return given
+        read = {str(gene): _named(str(gene), values) for gene, values in given["genes"].items()}
+        more = {gene: one for gene, one in read.items() if not isinstance(one, list)}
+        plain = {gene: one for gene, one in read.items() if isinstance(one, list)}
+        return given | {"genes": plain} | ({"more": given.get("more", {}) | more} if more else {})
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        said = {field for _, field, _, _ in string.Formatter().parse(self.template) if field is not None}
+        known = [*self.genes, *self.more]
+        unsaid = [gene for gene in known if self._is_said(gene) and gene not in said]
+        if unsaid:
+            raise ValueError(
+                f"the gene {unsaid[0]!r} has no place in the template {self.template!r}: write {{{unsaid[0]}}} into it"
+            )
+        for gene in sorted(said - {gene for gene in known if not isinstance(self.more.get(gene), Seed)}):
+            raise ValueError(f"the template's {{{gene}}} is no gene that can be said: known are {', '.join(known)}")
+        if sum(isinstance(one, Seed) for one in self.more.values()) > 1:
+            raise ValueError(f"two genes of {', '.join(self.more)} are seeds: a picture has one")
+        for gene in [*self.agree, *self.agree.values(), *(gene for pair in self.different for gene in pair)]:
+            if gene not in self.genes:
+                raise ValueError(
+                    f"{gene!r} under agree or different is no gene of words: known are {', '.join(self.genes)}"
+                )
+        return self
+
+    def _is_said(self, gene: str) -> bool:
+        return gene in self.genes or not (isinstance(self.more[gene], Seed) or gene == GUIDANCE)
+
     def phrase(self, genome: Genome) -> str:
         """The prompt for a genome. Raises KeyError for a missing gene: genomes are complete by construction."""
-        words = dict(genome)
+        words = {gene: value if isinstance(value, str) else _said(value) for gene, value in genome.items()}
         for noun, number in self.agree.items():
             if genome[number] != self.genes[number][0]:
                 words[noun] = self._plural(genome[noun])
         return with_articles(self.template.format(**words))
 
     def parse(self, prompt: str) -> Genome | None:
-        """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape."""
+        """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape.
+
+        What a prompt does not say, a seed or a guidance scale, is not in it."""
         match = self._pattern.fullmatch(" ".join(prompt.lower().split()).rstrip("."))
         if match is None:
             return None
-        singular = {self._plural(word): word for word in self.words}
-        return {gene: singular.get(word, word) for gene, word in match.groupdict().items()}
+        return {gene: self._read(gene, text) for gene, text in match.groupdict().items()}
 
     def random(self, rng: Random) -> Genome:
         """A uniformly drawn genome that respects `different`."""
-        return self.mend({gene: rng.choice(values) for gene, values in self.genes.items()}, rng)
+        drawn: Genome = {gene: rng.choice(values) for gene, values in self.genes.items()}
+        return self.mend(drawn | {gene: one.drawn(rng) for gene, one in self.more.items()}, rng)
 
     def mend(self, genome: Genome, rng: Random) -> Genome:
         """The genome with its second gene redrawn wherever two genes must differ and do not."""
@@ -68,14 +112,60 @@ class Vocabulary(BaseModel):
     def _plural(self, word: str) -> str:
         return self.plurals.get(word, word + "s")
 
+    def _read(self, gene: str, text: str) -> Any:
+        one = self.more.get(gene)
+        if isinstance(one, Range):
+            return float(text)
+        if isinstance(one, Several):
+            return tuple(word for word in one.several if word.lower() in text.split(", "))
+        return self._forms.get(text, text)
+
+    @cached_property
+    def _forms(self) -> dict[str, str]:
+        """Every form of every word as a prompt may have it, and the word."""
+        forms = {word.lower(): word for word in self.words}
+        return forms | {self._plural(word).lower(): word for word in self.words}
+
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         pattern = re.sub(r"\ba (?=\\{)", "an? ", re.escape(self.template).replace(r"\ ", " "))
         for gene, values in self.genes.items():
             forms = values + [self._plural(v) for v in values] if gene in self.agree else values
-            choice = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+            pattern = pattern.replace(re.escape("{" + gene + "}"), f"(?P<{gene}>{_any(forms)})")
+        for gene, one in self.more.items():
+            choice = (
+                rf"{_any(one.several)}(?:, {_any(one.several)}){{{one.draw - 1}}}"
+                if isinstance(one, Several)
+                else r"-?\d+(?:\.\d+)?"
+            )
             pattern = pattern.replace(re.escape("{" + gene + "}"), f"(?P<{gene}>{choice})")
-        return re.compile(pattern)
+        return re.compile(pattern, re.IGNORECASE)
+
+
+def _named(gene: str, values: Any) -> list[str] | MoreGene:
+    """A gene read. Raises ValueError naming it."""
+    try:
+        return read_gene(values)
+    except ValidationError as error:
+        raise ValueError(f"gene {gene!r}: " + "; ".join(_told(one) for one in error.errors())) from error
+    except ValueError as error:
+        raise ValueError(f"gene {gene!r}: {error}") from error
+
+
+def _told(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where} = {error['input']!r}: {said}" if where else said
+
+
+def _said(value: Any) -> str:
+    """What is no single word, as a prompt says it."""
+    return ", ".join(value) if isinstance(value, tuple | list) else f"{value:g}"
+
+
+def _any(forms: list[str]) -> str:
+    """A pattern for any of these, the longest first."""
+    return f"(?:{'|'.join(re.escape(form) for form in sorted(forms, key=len, reverse=True))})"
 
 
 def with_articles(text: str) -> str:
@@ -94,7 +184,12 @@ def load_vocabulary(name: str) -> Vocabulary:
         )
     try:
         return Vocabulary.model_validate(yaml.safe_load(path.read_text()))
-    except (ValidationError, yaml.YAMLError) as error:
+    except ValidationError as error:
+        said = "; ".join(_told(one) for one in error.errors())
+        raise InputError(
+            f"The vocabulary {str(path)!r} cannot be read: {said}. Compare it with prompts/vocabularies."
+        ) from error
+    except yaml.YAMLError as error:
         raise InputError(
             f"The vocabulary {str(path)!r} cannot be read: {error}. Compare it with prompts/vocabularies."
         ) from error

@@ -30,6 +30,7 @@ from tools.records import (
     ScoreRow,
     StepRow,
 )
+from tools.search.spec import SearchSpec
 from tools.shown import ShownPicture
 from tools.sliders import Slider
 
@@ -98,6 +99,8 @@ class Settings:
     rules: Rules = field(default_factory=Rules)  # of evaluate_adapter
     sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
     shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
+    search: SearchSpec | None = None  # how evolve_prompts finds prompts; None: by the screened genetic search
+    llm_sees: bool = False  # whether the language model is shown pictures
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     population: bool = False  # learn_taste starts from the model's population.npz
     asking: Asking = field(default_factory=Asking)  # how ask_person asks
@@ -152,7 +155,11 @@ class Context:
     images_left: int = 10_000
     ratings_left: int = 10_000
     start: Start | None = None  # the profile that the run starts from
+    brief: str = ""
+    wishes: tuple[str, ...] = ()  # vocabulary words with + or - in front
+    rounds_left: int | None = None  # that are not painted yet
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner
+    write_native: Callable[..., Any] | None = None  # the same, asked for prompts as the bundled one was taught
     save: Callable[..., SavedImage] = save_image  # replay on another machine keeps the recorded picture instead
     recorded_job: Callable[[], AdapterRow | None] = nothing  # replay: the adapter this step made when it was recorded
     on_progress: Callable[[str, int, int], None] = nothing

@@ -1,5 +1,6 @@
 """generate_images: paint the next round, from prompts of the planner's own and from the last evolution's children.
 
+Where the run's config chose a search strategy for whole rounds, its prompts come before the planner's own.
 Where the run has sliders, a child is painted with the weights it was bred with, a prompt of the planner's own with random ones.
 """
 
@@ -13,10 +14,11 @@ from pydantic import Field
 
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome, Prompt
-from tools.painting import paint_rows, promoted
+from tools.painting import How, paint_rows, promoted
+from tools.search.space import Space
 from tools.sliders import Weights, drawn
 
-Said = tuple[str, Weights]  # a prompt and its sliders' weights
+Said = tuple[str, Weights, How]  # a prompt, its sliders' weights, and a seed or guidance scale of its own
 
 
 class GenerateImages(Arguments):
@@ -29,17 +31,26 @@ class GenerateImages(Arguments):
 def generate_images(args: GenerateImages, context: Context) -> Outcome:
     """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
     chosen = _chosen(args, context)
-    prompts, weights = [prompt for prompt, _ in chosen], [one for _, one in chosen]
-    rows, cut = paint_rows(prompts, context.seed, context, adapters=promoted(context), purpose="paint", weights=weights)
+    prompts, weights, hows = [one[0] for one in chosen], [one[1] for one in chosen], [one[2] for one in chosen]
+    rows, cut = paint_rows(
+        prompts, context.seed, context, adapters=promoted(context), purpose="paint", weights=weights, hows=hows
+    )
     result = {"images": [row.id for row in rows], "prompts": prompts}
     return Outcome(result | ({"cut": cut} if cut else {}), images=tuple(rows))
 
 
 def _chosen(args: GenerateImages, context: Context) -> list[Said]:
     rng = random.Random(context.seed)
-    own = [(prompt, drawn(context.settings.sliders, rng)) for prompt in dict.fromkeys(args.prompts)]
-    prompts = own + evolved_prompts(context, args.prompts)[: args.evolved]
+    space = Space(context.vocabulary)
+    own: list[Said] = [
+        (prompt, drawn(context.settings.sliders, rng), space.how(space.whole({}, rng)))
+        for prompt in dict.fromkeys(args.prompts)
+    ]
     wanted = min(context.settings.images_per_round, context.images_left)
+    search = context.settings.search
+    if search is not None and search.whole_rounds and (bred := evolved_prompts(context, [])):
+        own, args = [*bred, *own][:wanted], args.model_copy(update={"evolved": 0})
+    prompts = own + evolved_prompts(context, args.prompts)[: args.evolved]
     if not prompts:
         raise ToolError("generate_images was given no prompts, and no evolved ones wait: write 1 to 8 prompts.")
     if wanted < 1:
@@ -52,8 +63,10 @@ def evolved_prompts(context: Context, without: Sequence[str]) -> list[Said]:
     """The children of this round's evolution that are not among `without`."""
     found = [step.result for step in context.trail.results("evolve_prompts") if step.round == context.round]
     last = found[-1] if found and isinstance(found[-1], dict) else {}
-    children, bred = last.get("prompts"), last.get("sliders")
+    children, bred, own = last.get("prompts"), last.get("sliders"), last.get("hows")
     if not isinstance(children, list):
         return []
     weights: list[Any] = bred if isinstance(bred, list) else [{}] * len(children)
-    return [(str(child), dict(one)) for child, one in zip(children, weights, strict=True) if child not in without]
+    hows: list[Any] = own if isinstance(own, list) else [{}] * len(children)
+    said = zip(children, weights, hows, strict=True)
+    return [(str(child), dict(one), dict(how)) for child, one, how in said if child not in without]

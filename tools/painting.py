@@ -10,6 +10,8 @@ from tools.context import Context
 from tools.records import AdapterRow, ImageRow
 from tools.sliders import Slider, Weights
 
+How = dict[str, Any]  # what one picture is painted with besides its words: seed, guidance_scale; {}: as the run is
+
 AT_ONCE = 8  # images a batch: progress moves, memory stays small, and a batch is the same on every run
 
 
@@ -20,30 +22,31 @@ def promoted(context: Context) -> list[AdapterRow]:
 
 def paint_rows(
     prompts: Sequence[str], seed: int, context: Context, *, adapters: Sequence[AdapterRow], purpose: str,
-    weights: Sequence[Weights] = (),
+    weights: Sequence[Weights] = (), hows: Sequence[How] = (),
 ) -> tuple[list[ImageRow], dict[str, str]]:  # fmt: skip
     """Paint prompt i with seed `seed` + i, save each picture, and return the rows and what was cut off of too long prompts.
 
     `purpose` is "paint" for what a person is shown; pools and evaluations have others. `weights`: what the run's sliders act with,
-    for each prompt; they do not act without. Raises InputError, ToolError.
+    for each prompt; they do not act without. `hows`: a seed and a guidance scale of its own, where a prompt's genome has them.
+    Raises InputError, ToolError.
     """
     rows: list[ImageRow] = []
     cut: dict[str, str] = {}
-    given = list(weights) or [{}] * len(prompts)
+    given = list(zip(list(weights) or [{}] * len(prompts), list(hows) or [{}] * len(prompts), strict=True))
     for part in _batches(given):
-        batch, found = _paint_batch([prompts[i] for i in part], seed, part.start, context, adapters, purpose, given[part.start])  # fmt: skip
+        batch, found = _paint_batch([prompts[i] for i in part], seed, part.start, context, adapters, purpose, *given[part.start])  # fmt: skip
         rows += batch
         cut |= found
         context.on_progress(purpose, len(rows), len(prompts))
     return rows, cut
 
 
-def _batches(weights: Sequence[Weights]) -> list[range]:
-    """Runs of up to `AT_ONCE` prompts with the same weights: one batch has one set of adapters."""
+def _batches(given: Sequence[Any]) -> list[range]:
+    """Runs of up to `AT_ONCE` prompts that are given the same: one batch has one set of adapters."""
     found: list[range] = []
-    for i, one in enumerate(weights):
+    for i, one in enumerate(given):
         last = found[-1] if found else range(0)
-        if last and len(last) < AT_ONCE and weights[last.start] == one:
+        if last and len(last) < AT_ONCE and given[last.start] == one:
             found[-1] = range(last.start, i + 1)
         else:
             found.append(range(i, i + 1))
@@ -58,31 +61,33 @@ def _paint_batch(
     adapters: Sequence[AdapterRow],
     purpose: str,
     weights: Weights,
+    how: How,
 ) -> tuple[list[ImageRow], dict[str, str]]:
     from trainers.adapter_file import AdapterRef
     from trainers.base_model import paint
 
-    settings = context.settings
+    settings, first = context.settings, int(how.get("seed", seed + start))
+    guidance = how.get("guidance_scale", settings.guidance_scale)
     references = [AdapterRef(context.folder / adapter.path, 1.0) for adapter in adapters]
     acting = [slider for slider in settings.sliders if slider.name in weights]
     shown = settings.shown if purpose == "paint" else None  # pools and evaluations are about the words
     references += [AdapterRef(slider.adapter, weights[slider.name]) for slider in acting]
     with context.timed("paint"):
         painted = paint(
-            prompts, seed=seed + start, model=context.studio.painter, adapters=references,
-            steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size, shown=shown.opened() if shown else None,
+            prompts, seed=first, model=context.studio.painter, adapters=references,
+            steps=settings.steps, guidance_scale=guidance, size=settings.size, shown=shown.opened() if shown else None,
         )  # fmt: skip
     used: list[dict[str, object]] = [
         {"sha256": adapter.sha256, "weight": 1.0, "name": Path(adapter.path).name} for adapter in adapters
     ]
     used += [_slid(slider, weights[slider.name]) for slider in acting]
-    sampler: dict[str, Any] = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "purpose": purpose}
+    sampler: dict[str, Any] = {"steps": settings.steps, "guidance_scale": guidance, "purpose": purpose}
     sampler |= {"shown": shown.told()} if shown else {}
     rows = []
     for offset, one in enumerate(painted):
         saved = context.save(
             one.image, context.folder, prompt=one.prompt, seed=one.seed, model=context.model_name, steps=settings.steps,
-            guidance_scale=settings.guidance_scale, size=one.image.size, adapters=used,
+            guidance_scale=guidance, size=one.image.size, adapters=used,
         )  # fmt: skip
         rows.append(
             ImageRow(

@@ -12,9 +12,12 @@ import pytest
 from prompts.errors import ToolError
 from prompts.vocabulary import Genome, load_vocabulary
 from tests.tools.given import PROMPTS, context, rated_trail
-from tools.evolve import EvolvePrompts, child, distinct, evolve_prompts, gene_belief, screened, tournament
+from tools.evolve import EvolvePrompts, evolve_prompts
+from tools.search.screened import GeneBelief, child, screened, tournament
+from tools.search.space import Space, distinct
 
 VOCABULARY = load_vocabulary("bauhaus")
+SPACE = Space(VOCABULARY)
 RATED = [(9.0, PROMPTS[0]), (2.0, PROMPTS[1]), (6.0, PROMPTS[2]), (4.0, PROMPTS[3])]
 
 
@@ -58,14 +61,14 @@ def test_the_same_step_breeds_the_same_and_another_step_others(tmp_path: Path) -
 def test_without_mutation_every_gene_comes_from_a_parent() -> None:
     rated, rng = genomes(6), random.Random(1)
     for _ in range(200):
-        bred = child(rated, 0.0, VOCABULARY, rng)
+        bred = child(rated, 0.0, SPACE, rng)
         changed = [gene for gene in VOCABULARY.genes if bred[gene] not in {genome[gene] for _, genome in rated}]
         assert set(changed) <= {"colour", "accent_colour"}  # redrawn where it would have been the background's
 
 
 def test_with_full_mutation_every_value_of_every_gene_appears() -> None:
     rated, rng = genomes(2), random.Random(1)
-    bred = [child(rated, 1.0, VOCABULARY, rng) for _ in range(600)]
+    bred = [child(rated, 1.0, SPACE, rng) for _ in range(600)]
     for gene, values in VOCABULARY.genes.items():
         assert {genome[gene] for genome in bred} == set(values)
 
@@ -75,7 +78,7 @@ def test_no_child_hides_a_shape_in_its_background() -> None:
     rated, rng = [(9.0, same), (8.0, dict(same, shape="ring"))], random.Random(1)
     for mutation in (0.0, 0.5):
         for _ in range(200):
-            bred = child(rated, mutation, VOCABULARY, rng)
+            bred = child(rated, mutation, SPACE, rng)
             assert bred["background"] not in (bred["colour"], bred["accent_colour"])
 
 
@@ -95,22 +98,22 @@ def test_children_are_better_than_chance_for_a_taste_that_genes_explain() -> Non
 
     rng = random.Random(3)
     rated = [(liking(genome), genome) for _, genome in genomes(32, seed=3)]
-    kept = screened(rated, [], 8, 0.2, VOCABULARY, rng)
+    kept = screened(rated, [], 8, 0.2, SPACE, rng)
     chance = np.mean([liking(genome) for _, genome in genomes(500, seed=4)])
     assert np.mean([liking(genome) for genome in kept]) > chance + 1.0
 
 
 def test_belief_finds_the_gene_that_matters_and_is_unsure_of_what_it_never_saw() -> None:
     rated = [(8.0 if genome["texture"] == "hatched" else 3.0, genome) for _, genome in genomes(60)]
-    belief = gene_belief(rated, VOCABULARY)
-    worth = {value: belief.mean[belief.columns["texture", value]] for value in VOCABULARY.genes["texture"]}
+    belief = GeneBelief(rated, SPACE)
+    worth = {value: belief.mean[SPACE.columns["texture", value]] for value in VOCABULARY.genes["texture"]}
     assert max(worth, key=lambda value: worth[value]) == "hatched" and worth["hatched"] > 0.5
-    few = gene_belief(rated[:2], VOCABULARY)
+    few = GeneBelief(rated[:2], SPACE)
     unseen = next(v for v in VOCABULARY.genes["background"] if v not in {g["background"] for _, g in rated[:2]})
     seen = rated[0][1]["background"]
     assert (
-        few.covariance.diagonal()[few.columns["background", unseen]]
-        > few.covariance.diagonal()[few.columns["background", seen]]
+        few.covariance.diagonal()[SPACE.columns["background", unseen]]
+        > few.covariance.diagonal()[SPACE.columns["background", seen]]
     )
 
 

@@ -20,10 +20,12 @@ from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tests.tools.given import PROMPTS, Trail, context, rated_trail
 from tools.context import Context, Settings
-from tools.evolve import EvolvePrompts, child, evolve_prompts, gene_belief, screened
+from tools.evolve import EvolvePrompts, evolve_prompts
 from tools.generate import GenerateImages, generate_images
 from tools.painting import _batches
 from tools.records import StepRow
+from tools.search.screened import GeneBelief, child, screened
+from tools.search.space import Space
 from tools.sliders import Slider, weights_of
 
 VOCABULARY = load_vocabulary("bauhaus")
@@ -69,7 +71,7 @@ def test_a_mutated_weight_is_anywhere_in_its_range() -> None:
 
 def test_children_have_weights_within_those_of_their_parents(tmp_path: Path) -> None:
     rated, rng = [(9.0, genome(0.25)), (8.0, genome(1.0))], random.Random(1)
-    bred = {child(rated, 0.0, VOCABULARY, rng, [LIGHT])[LIGHT.gene] for _ in range(60)}
+    bred = {child(rated, 0.0, Space(VOCABULARY, (LIGHT,)), rng)[LIGHT.gene] for _ in range(60)}
     assert {0.25, 0.62} <= bred <= {0.25, 0.62, 1.0}  # 0.625, to hundredths
 
 
@@ -83,7 +85,7 @@ def test_the_best_rated_live_on_with_their_weights(tmp_path: Path) -> None:
 def test_without_sliders_children_are_bred_as_ever_and_results_say_nothing_of_them(tmp_path: Path) -> None:
     """These children were recorded before there were sliders: not one more number may be drawn."""
     rated, rng = [(rating, VOCABULARY.parse(prompt) or {}) for rating, prompt in RATED], random.Random(5)
-    assert [VOCABULARY.phrase(child(rated, 0.3, VOCABULARY, rng)) for _ in range(3)] == [
+    assert [VOCABULARY.phrase(child(rated, 0.3, Space(VOCABULARY), rng)) for _ in range(3)] == [
         "one large red square and a green circle on a purple background, scattered, apart, no lines, flat",
         "two small blue squares and a pink circle on a white background, scattered, overlapping, no lines, hatched",
         "one large green square and a teal circle on a black background, scattered, apart, no lines, flat",
@@ -96,7 +98,7 @@ def test_the_search_finds_the_weight_that_is_liked_between_the_ends() -> None:
     rng = random.Random(2)
     weights = [LIGHT.drawn(rng) for _ in range(40)]
     rated = [(-((weight - 1.0) ** 2), {**VOCABULARY.random(rng), LIGHT.gene: weight}) for weight in weights]
-    kept = [one[LIGHT.gene] for one in screened(rated, [], 8, 0.3, VOCABULARY, rng, [LIGHT])]
+    kept = [one[LIGHT.gene] for one in screened(rated, [], 8, 0.3, Space(VOCABULARY, (LIGHT,)), rng)]
     assert np.mean([(weight - 1.0) ** 2 for weight in kept]) < 0.5 * np.mean(
         [(weight - 1.0) ** 2 for weight in weights]
     )
@@ -104,8 +106,8 @@ def test_the_search_finds_the_weight_that_is_liked_between_the_ends() -> None:
 
 def test_belief_has_a_weight_and_its_square_from_minus_one_to_one() -> None:
     rated = [(1.0, genome(-1.0)), (2.0, genome(2.0))]
-    belief = gene_belief(rated, VOCABULARY, [LIGHT])
-    assert belief.encode([genome(-1.0), genome(0.5), genome(2.0)])[:, -2:].tolist() == [[-1, 1], [0, 0], [1, 1]]
+    belief = GeneBelief(rated, Space(VOCABULARY, (LIGHT,)))
+    assert belief.space.encode([genome(-1.0), genome(0.5), genome(2.0)])[:, -2:].tolist() == [[-1, 1], [0, 0], [1, 1]]
 
 
 def test_a_slider_may_be_called_as_a_gene_of_words_is(tmp_path: Path) -> None:

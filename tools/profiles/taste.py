@@ -18,9 +18,10 @@ from evaluators.preference import Preference
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary
 from tools.earlier import Earlier
-from tools.evolve import gene_belief
 from tools.profiles.profile import Profile
 from tools.profiles.records import Genome, Rated, Worth
+from tools.search.screened import GeneBelief
+from tools.search.space import Space
 
 Z = 1.959964
 
@@ -68,9 +69,14 @@ def _believed(
     rated: Sequence[tuple[float, Mapping[str, str]]], vocabulary: Vocabulary
 ) -> tuple[np.ndarray, np.ndarray, dict[tuple[str, str], int]]:
     """Mean and SD of each column of the belief, and the columns."""
-    enough = [(value, dict(genome)) for value, genome in rated] if len(rated) > 1 else [(0.0, {})]
-    belief = gene_belief(enough, vocabulary)
-    return belief.mean, np.sqrt(belief.covariance.diagonal()), belief.columns
+    enough = [(value, dict(genome)) for value, genome in rated] if len(rated) > 1 else []
+    belief = GeneBelief(enough, words_of(vocabulary))
+    return belief.mean, np.sqrt(belief.covariance.diagonal()), belief.space.columns
+
+
+def words_of(vocabulary: Vocabulary) -> Space:
+    """The genes that hold one word: profiles know no others."""
+    return Space(Vocabulary.model_construct(**{**dict(vocabulary), "more": {}}))
 
 
 def best_words(genes: Mapping[str, Mapping[str, Worth]], different: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -111,7 +117,7 @@ class Start:
         found: list[dict[str, str]] = []
         if not earlier:
             return []
-        belief = gene_belief([(0.0, {})], vocabulary, earlier=earlier)
+        belief = GeneBelief([], words_of(vocabulary), earlier=earlier)
         for _ in range(count):
             if left:
                 found.append(left[int(np.argmax(belief.sample(left, rng)))])

@@ -12,11 +12,14 @@ from evaluators import preference
 from evaluators.agreement import spearman
 from prompts.errors import InputError
 from tests.tools.profiles.made import ANN, BOB, VOCABULARY, features_of, liked, person
-from tools.evolve import gene_belief, screened
 from tools.profiles.mix import blend, diff
 from tools.profiles.profile import Profile, to_bytes
 from tools.profiles.reading import from_bytes
 from tools.profiles.taste import Start, liking, worths
+from tools.search.screened import GeneBelief, screened
+from tools.search.space import Space
+
+SPACE = Space(VOCABULARY)
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +85,19 @@ def test_earlier_ratings_count_as_evidence_to_their_power(ann: Profile) -> None:
     rng = random.Random(5)
     now = [(liked(genome, {}) + rng.gauss(0, 1), genome) for genome in (VOCABULARY.random(rng) for _ in range(8))]
     teal = [
-        gene_belief(now, VOCABULARY, earlier=earlier).mean[gene_belief(now, VOCABULARY).columns["background", "teal"]]
+        GeneBelief(now, SPACE, earlier=earlier).mean[SPACE.columns["background", "teal"]]
         for earlier in ([], Start(ann, 0.3).earlier(VOCABULARY), Start(ann, 1.0).earlier(VOCABULARY))
     ]
     assert teal[0] < teal[1] < teal[2]
-    plain, none = gene_belief(now, VOCABULARY), gene_belief(now, VOCABULARY, earlier=())
+    plain, none = GeneBelief(now, SPACE), GeneBelief(now, SPACE, earlier=())
     assert np.array_equal(plain.mean, none.mean) and np.array_equal(plain.covariance, none.covariance)
 
 
 def test_full_strength_is_as_if_the_ratings_were_given_now(ann: Profile) -> None:
     earlier = Start(ann, 1.0).earlier(VOCABULARY)
     rated = [(value, genome) for value, genome, _ in earlier]
-    alone = gene_belief(rated, VOCABULARY)  # z-scores: the belief's own standardising changes nothing
-    nothing_new = gene_belief([(1.0, rated[0][1])], VOCABULARY, earlier=earlier)
+    alone = GeneBelief(rated, SPACE)  # z-scores: the belief's own standardising changes nothing
+    nothing_new = GeneBelief([(1.0, rated[0][1])], SPACE, earlier=earlier)
     assert np.corrcoef(alone.mean, nothing_new.mean)[0, 1] > 0.99
 
 
@@ -103,10 +106,7 @@ def test_children_of_a_started_search_have_the_profiles_words(ann: Profile) -> N
     now = [(5.0 + rng.gauss(0, 1), VOCABULARY.random(rng)) for _ in range(8)]
     share = [
         np.mean(
-            [
-                child["background"] == "teal"
-                for child in screened(now, [], 8, 0.5, VOCABULARY, random.Random(3), (), earlier)
-            ]
+            [child["background"] == "teal" for child in screened(now, [], 8, 0.5, SPACE, random.Random(3), earlier)]
         )
         for earlier in ((), Start(ann, 1.0).earlier(VOCABULARY))
     ]

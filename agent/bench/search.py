@@ -1,0 +1,295 @@
+"""`palate bench search`: how good the pictures become that each search strategy finds for a person, with the same number of pictures.
+
+Every strategy paints `rounds` times `per_round` pictures with the bundled painter; a simulated rater scores them, with noise. What is
+compared is that rater's hidden liking of the last round, in SDs over random prompts; and what LLM prompt optimisation for PIAA, section
+4.2, measures: max, max - init, K*, max sim, score of the most similar. "tpe" and "gp" are Optuna's samplers on the same words. A language
+model's context is ablated with "llm:none", "llm:s+p", "llm:s+p+f" and "llm:s+p+f+I", as there in Tables 1 and 2.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agent.config import MODELS
+from prompts.errors import InputError
+from tools.search.history import History, score_of
+from tools.search.run import Seen, search
+from tools.search.spec import SearchSpec
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from agent.bench.cli import Options
+    from agent.bench.tables import Report
+    from tools.context import Studio
+    from tools.search.space import Space
+    from tools.search.strategy import Means, Proposal, Strategy
+
+Row = dict[str, Any]
+GENERIC = "belief:generic"  # as belief, with nothing learned of other people's tastes
+CHOSEN = ("belief", GENERIC, "screened", "genetic", "random", "tpe", "gp")
+PARTS: dict[str, tuple[str, ...]] = {
+    "none": (), "s+p": ("scores", "prompts"), "s+p+f": ("scores", "prompts", "feedback"),
+    "s+p+f+I": ("scores", "prompts", "feedback", "images"),
+}  # fmt: skip
+GIVEN: dict[str, Any] = {"rounds": 5, "per_round": 8, "brief": "", "url": "", "model": "bauhaus-lm", "preset": "paper"}
+SMALL = {"rounds": 3, "per_round": 4}
+# What a row holds, and its heading.
+LIKED = {
+    "hidden_last": "liking of the last round, SD", "hidden_best": "best liking, SD", "regret": "regret, SD",
+    "passed": "passes the 95th percentile", "rounds_to_p95": "rounds until then", "kept": "own proposals",
+}  # fmt: skip
+PAPER = {
+    "max": "max",
+    "gain": "max - init",
+    "k": "K*",
+    "max_sim": "max sim",
+    "score_of_most_sim": "score of the most sim",
+}
+
+
+def cells(options: Options) -> list[Row]:
+    """Every strategy with every rater and seed. Raises InputError for a strategy that there is none of."""
+    chosen = list(dict.fromkeys(options.strategies or CHOSEN))
+    for name in chosen:
+        _checked(name)
+    return [
+        {"strategy": name, "rater": rater, "seed": seed}
+        for rater in options.raters
+        for seed in options.seeds
+        for name in chosen
+    ]
+
+
+def setting(options: Options) -> dict[str, Any]:
+    """What was set, or where --quick was and nothing else was set, a small version."""
+    quick = {name: value for name, value in SMALL.items() if options.quick and options.given[name] == GIVEN[name]}
+    return {**options.given, **quick}
+
+
+def prepare(options: Options) -> Any:
+    """Starts the language model where a strategy asks one and no server was named; it ends with this process."""
+    given = setting(options)
+    if any(_asks(name) for name in options.strategies) and not given["url"]:
+        from agent.brain import server_device
+        from agent.config import bundled
+        from agent.vllm_server import VllmServer
+
+        server = VllmServer(bundled(given["model"]), folder=options.out / "vllm", device=server_device("auto"))
+        server.start()  # it stops itself when this process ends
+        given = {**given, "url": server.base_url, "model": server.model, "native": given["model"] == "bauhaus-lm"}
+    return partial(work, given=given)
+
+
+def work(cell: Row, *, given: Mapping[str, Any] = GIVEN) -> dict[str, Any]:
+    """One search: a strategy, a rater and a seed."""
+    from evaluators.raters import Rater, load_reference
+
+    reference = load_reference(_studio().settings.model)
+    rater = Rater(cell["rater"], reference=reference)
+    hidden: list[np.ndarray] = []
+    space = _space()
+
+    def rate(pictures: Sequence[Image.Image]) -> list[float]:
+        hidden.append(rater.utility(pictures))
+        return rater.rate(pictures, seed=cell["seed"])
+
+    history = search(
+        _strategy(cell["strategy"], space, given),
+        paint=_painter(cell, given), rate=rate, look=_look, rounds=given["rounds"], per_round=given["per_round"],
+        rng=random.Random(f"search {cell['strategy']} {cell['rater']} {cell['seed']}"),
+        say=_said(cell["strategy"], space, given),
+    )  # fmt: skip
+    return outcome(history, np.array(hidden), rater.utility_of(reference))
+
+
+def outcome(history: History, hidden: np.ndarray, at_random: np.ndarray) -> dict[str, Any]:
+    """What a search came to. hidden (rounds, per round): noise-free liking; at_random (M,): that of random prompts' pictures."""
+    level, rounds = float(np.quantile(at_random, 0.95)), hidden.mean(axis=1)
+    above = np.flatnonzero(rounds >= level)
+    drawn = [one for one in history.tried if one.reason.startswith("drawn at random")]
+    return {
+        "hidden_last": float(rounds[-1]),
+        "hidden_best": float(hidden.max()),
+        "hidden_by_round": [round(float(one), 4) for one in rounds],
+        "regret": float(at_random.max() - rounds[-1]),
+        "p95": level,
+        "passed": float(len(above) > 0),
+        "rounds_to_p95": int(above[0]) + 1 if len(above) else None,
+        "kept": 1.0 - len(drawn) / len(history.tried),
+        **paper_metrics(history),
+    }
+
+
+def paper_metrics(history: History) -> dict[str, Any]:
+    """Of the scores that were given: max, max - init (the first round's mean), K* (the round of the best), and with CLIP features how
+    near the best is to the nearest liked picture of earlier rounds, and the score of the picture nearest to it of all."""
+    scored = history.scored
+    scores = np.array([score_of(one) for one in scored])
+    rounds, best = np.array([one.round for one in scored]), int(scores.argmax())
+    found = {
+        "max": float(scores[best]),
+        "gain": float(scores[best] - scores[rounds == 1].mean()),
+        "k": int(rounds[best]),
+    }
+    if any(one.features is None for one in scored):
+        return found
+    near = np.array([one.features for one in scored]) @ np.asarray(scored[best].features)
+    near[best] = -2.0
+    liked = (rounds < rounds[best]) & (scores >= np.median(scores))
+    most = float(near[liked].max()) if liked.any() else None
+    return found | {"max_sim": most, "score_of_most_sim": float(scores[int(near.argmax())])}
+
+
+def _checked(name: str) -> tuple[str, tuple[str, ...]]:
+    """A strategy's name and its context. Raises InputError."""
+    from tools.search.strategies import STRATEGIES
+
+    base, _, parts = name.partition(":")
+    if base not in (*STRATEGIES, "tpe", "gp"):
+        raise InputError(f"unknown strategy {name!r}: use one of {', '.join([*STRATEGIES, 'tpe', 'gp'])}")
+    if parts and not (parts in PARTS and _asks(base)) and name != GENERIC:
+        raise InputError(
+            f"unknown context {parts!r} of {name!r}: llm or genetic_llm, then one of {', '.join(PARTS)}; or {GENERIC}"
+        )
+    return base, PARTS.get(parts, PARTS["s+p+f"])
+
+
+def _asks(name: str) -> bool:
+    return name.partition(":")[0] in ("llm", "genetic_llm")
+
+
+def _strategy(name: str, space: Space, given: Mapping[str, Any]) -> Strategy:
+    from tools.search.strategies import make_strategy
+
+    base, _ = _checked(name)
+    if base in ("tpe", "gp"):
+        from agent.bench.samplers import Sampler
+
+        return Sampler(space, "tpe" if base == "tpe" else "gp")
+    return make_strategy(_means(name, space, given))
+
+
+def _means(name: str, space: Space, given: Mapping[str, Any]) -> Means:
+    from tools.search.brief import read_brief
+    from tools.search.strategy import Means
+
+    base, parts = _checked(name)
+    native = bool(given.get("native"))
+    values = {"strategy": base, "context": parts, "preset": given["preset"], "dialect": "native" if native else "plain"}
+    write = _writer(given["url"], given["model"], native) if _asks(name) else None
+    brief = read_brief(given["brief"], (), space)
+    prior = "" if name == GENERIC else _studio().settings.model
+    return Means(space, SearchSpec.model_validate(values), brief, write=write, prior_folder=prior)
+
+
+def _said(name: str, space: Space, given: Mapping[str, Any]) -> Callable[[History], str] | None:
+    """How a round is put into words: by the language model; the bundled one is told the evidence, as give_feedback tells it."""
+    if not _asks(name) or "feedback" not in _checked(name)[1]:
+        return None
+    if not given.get("native"):
+        from tools.search.llm import feedback_on
+
+        means = _means(name, space, given)
+        return lambda history: feedback_on(history, means)
+
+    from prompts.evidence import effects, feedback_sentence
+
+    def sentence(history: History) -> str:
+        rated = [(score_of(one), one.prompt) for one in history.scored]
+        return feedback_sentence(effects(rated, space.vocabulary)[:6])
+
+    return sentence
+
+
+@lru_cache(maxsize=4)
+def _writer(url: str, model: str, native: bool) -> Callable[..., Any]:
+    from agent.llm import Llm
+    from agent.planners import native_writer
+
+    llm = Llm(url, model, temperature=0.6, timeout=120.0, attempts=4, tight=native)
+    return native_writer(llm) if native else llm.write
+
+
+@lru_cache(maxsize=1)
+def _studio() -> Studio:
+    """The bundled models, on one thread: a grid has a process a core."""
+    import torch
+
+    from tools.context import Settings, Studio
+
+    torch.set_num_threads(1)
+    named: dict[str, Any] = {"model": "bauhaus", "clip": "bauhaus-clip", "pickscore": "bauhaus-pickscore"}
+    return Studio(Settings(**{key: str(MODELS / name) for key, name in named.items()}, seed=0, device="cpu"))
+
+
+@lru_cache(maxsize=1)
+def _space() -> Space:
+    from prompts.vocabulary import load_vocabulary
+    from tools.search.space import Space
+
+    return Space(load_vocabulary("bauhaus"))
+
+
+def _painter(cell: Row, given: Mapping[str, Any]) -> Callable[[Sequence[Proposal]], list[Image.Image]]:
+    """Paints a round; the seeds of round n are the same for every strategy."""
+    from trainers.base_model import paint
+
+    studio, first = _studio(), (cell["seed"] + 1) * 10_000_019 + cell["rater"] * 1_009
+    settings = studio.settings
+    painted = 0
+
+    def round_of(proposals: Sequence[Proposal]) -> list[Image.Image]:
+        nonlocal painted
+        found = paint(
+            [one.prompt for one in proposals], model=studio.painter, seed=first + painted,
+            steps=settings.steps, guidance_scale=settings.guidance_scale,
+        )  # fmt: skip
+        painted += len(found)
+        return [one.image for one in found]
+
+    return round_of
+
+
+def _look(pictures: Sequence[Image.Image]) -> list[Seen]:
+    clip, words = _studio().clip, _space().vocabulary.words
+    tags = clip.tags(pictures, words)
+    rows = clip.image_features(pictures)
+    return [Seen(row, tuple(tag.word for tag in some)) for row, some in zip(rows, tags, strict=True)]
+
+
+def report(rows: Sequence[Row]) -> Report:
+    """Tables, differences to the first strategy, and a curve of liking by round."""
+    from agent.bench.plots import Curves, curves_over
+    from agent.bench.tables import Report, groups, mean_table, paired_table
+
+    first = rows[0]["strategy"]
+    tables = [
+        mean_table(rows, LIKED, title="Hidden liking, in SDs over random prompts"),
+        mean_table(rows, PAPER, title="Scores, 0 to 10, as in LLM prompt optimisation for PIAA, Table 1"),
+    ]
+    if len(groups(rows)) > 1:
+        tables.append(paired_table(rows, {"hidden_last": "last round"}, first, title=f"Against {first}"))
+    by_round = [
+        {**row, "round": number, "liking": liking}
+        for row in rows
+        for number, liking in enumerate(row["hidden_by_round"], 1)
+    ]
+    curves = [Curves("round", "hidden liking, SD", curves_over(by_round, "round", "liking"))]
+    note = f"{len(groups(rows, 'rater'))} simulated raters; a rater's seeds are averaged first; in [ ] the 95 % interval over raters."
+    return Report("Search: what each strategy finds with the same pictures", tuple(tables), {"search": curves}, (note,))
+
+
+def settings(options: Options) -> dict[str, Any]:
+    """What else the results depend on: what was learned of tastes before."""
+    from hashlib import sha256
+
+    from tools.search.prior import FILE
+
+    file = MODELS / "bauhaus" / FILE
+    return {**setting(options), "prior": sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None}

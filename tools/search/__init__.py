@@ -1,0 +1,1 @@
+"""How the next round's prompts are found: strategies behind one interface, headless or inside the agent."""
