@@ -49,7 +49,7 @@ pins: ## solve requirements/cpu.txt and gpu.txt anew from pyproject.toml
 	@$(MAKE) uv
 	for extra in cpu gpu; do \
 	  $(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 --python-platform x86_64-manylinux_2_34 \
-	    --override requirements/overrides.txt --extra $$extra --extra dev pyproject.toml -o requirements/$$extra.txt && \
+	    --override requirements/overrides.txt --extra $$extra --extra dev --extra bench pyproject.toml -o requirements/$$extra.txt && \
 	  sed -i '1i # Made by `make pins` from pyproject.toml: change that file, not this one.' requirements/$$extra.txt || exit 1; \
 	done
 
