@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,11 @@ def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tup
     for start in range(0, count, MAX_IMAGES):
         numbers = range(FIRST_PROMPT + start, FIRST_PROMPT + min(start + MAX_IMAGES, count))
         prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in numbers]
-        how = {"steps": settings.steps, "guidance_scale": settings.guidance_scale, "size": settings.size}
+        how: dict[str, Any] = {
+            "steps": settings.steps,
+            "guidance_scale": settings.guidance_scale,
+            "size": settings.size,
+        }
         images = [one.image for one in paint(prompts, model=studio.painter, seed=FIRST_PROMPT + start, **how)]
         clip.append(studio.clip.image_features(images))
         measured.append(features(images))
@@ -74,8 +79,8 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--clip", default="models/bauhaus-clip")
     parser.add_argument("--vocabulary", default="bauhaus")
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--raters", type=int, default=300)
+    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--raters", type=int, default=600)
     parser.add_argument("--cache", type=Path, default=Path(".studio/population_pictures.npz"))
     chosen = parser.parse_args()
     studio = Studio(Settings(model=str(chosen.model), clip=chosen.clip, pickscore="", seed=0))
