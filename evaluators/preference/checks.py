@@ -17,7 +17,10 @@ def told(
 
     Raises: InputError for what cannot be learned from.
     """
-    count = len(np.asarray(features))
+    features = np.asarray(features)
+    if features.ndim != 2:
+        features_of(features)  # says what is wrong
+    count = len(features)
     ratings = ratings_of(ratings, count, comparisons)
     comparisons = checked(comparisons, count)
     used = np.isfinite(ratings)
@@ -26,8 +29,7 @@ def told(
         raise InputError(f"order of shape {np.shape(order)!r} for {count} pictures: give one time for each")
     place = np.cumsum(used) - 1
     moved = tuple(Comparison(int(place[c.first]), int(place[c.second]), c.answer) for c in comparisons)
-    rows = np.asarray(features)[used] if np.ndim(features) == 2 else features
-    return features_of(rows), ratings[used], moved, None if order is None else np.asarray(order)[used]
+    return features_of(features[used]), ratings[used], moved, None if order is None else np.asarray(order)[used]
 
 
 def features_of(features: np.ndarray) -> np.ndarray:

@@ -61,8 +61,9 @@ def condition(prior: np.ndarray, covariance: np.ndarray, told: Told, *, gain: fl
         slope, curve, said = _comparisons(told, liking, steep)
         if size < _CLOSE:
             break
-    weight = precision + curve
-    inner = np.eye(len(prior)) + weight @ covariance
+    if len(told.first):
+        weight = precision + curve
+        inner = np.eye(len(prior)) + weight @ covariance
     middle = np.linalg.solve(inner, weight)
     fit = constant + float(liking @ pull) - 0.5 * float(liking @ precision @ liking) + said
     evidence = fit - 0.5 * float((liking - prior) @ alpha) - 0.5 * float(np.linalg.slogdet(inner)[1])
@@ -74,11 +75,15 @@ def _ratings(told: Told, count: int, gain: float, noise: float) -> tuple[np.ndar
     precision, pull, rows = np.zeros((count, count)), np.zeros(count), told.rated
     if not len(rows):
         return precision, pull, 0.0
-    covariance = noise * np.eye(len(rows)) + told.shared
-    inverse, values = np.linalg.inv(covariance), told.values / gain
+    values = told.values / gain
+    if told.shared.any():
+        covariance = noise * np.eye(len(rows)) + told.shared
+        inverse, size = np.linalg.inv(covariance), float(np.linalg.slogdet(covariance)[1])
+    else:
+        inverse, size = np.eye(len(rows)) / noise, len(rows) * float(np.log(noise))
     np.add.at(precision, (rows[:, None], rows[None, :]), inverse)
     np.add.at(pull, rows, inverse @ values)
-    constant = -0.5 * float(values @ inverse @ values) - 0.5 * float(np.linalg.slogdet(covariance)[1])
+    constant = -0.5 * float(values @ inverse @ values) - 0.5 * size
     return precision, pull, constant - len(rows) * float(np.log(gain))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.config import CONFIGS, Config, bundled, load_config, make_config
+from agent.crew import make_settings
 from prompts.errors import InputError
 
 
@@ -120,3 +121,8 @@ def test_active_learning_that_cannot_run_alone_is_refused(given: dict[str, str],
     assert make_config({"finetune": {"active_learning": {"strategy": "clip"}}}).finetune.active_learning
     with pytest.raises(InputError, match=told):
         make_config({"finetune": {"active_learning": given}})
+
+
+def test_a_run_starts_from_a_population_only_where_its_config_says_so() -> None:
+    assert make_settings(make_config({"population": True})).population
+    assert not make_settings(make_config({})).population and not load_config(CONFIGS / "demo.yaml").population
