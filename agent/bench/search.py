@@ -224,8 +224,8 @@ def _studio() -> Studio:
     from tools.context import Settings, Studio
 
     torch.set_num_threads(1)
-    named = {"model": "bauhaus", "clip": "bauhaus-clip", "pickscore": "bauhaus-pickscore"}
-    return Studio(Settings(**{key: str(MODELS / name) for key, name in named.items()}, seed=0, device="cpu"))
+    model, clip, pickscore = (str(MODELS / name) for name in ("bauhaus", "bauhaus-clip", "bauhaus-pickscore"))
+    return Studio(Settings(model=model, clip=clip, pickscore=pickscore, seed=0, device="cpu"))
 
 
 @lru_cache(maxsize=1)
