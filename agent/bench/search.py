@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from tools.search.strategy import Means, Proposal, Strategy
 
 Row = dict[str, Any]
+NATIVE = "bauhaus-lm"  # is asked in the words that it was taught
 GENERIC = "belief:generic"  # as belief, with nothing learned of other people's tastes
 CHOSEN = ("belief", GENERIC, "screened", "genetic", "random", "tpe", "gp")
 PARTS: dict[str, tuple[str, ...]] = {
     "none": (), "s+p": ("scores", "prompts"), "s+p+f": ("scores", "prompts", "feedback"),
     "s+p+f+I": ("scores", "prompts", "feedback", "images"),
 }  # fmt: skip
-GIVEN: dict[str, Any] = {"rounds": 5, "per_round": 8, "brief": "", "url": "", "model": "bauhaus-lm", "preset": "paper"}
+GIVEN: dict[str, Any] = {"rounds": 5, "per_round": 8, "brief": "", "url": "", "model": NATIVE, "preset": "paper"}
 SMALL = {"rounds": 3, "per_round": 4}
 # What a row holds, and its heading.
 LIKED = {
@@ -82,7 +83,7 @@ def prepare(options: Options) -> Any:
 
         server = VllmServer(bundled(given["model"]), folder=options.out / "vllm", device=server_device("auto"))
         server.start()  # it stops itself when this process ends
-        given = {**given, "url": server.base_url, "model": server.model, "native": given["model"] == "bauhaus-lm"}
+        given = {**given, "url": server.base_url, "model": server.model}
     return partial(work, given=given)
 
 
@@ -180,7 +181,7 @@ def _means(name: str, space: Space, given: Mapping[str, Any]) -> Means:
     from tools.search.strategy import Means
 
     base, parts = _checked(name)
-    native = bool(given.get("native"))
+    native = given["model"] == NATIVE
     values = {"strategy": base, "context": parts, "preset": given["preset"], "dialect": "native" if native else "plain"}
     write = _writer(given["url"], given["model"], native) if _asks(name) else None
     brief = read_brief(given["brief"], (), space)
@@ -192,7 +193,7 @@ def _said(name: str, space: Space, given: Mapping[str, Any]) -> Callable[[Histor
     """How a round is put into words: by the language model; the bundled one is told the evidence, as give_feedback tells it."""
     if not _asks(name) or "feedback" not in _checked(name)[1]:
         return None
-    if not given.get("native"):
+    if given["model"] != NATIVE:
         from tools.search.llm import feedback_on
 
         means = _means(name, space, given)

@@ -31,8 +31,7 @@ def _belief(means: Means) -> Strategy:
     from tools.search.belief import Belief
     from tools.search.prior import prior_for
 
-    prior = prior_for(means.space, means.prior_folder)
-    return Belief(means.space, prior, eager=prior.learned)
+    return Belief(means.space, prior_for(means.space, means.prior_folder))
 
 
 STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
