@@ -15,6 +15,7 @@ from agent.crew import Crew
 from agent.store import Store
 from prompts.errors import InputError, ReplayError
 from tools.context import nothing
+from tools.records import NO_PICTURE
 
 Answer = dict[
     str, Any
@@ -84,6 +85,11 @@ class RecordedPerson:
             raise ReplayError(
                 f"missing record: step {asked['step']} asks {len(found)} questions, and the record has no answer."
             )
+        for number, answer, _ in given:
+            if answer not in (*asked["questions"][number]["images"], *NO_PICTURE):
+                raise ReplayError(
+                    f"missing record: question {number} of step {asked['step']} was answered with picture {answer!r}, and is now about others."
+                )
         self.hear(asked["step"])
         return {"rater": given[0][2], "ratings": [], "answers": [[number, answer] for number, answer, _ in given]}
 

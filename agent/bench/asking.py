@@ -41,10 +41,10 @@ MODEL = "bauhaus"
 
 
 def cells(
-    raters: Sequence[int], seeds: Sequence[int] = (0,), kinds: Sequence[str] = KINDS, clicks: int = 60, batch: int = 1, prior: str = "people", shown: int = 320
+    raters: Sequence[int], seeds: Sequence[int] = (0,), kinds: Sequence[str] = KINDS, clicks: int = 60, batch: int = 1, prior: str = "people", shown: int = 320, by: str = "ranking"
 ) -> list[Cell]:  # fmt: skip
     """Every combination, the two ways of a pair next to each other."""
-    shared = {"clicks": clicks, "batch": batch, "prior": prior, "shown": shown}
+    shared = {"clicks": clicks, "batch": batch, "prior": prior, "shown": shown, "by": by}
     return [
         {"rater": rater, "seed": seed, "kind": kind, "choose": way, **shared}
         for rater in raters for seed in seeds for kind in kinds for way in WAYS
@@ -63,7 +63,7 @@ def work(cell: Cell, pool: Path = Path(".studio/asking_pool.npz")) -> dict[str, 
     while len(asked) < cell["clicks"]:
         questions = drawn[len(asked) :][: cell["batch"]]
         if cell["choose"] == "active":
-            how = {"candidates": asked_about, "targets": others, "asked": asked, "seed": cell["seed"]}
+            how = {"candidates": asked_about, "targets": others, "asked": asked, "seed": cell["seed"], "by": cell["by"]}
             questions = choose(belief, cell["kind"], cell["batch"], **how)
         for question in questions[: cell["clicks"] - len(asked)]:
             belief = after(belief, question, person.answer(question))
@@ -223,6 +223,12 @@ def main() -> None:
         "--prior", default="people", choices=["people", "plain"], help="what is believed before the first click"
     )
     parser.add_argument("--shown", type=int, default=320, help="pictures that may be asked about")
+    parser.add_argument(
+        "--by",
+        default="ranking",
+        choices=["ranking", "information", "spread"],
+        help="what active questions are chosen by",
+    )
     parser.add_argument("--batch", type=int, default=1, help="questions chosen at a time")
     chosen = parser.parse_args()
     if not chosen.pool.is_file():
@@ -246,7 +252,8 @@ def main() -> None:
 
 def cell_of(row: Mapping[str, Any]) -> Cell:
     """The cell that a line answers."""
-    return {name: row[name] for name in ("rater", "seed", "kind", "choose", "clicks", "batch", "prior", "shown")}
+    names = ("rater", "seed", "kind", "choose", "clicks", "batch", "prior", "shown", "by")
+    return {name: row.get(name, "ranking") for name in names}
 
 
 if __name__ == "__main__":

@@ -121,6 +121,10 @@ def test_a_recorded_person_answers_questions_as_then_and_never_without_a_record(
     with pytest.raises(ReplayError, match="step 3 asks 3 questions"):
         person.answer({**payload, "step": 3})
     assert heard == [2]
+    with pytest.raises(
+        ReplayError, match="question 1 of step 2 was answered with picture 'f00', and is now about others"
+    ):
+        RecordedPerson({}, heard.append, {(2, 1): ("f00", "ann")}).answer(payload)
 
 
 def test_a_sheet_shows_every_question_and_nothing_that_speaks_for_a_picture(asked: Any, tmp_path: Path) -> None:
