@@ -40,7 +40,7 @@ def test_a_round_is_the_strategys_and_keeps_the_brief(begin: Callable[..., Start
     ).drive()
     result = evolved(run)
     second = [row.prompt for row in run.store.images(run.run_id) if row.round == 2]
-    assert result["strategy"] == strategy and second == result["prompts"] and len(second) == 2
+    assert result["strategy"] == strategy and second == result["prompts"] and len(second) == 3
     assert all("teal" in prompt and "ring" in prompt and "hatched" not in prompt for prompt in second)
     assert verify(run.store, run.home, run.run_id).same
 
