@@ -72,6 +72,14 @@ def unlearned(features: np.ndarray, noise: float) -> Belief:
     return Belief(np.zeros(len(rows)), 0.7 * rows @ rows.T + 0.3 * np.eye(len(rows)), noise)
 
 
+def learned(mean: np.ndarray, covariance: np.ndarray, noise: float) -> Belief:
+    """What is believed before anything was answered, from what other people like: `mean` (N,) and `covariance` (N, N) of likings.
+
+    Of variance 1 for all, as `unlearned` has it and for its reason."""
+    spread = np.sqrt(np.maximum(np.diag(covariance), _TINY))
+    return Belief(mean / spread, covariance / np.outer(spread, spread), noise)
+
+
 def worth(belief: Belief, question: Question, targets: Sequence[int] | None = None) -> float:
     """Expected fall of the mean variance of the targets' likings about their common mean, in squared units of the belief, >= 0."""
     wanted = np.arange(len(belief.mean)) if targets is None else np.asarray(targets, dtype=int)

@@ -1,8 +1,8 @@
 """What to ask a person next, so that one click teaches the most: from a joint Gaussian belief over likings. numpy only.
 
-What an answer tells is evaluators/belief.py's to say. By default a question is chosen for the ranking error that its answer is expected to
-leave; only a shortlist is looked at that closely, the best by information and by the fall of the targets' variance ("spread"). Among
-simulated raters it needed fewer clicks than either alone (benchmarks/LOG.md). Several are chosen one after the other, each as if those
+What an answer tells is evaluators/belief.py's to say. By default a rating or a choice of two is asked for the ranking error that its answer is
+expected to leave; only a shortlist is looked at that closely, the best by information and by the fall of the targets' variance ("spread").
+Among simulated raters it needed fewer clicks than either alone (benchmarks/LOG.md); a pick of four is asked for its information. Several are chosen one after the other, each as if those
 before it were answered (greedy, with the covariance that an answer is expected to leave), so that no direction is asked about twice. The
 dial between learning and liking is after Brochu et al. 2010, section 5.
 """
@@ -41,12 +41,13 @@ Look = Callable[[Kind, Callable[[Value], np.ndarray]], tuple[np.ndarray, np.ndar
 
 def choose(
     belief: Belief, kind: Kind | Literal["auto"], count: int, *, candidates: Sequence[int] | None = None, targets: Sequence[int] | None = None,
-    asked: Sequence[Question] = (), exploit: float = 0.0, seed: int = 0, by: By = "ranking",
+    asked: Sequence[Question] = (), exploit: float = 0.0, seed: int = 0, by: By | None = None,
 ) -> list[Question]:  # fmt: skip
     """`count` questions, the best first, each chosen as if the ones before it were answered; fewer where no other is left.
 
     `candidates`: pictures that may be shown, `targets`: pictures whose order matters (None: all; at most `TARGETS` of them are looked at). What was `asked` is not asked again.
-    `exploit` 0..1: from learning the most to showing what is liked the most. `by`: what a question is chosen by. "auto" takes the kind that is worth the most a click.
+    `exploit` 0..1: from learning the most to showing what is liked the most. `by`: what a question is chosen by; None: by what needed the
+    fewest clicks of that kind among simulated raters. "auto" takes the kind that is worth the most a click.
     Raises: InputError for an unknown kind, or an `exploit` outside 0..1.
     """
     kinds = _kinds(kind)
@@ -54,6 +55,7 @@ def choose(
         raise InputError(f"exploit {exploit!r}: give 0 (learn the most) to 1 (show what is liked)")
     shown = np.arange(len(belief.mean)) if candidates is None else np.unique(np.asarray(candidates, dtype=int))
     wanted = np.arange(len(belief.mean)) if targets is None else np.asarray(targets, dtype=int)
+    by = by or ("information" if kind in ("best", "worst") else "ranking")
     by = "information" if by == "ranking" and exploit else by  # what is liked may not be on a shortlist of what teaches
     rng, found = np.random.default_rng([seed, 0xA5C]), list[Question]()
     wanted = rng.permutation(wanted)[:TARGETS]

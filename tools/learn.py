@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,11 +14,6 @@ from tools.context import Arguments, Context, Outcome
 from tools.files import write_atomically
 from tools.records import PreferenceRow
 
-if TYPE_CHECKING:
-    from evaluators.preference import Population, Preference
-
-POPULATION_FILE = "population.npz"  # beside a model
-ON_TOP = ("head", "blend")  # kinds that learn how this person differs from the population
 # Of what is known of a taste: what a planner was always told where all there is are ratings.
 PLANNED_BY = ("ratings", "agreement", "interval")
 
@@ -31,9 +26,9 @@ class LearnTaste(Arguments):
 
 def learn_taste(args: LearnTaste, context: Context) -> Outcome:
     """Fit on the CLIP features of every image that was rated or compared; saved under preferences/. Raises ToolError below two."""
-    from tools.taste import fit, said, trust
+    from tools.taste import before, fit, said, trust
 
-    prior = _prior(args.kind, context)
+    prior = before(args.kind, context)
     told, seed = said(context.trail), context.settings.seed
     if len(told.rows) < 2:
         raise ToolError(f"{len(told.rows)} rated images are too few to learn from: call ask_person first.")
@@ -43,24 +38,6 @@ def learn_taste(args: LearnTaste, context: Context) -> Outcome:
         metrics = {"ratings": told.clicks, **trust(features, told, args.kind, seed, prior)}
     shown = metrics if told.pairs else {name: metrics[name] for name in PLANNED_BY if name in metrics}
     return Outcome({"kind": args.kind, **shown}, preferences=(_saved(fitted, args.kind, metrics, context),))
-
-
-def _prior(kind: str, context: Context) -> Preference | Population | None:
-    """What is known before this run's first rating: the profile that it starts from or, where its config asks for it, what other
-    people like. A profile knows the person better. By the population alone "knn" and "finetune" do not go."""
-    from evaluators.preference import Population
-
-    if context.start is not None:
-        return context.start.prior()
-    if not context.settings.population or kind not in ON_TOP:
-        return None
-    path = Path(context.settings.model) / POPULATION_FILE
-    if not path.is_file():
-        raise ToolError(
-            f"There is no population at {str(path)!r}: make it with `python -m tools.population`, or set population: false.",
-            retryable=False,
-        )
-    return Population.load(path)
 
 
 def _saved(fitted: Any, kind: str, metrics: dict[str, Any], context: Context) -> PreferenceRow:

@@ -17,7 +17,7 @@ import numpy as np
 
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio
-from tools.learn import POPULATION_FILE
+from tools.taste import POPULATION_FILE
 
 FIRST_RATER = 10_000
 FIRST_PROMPT = 500_000  # seeds of prompts that neither the raters' reference nor a benchmark draws

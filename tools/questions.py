@@ -61,18 +61,21 @@ def _asked(rows: Sequence[ImageRow], context: Context) -> list[Question]:
 def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
     """What is known of the pictures' likings: from all that was said so far, or from their looks alone before that is anything.
 
-    By preference "head", whatever kind the planner learns: of the kinds that need nobody else's taste it alone knows what the liking
-    of one picture says of another's.
+    By preference "head", whatever kind the planner learns: it knows what the liking of one picture says of another's. It starts where
+    learn_taste does: from a profile, or from what other people like.
     """
     import numpy as np
 
-    from evaluators.belief import Belief, unlearned
-    from tools.taste import fit, said
+    from evaluators.belief import Belief, learned, unlearned
+    from evaluators.preference import Population
+    from tools.taste import before, fit, said
 
-    features, told = context.features(rows), said(context.trail)
+    features, told, prior = context.features(rows), said(context.trail), before("head", context)
     if told.clicks < 2 or not (told.pairs or np.ptp(told.ratings) > 0):
+        if isinstance(prior, Population):
+            return learned(prior.prior.mean(features), prior.prior.covariance(features, features), NOISE)
         return unlearned(features, NOISE)
-    mean, covariance = fit(context.features(told.rows), told, "head", context.settings.seed).joint(features)
+    mean, covariance = fit(context.features(told.rows), told, "head", context.settings.seed, prior).joint(features)
     spread = float(np.sqrt(mean.var() + np.diag(covariance).mean())) or 1.0
     return Belief(mean, covariance, NOISE * spread)
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evaluators import preference
 from evaluators.win_rate import wilson
-from tools.context import Trail
+from prompts.errors import ToolError
+from tools.context import Context, Trail
 from tools.records import ComparisonRow, ImageRow
 
+POPULATION_FILE = "population.npz"  # beside a model
+ON_TOP = ("head", "blend")  # kinds that learn how this person differs from the population
 ENOUGH, FOLDS = 8, 5  # clicks; fewer cannot be held out in any meaningful way
 
 
@@ -45,6 +49,22 @@ def said(trail: Trail) -> Said:
     compared = {image for pair in pairs for image in (pair.win, pair.lose)}
     rows = tuple(row for row in trail.images() if row.id in ratings or row.id in compared)
     return Said(rows, np.array([ratings.get(row.id, np.nan) for row in rows]), pairs)
+
+
+def before(kind: str, context: Context) -> preference.Preference | preference.Population | None:
+    """What is known before this run's first rating: the profile that it starts from or, where its config asks for it, what other
+    people like. A profile knows the person better. By the population alone "knn" and "finetune" do not go."""
+    if context.start is not None:
+        return context.start.prior()
+    if not context.settings.population or kind not in ON_TOP:
+        return None
+    path = Path(context.settings.model) / POPULATION_FILE
+    if not path.is_file():
+        raise ToolError(
+            f"There is no population at {str(path)!r}: make it with `python -m tools.population`, or set population: false.",
+            retryable=False,
+        )
+    return preference.Population.load(path)
 
 
 def fit(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> Any:

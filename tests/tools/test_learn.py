@@ -15,7 +15,8 @@ from evaluators import preference
 from prompts.errors import ToolError
 from tests.tools.given import Trail, context, rated_trail
 from tools.context import Context
-from tools.learn import POPULATION_FILE, LearnTaste, learn_taste
+from tools.learn import LearnTaste, learn_taste
+from tools.taste import POPULATION_FILE
 
 AtHand = Callable[..., Context]
 
