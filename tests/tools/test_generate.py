@@ -23,7 +23,7 @@ def evolved(tmp_path: Path, children: list[str], round: int = 1, **changes: Any)
 
 
 def chosen(given: Context, prompts: list[str], evolved: int = 0) -> list[str]:
-    return [prompt for prompt, _ in _chosen(GenerateImages(prompts=prompts, evolved=evolved), given)]
+    return [prompt for prompt, *_ in _chosen(GenerateImages(prompts=prompts, evolved=evolved), given)]
 
 
 def test_own_prompts_come_first_then_evolved_ones_then_the_same_again(tmp_path: Path) -> None:
