@@ -250,8 +250,9 @@ def _said(error: Any) -> str:
 def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
     found: Any = model
     for part in path:
+        if isinstance(part, int):  # the place in a list: its kind was found with the list
+            continue
         kind = found.model_fields[part].annotation
-        found = next(
-            (one for one in get_args(kind) if hasattr(one, "model_fields")), kind
-        )  # a section that may be none
+        # a section that may be none, or of which there are several
+        found = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)
     return list(found.model_fields)

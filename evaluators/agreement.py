@@ -74,8 +74,17 @@ def agree(predicted: np.ndarray, ratings: np.ndarray, *, seed: int = 0, resample
     drawn = [spearman(predicted[pick], ratings[pick]) for pick in picks]
     low, high = np.quantile(drawn, [0.025, 0.975])
     srocc, accuracy = spearman(predicted, ratings), pairwise_accuracy(predicted, ratings)
-    least, most = np.quantile([pairwise_accuracy(predicted[pick], ratings[pick]) for pick in picks], [0.025, 0.975])
+    least, most = np.quantile(_resampled_accuracy(predicted, ratings, picks), [0.025, 0.975])
     return Agreement(srocc, float(low), float(high), accuracy, len(ratings), float(least), float(most))
+
+
+def _resampled_accuracy(predicted: np.ndarray, ratings: np.ndarray, picks: np.ndarray) -> np.ndarray:
+    """(R,) `pairwise_accuracy` of each row of `picks` (R, N): how often a picture was drawn weighs its pairs, in two products."""
+    truth = np.sign(ratings[:, None] - ratings[None, :])
+    right, told = truth * np.sign(predicted[:, None] - predicted[None, :]), np.abs(truth)
+    drawn = np.stack([np.bincount(pick, minlength=len(ratings)) for pick in picks]).astype(float)
+    pairs = ((drawn @ told) * drawn).sum(axis=1)
+    return np.where(pairs > 0, 0.5 + 0.5 * ((drawn @ right) * drawn).sum(axis=1) / np.maximum(pairs, 1.0), 0.5)
 
 
 def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

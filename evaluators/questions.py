@@ -91,7 +91,7 @@ def at_random(
 def _best(
     belief: Belief, kind: Kind, shown: np.ndarray, look: Look, asked: Sequence[Question], exploit: float, rng: np.random.Generator
 ) -> tuple[float, Question] | None:  # fmt: skip
-    """The best question of one kind, and its worth by the dial; None where there is no other."""
+    """The best question of one kind by the dial, and what it teaches, which alone is comparable between kinds; None where there is no other."""
     known = {_key(one) for one in asked}
     if kind == "rate":
         shown = np.array([i for i in shown if _key(Question("rate", (int(i),))) not in known], dtype=int)
@@ -100,12 +100,13 @@ def _best(
     sets, values = look(kind, lambda value: _sets(kind, shown, value, known))
     if not len(sets):
         return None
+    taught = values
     values = _dialled(belief, sets, values, exploit)
     values = values + 1e-9 * values.std() * rng.standard_normal(
         len(values)
     )  # equal ones are drawn, not always the first
     best = int(values.argmax())
-    return float(values[best]), Question(kind, tuple(int(i) for i in sets[best]))
+    return float(taught[best]), Question(kind, tuple(int(i) for i in sets[best]))
 
 
 def _look(belief: Belief, wanted: np.ndarray, by: By) -> Look:

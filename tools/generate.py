@@ -49,14 +49,19 @@ def _chosen(args: GenerateImages, context: Context) -> list[Said]:
     wanted = min(context.settings.images_per_round, context.images_left)
     search = context.settings.search
     if search is not None and search.whole_rounds and (bred := evolved_prompts(context, [])):
-        own, args = [*bred, *own][:wanted], args.model_copy(update={"evolved": 0})
+        written = [one for one in own if one[0] not in {child for child, *_ in bred}]
+        own, args = [*bred, *written][:wanted], args.model_copy(update={"evolved": 0})
     prompts = own + evolved_prompts(context, args.prompts)[: args.evolved]
     if not prompts:
         raise ToolError("generate_images was given no prompts, and no evolved ones wait: write 1 to 8 prompts.")
     if wanted < 1:
         raise ToolError("No images are left in this run's budget: call finish.")
-    repeated = [prompts[i % len(prompts)] for i in range(wanted)]  # too few prompts: another seed of the same ones
-    return repeated[:wanted]
+    # too few prompts: the same ones again, with another seed
+    return [prompts[i] if i < len(prompts) else _elsewhere(prompts[i % len(prompts)]) for i in range(wanted)]
+
+
+def _elsewhere(said: Said) -> Said:
+    return said[0], said[1], {key: value for key, value in said[2].items() if key != "seed"}
 
 
 def evolved_prompts(context: Context, without: Sequence[str]) -> list[Said]:

@@ -42,11 +42,12 @@ def paint_rows(
 
 
 def _batches(given: Sequence[Any]) -> list[range]:
-    """Runs of up to `AT_ONCE` prompts that are given the same: one batch has one set of adapters."""
+    """Runs of up to `AT_ONCE` prompts that are given the same: one batch has one set of adapters. A seed of its own is painted
+    alone: in a batch each picture has the one before it plus 1."""
     found: list[range] = []
     for i, one in enumerate(given):
         last = found[-1] if found else range(0)
-        if last and len(last) < AT_ONCE and given[last.start] == one:
+        if last and len(last) < AT_ONCE and given[last.start] == one and "seed" not in one[1]:
             found[-1] = range(last.start, i + 1)
         else:
             found.append(range(i, i + 1))

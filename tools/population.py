@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluators.weights import version_of
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio
 from tools.taste import POPULATION_FILE
@@ -24,10 +25,13 @@ FIRST_PROMPT = 500_000  # seeds of prompts that neither the raters' reference no
 
 
 def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Paint `count` random prompts; their CLIP features (N, D) and pixel features (N, F), kept in `cache`."""
+    """Paint `count` random prompts; their CLIP features (N, D) and pixel features (N, F), kept in `cache` as long as the models are these."""
+    made_with = " ".join(
+        version_of(folder) for folder in (Path(studio.settings.model) / "unet", Path(studio.settings.clip))
+    )
     if cache.is_file():
         with np.load(cache, allow_pickle=False) as kept:
-            if len(kept["clip"]) >= count:
+            if "made_with" in kept and str(kept["made_with"]) == made_with and len(kept["clip"]) >= count:
                 return kept["clip"][:count], kept["measured"][:count]
     from evaluators.features import features
     from trainers.base_model import MAX_IMAGES, paint
@@ -45,7 +49,9 @@ def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tup
         clip.append(studio.clip.image_features(images))
         measured.append(features(images))
     cache.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(cache, clip=np.concatenate(clip), measured=np.concatenate(measured))
+    np.savez_compressed(
+        cache, clip=np.concatenate(clip), measured=np.concatenate(measured), made_with=np.array(made_with)
+    )
     return np.concatenate(clip), np.concatenate(measured)
 
 

@@ -35,11 +35,19 @@ class ShownPicture(BaseModel):
 
     def told(self) -> dict[str, Any]:
         """What an image's row keeps: both files' hashes and the weight."""
-        return {"image": _hash(self.image), "adapter": _hash(self.adapter), "weight": self.weight}
+        from trainers.adapter_file import find
+
+        return {"image": _hash(Path(self.image)), "adapter": _hash(find(self.adapter)), "weight": self.weight}
+
+
+def _hash(file: Path) -> str:
+    """Kept as long as the file is the same: an adapter is large, and each batch is told of it."""
+    about = file.stat()
+    return _hash_of(file, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache
-def _hash(path: str) -> str:
-    from trainers.adapter_file import find, sha256
+def _hash_of(file: Path, *_about: int) -> str:
+    from trainers.adapter_file import sha256
 
-    return sha256(find(path) if Path(path).suffix == ".safetensors" or Path(path).is_dir() else Path(path))
+    return sha256(file)

@@ -75,7 +75,8 @@ def setting(options: Options) -> dict[str, Any]:
 
 def settings(options: Options) -> dict[str, Any]:
     """What the results depend on beside the cells."""
-    return setting(options)
+    people = sha256((MODELS / "bauhaus" / "population.npz").read_bytes()).hexdigest()[:12]
+    return {**setting(options), "people": people}
 
 
 def prepare(options: Options) -> Any:
@@ -182,8 +183,9 @@ def _level(kind: str, first: np.ndarray, second: np.ndarray, level: int) -> tupl
     rng = np.random.default_rng([level, 0xB007])
     picks = rng.integers(0, len(first), (1000, len(first)))
     needed = [reached(second[pick].mean(axis=0), float(goal[pick].mean())) for pick in picks]
-    low, high = np.quantile(needed, [0.025, 0.975])
-    clicks = f"{reached(second.mean(axis=0), float(goal.mean()))} [{low:.0f}, {high:.0f}]"
+    most, (low, high) = second.shape[1], np.quantile(needed, [0.025, 0.975])
+    middle = reached(second.mean(axis=0), float(goal.mean()))
+    clicks = " ".join([_clicks(middle, most), f"[{_clicks(low, most)}, {_clicks(high, most)}]"])
     return (
         kind,
         level,
@@ -192,6 +194,10 @@ def _level(kind: str, first: np.ndarray, second: np.ndarray, level: int) -> tupl
         mean_interval(half.tolist()),
         mean_interval((half - goal).tolist()),
     )
+
+
+def _clicks(count: float, most: int) -> str:
+    return f"{count:.0f}" if count <= most else f">{most}"
 
 
 def reached(accuracy: np.ndarray, level: float) -> int:

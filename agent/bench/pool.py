@@ -6,6 +6,8 @@ Torch is there only while they are painted; afterwards a pool is arrays, and a c
 from __future__ import annotations
 
 import random
+import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -64,7 +66,7 @@ def read_pool(file: Path) -> Pool:
     try:
         with np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("pixels", "features", "measured", "prompts")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{str(file)!r} cannot be read ({error}): remove it, and it is painted again") from error
     return Pool(arrays["pixels"], arrays["features"], arrays["measured"], tuple(map(str, arrays["prompts"])))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.config import MODELS
+from evaluators.search_metrics import count_to, reached, regret, search_numbers
 from prompts.errors import InputError
 from tools.search.history import History, score_of
 from tools.search.run import Seen, search
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from agent.bench.cli import Options
-    from agent.bench.tables import Report
+    from agent.bench.tables import Report, Table
     from tools.context import Studio
     from tools.search.space import Space
     from tools.search.strategy import Means, Proposal, Strategy
@@ -38,12 +39,18 @@ PARTS: dict[str, tuple[str, ...]] = {
     "none": (), "s+p": ("scores", "prompts"), "s+p+f": ("scores", "prompts", "feedback"),
     "s+p+f+I": ("scores", "prompts", "feedback", "images"),
 }  # fmt: skip
+# Tables 1 and 2 of LLM prompt optimisation for PIAA: max, max - init, K*, max sim, score of the most similar.
+PUBLISHED = (
+    ("Table 1, personal: s+p", 6.78, 0.88, 5.83, 0.67, 5.50), ("s+p+f", 7.20, 1.19, 4.33, 0.76, 5.00),
+    ("s+p+f+I", 6.88, 1.37, 5.66, 0.78, 7.17), ("Table 2, general: none", 6.50, 1.78, 5.33, None, None),
+    ("s+p", 5.93, 1.21, 5.62, None, None), ("s+p+f", 5.88, 1.16, 5.51, None, None), ("s+p+f+I", 5.92, 1.20, 5.66, None, None),
+)  # fmt: skip
 GIVEN: dict[str, Any] = {"rounds": 5, "per_round": 8, "brief": "", "url": "", "model": NATIVE, "preset": "paper"}
 SMALL = {"rounds": 3, "per_round": 4}
 # What a row holds, and its heading.
 LIKED = {
     "hidden_last": "liking of the last round, SD", "hidden_best": "best liking, SD", "regret": "regret, SD",
-    "passed": "passes the 95th percentile", "rounds_to_p95": "rounds until then", "kept": "own proposals",
+    "kept": "own proposals after the first round",
 }  # fmt: skip
 PAPER = {
     "max": "max",
@@ -112,39 +119,31 @@ def work(cell: Row, *, given: Mapping[str, Any] = GIVEN) -> dict[str, Any]:
 def outcome(history: History, hidden: np.ndarray, at_random: np.ndarray) -> dict[str, Any]:
     """What a search came to. hidden (rounds, per round): noise-free liking; at_random (M,): that of random prompts' pictures."""
     level, rounds = float(np.quantile(at_random, 0.95)), hidden.mean(axis=1)
-    above = np.flatnonzero(rounds >= level)
-    drawn = [one for one in history.tried if one.reason.startswith("drawn at random")]
+    later = [one for one in history.tried if one.round > 1]  # a first round has nothing to be chosen by
+    drawn = [one for one in later if one.reason.startswith("drawn at random")]
     return {
         "hidden_last": float(rounds[-1]),
         "hidden_best": float(hidden.max()),
         "hidden_by_round": [round(float(one), 4) for one in rounds],
-        "regret": float(at_random.max() - rounds[-1]),
+        "regret": float(regret(rounds, float(at_random.max()))[-1]),
         "p95": level,
-        "passed": float(len(above) > 0),
-        "rounds_to_p95": int(above[0]) + 1 if len(above) else None,
-        "kept": 1.0 - len(drawn) / len(history.tried),
+        "rounds_to_p95": count_to(rounds, level),
+        "kept": 1.0 - len(drawn) / max(len(later), 1),
         **paper_metrics(history),
     }
 
 
 def paper_metrics(history: History) -> dict[str, Any]:
-    """Of the scores that were given: max, max - init (the first round's mean), K* (the round of the best), and with CLIP features how
-    near the best is to the nearest liked picture of earlier rounds, and the score of the picture nearest to it of all."""
+    """Of the scores that were given: the paper's five (evaluators.search_metrics)."""
     scored = history.scored
-    scores = np.array([score_of(one) for one in scored])
-    rounds, best = np.array([one.round for one in scored]), int(scores.argmax())
-    found = {
-        "max": float(scores[best]),
-        "gain": float(scores[best] - scores[rounds == 1].mean()),
-        "k": int(rounds[best]),
-    }
+    features = [np.zeros(1) if one.features is None else one.features for one in scored]
+    found = search_numbers(
+        np.array([score_of(one) for one in scored]), np.array([one.round for one in scored]), np.array(features)
+    )
+    told = {"max": found.best, "gain": found.gain, "k": found.rounds_to_best}
     if any(one.features is None for one in scored):
-        return found
-    near = np.array([one.features for one in scored]) @ np.asarray(scored[best].features)
-    near[best] = -2.0
-    liked = (rounds < rounds[best]) & (scores >= np.median(scores))
-    most = float(near[liked].max()) if liked.any() else None
-    return found | {"max_sim": most, "score_of_most_sim": float(scores[int(near.argmax())])}
+        return told
+    return told | {"max_sim": found.similarity, "score_of_most_sim": found.score_of_similar}
 
 
 def _checked(name: str) -> tuple[str, tuple[str, ...]]:
@@ -267,13 +266,17 @@ def _look(pictures: Sequence[Image.Image]) -> list[Seen]:
 def report(rows: Sequence[Row]) -> Report:
     """Tables, differences to the first strategy, and a curve of liking by round."""
     from agent.bench.plots import Curves, curves_over
-    from agent.bench.tables import Report, groups, mean_table, paired_table
+    from agent.bench.tables import Report, Table, groups, mean_table, paired_table
 
     first = rows[0]["strategy"]
     tables = [
         mean_table(rows, LIKED, title="Hidden liking, in SDs over random prompts"),
         mean_table(rows, PAPER, title="Scores, 0 to 10, as in LLM prompt optimisation for PIAA, Table 1"),
     ]
+    tables.append(_until(rows))
+    if any(_asks(str(name)) for name in groups(rows)):
+        columns = ("context", *PAPER.values())
+        tables.append(Table("The paper's own, of six people and another model", columns, PUBLISHED))
     if len(groups(rows)) > 1:
         tables.append(paired_table(rows, {"hidden_last": "last round"}, first, title=f"Against {first}"))
     by_round = [
@@ -286,11 +289,26 @@ def report(rows: Sequence[Row]) -> Report:
     return Report("Search: what each strategy finds with the same pictures", tuple(tables), {"search": curves}, (note,))
 
 
+def _until(rows: Sequence[Row]) -> Table:
+    """How soon a round's mean liking passed the 95th percentile of random prompts; searches that never did count as not there."""
+    from agent.bench.tables import Table, groups
+
+    lines = []
+    for name, some in groups(rows).items():
+        limit = max(len(row["hidden_by_round"]) for row in some)
+        found = reached([row["rounds_to_p95"] for row in some], limit)
+        share = f"{100 * found.share:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+        lines.append((str(name), share, found.median if found.median is not None else f"more than {limit}"))
+    columns = ("strategy", "searches that pass it", "rounds until then, median")
+    return Table("The 95th percentile of random prompts", columns, tuple(lines))
+
+
 def settings(options: Options) -> dict[str, Any]:
-    """What else the results depend on: what was learned of tastes before."""
+    """What else the results depend on: what was learned of tastes before; not where a server happens to listen."""
     from hashlib import sha256
 
     from tools.search.prior import FILE
 
     file = MODELS / "bauhaus" / FILE
-    return {**setting(options), "prior": sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None}
+    told = {name: value for name, value in setting(options).items() if name != "url"}
+    return {**told, "prior": sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None}

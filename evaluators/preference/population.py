@@ -9,6 +9,8 @@ the fit are likeliest. Does not know who the raters were, nor how the features w
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +109,7 @@ class Population:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return Population.of({name: stored[name] for name in stored.files})
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(f"{str(path)!r} is no saved population ({error}): make it again") from error
 
 

@@ -16,16 +16,12 @@ from agent.replay import verify
 from agent.sheets import question_sheet
 from agent.store import Store
 from agent.trail import StoreTrail
-from evaluators import preference
 from prompts.errors import InputError, ReplayError
 from tests.agent.fast import ASK, FINISH, PAINT, Started
 from tests.agent.invented_run import invent
 from tools.context import Studio
 
 Begin = Callable[..., Started]
-compares = pytest.mark.skipif(
-    not hasattr(preference, "Comparison"), reason="evaluators.preference does not learn from comparisons yet"
-)
 
 
 @pytest.fixture
@@ -177,7 +173,6 @@ def test_active_ratings_go_back_to_earlier_rounds(begin: Begin) -> None:
     assert {rounds[row.image] for row in run.store.ratings(run.run_id)} == {1, 2}
 
 
-@compares
 @pytest.mark.parametrize("asking", [{"kind": "ab", "choose": "active"}, {"kind": "best", "clicks": 3}], ids=str)
 def test_a_run_without_any_rating_goes_all_the_way_and_is_made_again(
     configured: Callable[..., Config], models: Studio, tmp_path: Path, asking: dict[str, Any]
@@ -196,7 +191,6 @@ def test_a_run_without_any_rating_goes_all_the_way_and_is_made_again(
     run.store.close()
 
 
-@compares
 def test_the_taste_says_how_sure_it_is_in_held_out_pairs(begin: Begin) -> None:
     from tests.agent.fast import LEARN
 

@@ -126,3 +126,8 @@ def test_active_learning_that_cannot_run_alone_is_refused(given: dict[str, str],
 def test_a_run_starts_from_a_population_only_where_its_config_says_so() -> None:
     assert make_settings(make_config({"population": True})).population
     assert not make_settings(make_config({})).population and not load_config(CONFIGS / "demo.yaml").population
+
+
+def test_a_key_of_a_list_is_missed_by_name() -> None:
+    with pytest.raises(InputError, match=r"unknown key 'sliders.0.nmae', did you mean 'name'"):
+        make_config({"sliders": [{"nmae": "light", "name": "x", "adapter": "a"}]})

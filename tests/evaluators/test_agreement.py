@@ -48,3 +48,13 @@ def test_pearson_by_hand():
     assert pearson(np.array([1, 2, 3]), np.array([0, 1, 5])) == pytest.approx(5 / np.sqrt(28))
     assert pearson(np.array([1, 2, 3]), np.array([9, 7, 5])) == pytest.approx(-1.0)
     assert pearson(np.full(3, 0.1), np.array([1, 2, 3])) == 0.0
+
+
+def test_resampled_pairs_are_counted_as_if_the_pictures_were_drawn_again() -> None:
+    from evaluators.agreement import _resampled_accuracy
+
+    rng = np.random.default_rng(0)
+    predicted, ratings = rng.standard_normal(12), np.round(rng.uniform(0, 4, 12))
+    picks = rng.integers(0, 12, (50, 12))
+    one_by_one = [pairwise_accuracy(predicted[pick], ratings[pick]) for pick in picks]
+    assert np.allclose(_resampled_accuracy(predicted, ratings, picks), one_by_one)

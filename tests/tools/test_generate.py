@@ -13,7 +13,8 @@ from tests.tools.given import PROMPTS, Trail, context
 from tools.catalogue import TOOLS
 from tools.context import Context
 from tools.files import read_parameters
-from tools.generate import GenerateImages, _chosen, generate_images
+from tools.generate import GenerateImages, _chosen, _elsewhere, generate_images
+from tools.painting import _batches
 from tools.records import StepRow
 
 
@@ -85,3 +86,9 @@ def bounded(schema: dict[str, Any]) -> None:
         assert "maxLength" in schema, schema
     else:
         assert kind in ("integer", "number") and {"minimum", "maximum"} <= set(schema), schema
+
+
+def test_a_seed_of_its_own_is_painted_alone_and_once() -> None:
+    given = [({}, {"seed": 5}), ({}, {"seed": 5}), ({}, {}), ({}, {})]
+    assert _batches(given) == [range(1), range(1, 2), range(2, 4)]
+    assert _elsewhere(("a", {}, {"seed": 5, "guidance_scale": 3.0})) == ("a", {}, {"guidance_scale": 3.0})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,30 @@ from tools.context import Studio
 from tools.population import FIRST_RATER, look, make_population, rated
 
 
-def test_a_population_is_made_from_pictures_that_are_painted_once(atelier: Studio, tmp_path: Path) -> None:
+class _Idle:
+    """A studio whose painter is out."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.settings = studio.settings
+
+    @property
+    def painter(self) -> None:
+        raise AttributeError("never painted again")
+
+
+def test_a_population_is_made_from_pictures_that_are_painted_once(
+    atelier: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference, cache = np.random.default_rng(0).random((40, len(FEATURE_NAMES))), tmp_path / "cache" / "pictures.npz"
     save_reference(tmp_path, reference)
     how = {"pictures": 6, "raters": 5, "cache": cache}
     path = make_population(atelier, load_vocabulary("bauhaus"), tmp_path, **how)
     people = Population.load(path)
-    clip, measured = look(Studio(replace(atelier.settings, model="nowhere")), load_vocabulary("bauhaus"), 6, cache)
+    monkeypatch.setattr("tools.population.version_of", lambda folder: "another model")
+    with pytest.raises(AttributeError, match="never painted again"):
+        look(_Idle(atelier), load_vocabulary("bauhaus"), 6, cache)
+    monkeypatch.undo()
+    clip, measured = look(_Idle(atelier), load_vocabulary("bauhaus"), 6, cache)
     assert 3 <= people.raters <= 5 and people.width == clip.shape[1] and measured.shape == (6, len(FEATURE_NAMES))
 
 

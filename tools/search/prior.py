@@ -7,6 +7,8 @@ vocabulary. Empirical Bayes: Carlin & Louis 2000, chapter 3. Knows no rater and 
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +82,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, fl
             names = [str(name) for name in stored["names"]]
             mean, covariance, middle = (stored[key].astype(float) for key in ("mean", "covariance", "middle"))
             noise = float(stored["noise"])
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{str(path)!r} is no prior over tastes ({error}): make it again with tools.search.learn_prior"
         ) from error

@@ -62,6 +62,8 @@ def test_half_of_the_clicks_are_compared_rater_by_rater() -> None:
     found = asking.compared(rows, "ab", levels=(20, 40))
     ((kind, level, goal, clicks, half, less),) = found
     assert (kind, level, clicks) == ("ab", 20, "10 [10, 10]") and goal.mean == pytest.approx(half.mean)
+    never = [row | {"accuracy": [0.4] * 20} if row["strategy"] == "ab:active" else row for row in rows]
+    assert asking.compared(never, "ab", levels=(20,))[0][3] == ">20 [>20, >20]"
     assert less.mean == pytest.approx(0.0, abs=1e-6) and asking.compared(rows, "best") == []
     assert len(asking.report(rows).tables[0].rows) == 2  # 10 and 20 clicks
 
