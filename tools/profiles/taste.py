@@ -80,12 +80,12 @@ def words_of(vocabulary: Vocabulary) -> Space:
 
 
 def best_words(genes: Mapping[str, Mapping[str, Worth]], different: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The words of most worth, one of each gene; where two may not be the same, the second gives way."""
+    """The words of most worth, one of each gene; where two may not be the same, the second gives way if it has another."""
     order = {gene: sorted(values, key=lambda value: -values[value].worth) for gene, values in genes.items()}
     best = {gene: values[0] for gene, values in order.items()}
     for first, second in different:
         if best[first] == best[second]:
-            best[second] = next(value for value in order[second] if value != best[first])
+            best[second] = next((value for value in order[second] if value != best[first]), best[second])
     return best
 
 
