@@ -94,6 +94,8 @@ def _word(gene: str, value: str, a: Worth, b: Worth) -> Word:
 def blend(profiles: Sequence[Profile], weights: Sequence[float], name: str) -> Profile:
     """A mixture of tastes and of worths; ratings are kept, each counting as much as its profile's share. Not yet a file.
 
+    Comparisons are kept as they are: what they say is in the taste that was learned from them, and that has its share.
+
     Raises InputError for weights that are no shares, or profiles of different CLIPs or vocabularies."""
     shares = _shares(profiles, weights)
     first = profiles[0]

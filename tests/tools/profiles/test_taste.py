@@ -15,7 +15,7 @@ from tests.tools.profiles.made import ANN, BOB, VOCABULARY, features_of, liked, 
 from tools.profiles.mix import blend, diff
 from tools.profiles.profile import Profile, to_bytes
 from tools.profiles.reading import from_bytes
-from tools.profiles.records import Rated, Worth
+from tools.profiles.records import Compared, Rated, Worth
 from tools.profiles.taste import Start, best_words, liking, worths
 from tools.search.screened import GeneBelief, screened
 from tools.search.space import Space
@@ -69,6 +69,15 @@ def test_strength_scales_what_the_prior_says(ann: Profile, strength: float) -> N
     assert np.allclose(part, strength * whole, atol=1e-9)
 
 
+def test_the_prior_is_learned_from_comparisons_too_and_only_once(ann: Profile) -> None:
+    best, worst = (pick([one.value for one in ann.ratings]) for pick in (np.argmax, np.argmin))
+    turned = Compared(first=ann.images[worst], second=ann.images[best], answer="first", when="", run="run-1")
+    start, told = Start(ann, 1.0), Start(replace(ann, comparisons=(turned,) * 20), 1.0)
+    before, after = (one.prior().predict(ann.features[[worst, best]])[0] for one in (start, told))
+    assert before[0] < before[1] and after[0] - after[1] > before[0] - before[1]
+    assert start.prior() is start.prior()
+
+
 def new_ratings(seed: int, count: int, taste: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
     rng = random.Random(seed)
     genomes = [VOCABULARY.random(rng) for _ in range(count)]
@@ -76,11 +85,11 @@ def new_ratings(seed: int, count: int, taste: dict[str, float]) -> tuple[np.ndar
 
 
 def test_a_profile_of_the_same_person_helps_where_ratings_are_few(ann: Profile) -> None:
-    gains = []
+    gains, prior = [], Start(ann, 1.0).prior()
     for seed in range(100, 112):
         features, values = new_ratings(seed, 66, ANN)
         alone = preference.fit(features[:6], values[:6])
-        helped = preference.fit(features[:6], values[:6], population=Start(ann, 1.0).prior())
+        helped = preference.fit(features[:6], values[:6], population=prior)
         both = [spearman(one.predict(features[6:])[0], values[6:]) for one in (alone, helped)]
         gains.append(both[1] - both[0])
     assert np.mean(gains) > 0.05
