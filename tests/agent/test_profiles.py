@@ -192,6 +192,13 @@ def test_a_config_names_a_profile_and_its_strength(bundle: dict[str, str]) -> No
         make_config({"profile": {"name": "ann", "strength": 2}})
 
 
+def test_a_run_starts_from_a_profile_or_from_other_people(bundle: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"leave out population: true, or the profile"):
+        config_of(bundle, profile={"name": "ann"}, population=True)
+    assert config_of(bundle, population=True).profile is None
+    assert config_of(bundle, profile={"name": "ann", "strength": 0}, population=True).population
+
+
 def test_a_profile_that_does_not_fit_is_told_before_the_run(bundle: dict[str, str], tmp_path: Path) -> None:
     config = config_of(bundle, profile={"name": "ann"})
     with pytest.raises(InputError, match=r"no profile 'ann' .*there: none yet.*palate profile import"):
