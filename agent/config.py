@@ -145,7 +145,10 @@ class Config(Section):
     )
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
     shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
-    profile: ProfileSection | None = Field(None, description="a taste profile to start from; none: from nothing")
+    profile: ProfileSection | None = Field(
+        None,
+        description="a taste profile to start from: every run hears its taste, the searches screened, belief and rules its words too",
+    )
 
     @field_validator("sliders")
     @classmethod
@@ -161,6 +164,17 @@ class Config(Section):
                 "or choose one of screened, genetic, belief, rules, random"
             )
         return search
+
+    @field_validator("profile")
+    @classmethod
+    def _alone(cls, profile: ProfileSection | None, info: ValidationInfo) -> ProfileSection | None:
+        if profile is None or profile.strength == 0:
+            return profile
+        if info.data.get("population"):
+            raise ValueError(
+                "the taste starts either from this profile or from what other people like: leave out population: true, or the profile"
+            )
+        return profile
 
     @field_validator("wishes")
     @classmethod

@@ -1,7 +1,7 @@
 """The ledger of a run: who judged its pictures how, where two of them disagree, and whether the guide is being deceived.
 
-Reads the store's view `ledger` (scores and ratings of the pictures that a person was shown) and adds the words of the feedback as one
-more judge. The judging is evaluators.ledger's; the sentences here are for people: a planner is shown none of it, because the bundled
+Reads the store's view `ledger` (scores and ratings of the pictures that a person was shown), takes in what the person's answers to
+questions say on the scale of ratings, and adds the words of the feedback as one more judge. The judging is evaluators.ledger's; the sentences here are for people: a planner is shown none of it, because the bundled
 one was taught on other texts.
 """
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:  # `palate logs list` does not wait for it
     from evaluators.ledger import Alarm
 
 GUIDE = "preference"  # the learned taste chooses what is bred, painted and trained
-FEEDBACK = "feedback"
+PERSON, FEEDBACK = "rating", "feedback"
 JUDGES = (
     GUIDE,
     "pickscore",
     "clip_t",
-    "rating",
+    PERSON,
     FEEDBACK,
 )  # clip_i looks at the liked pictures: it is no judge of its own
 
@@ -57,10 +57,21 @@ def read_ledger(store: Store, run_id: str) -> Ledger:
     for row in store.ledger(run_id):
         if row["judge"] in columns:
             columns[row["judge"]][place[row["image"]]] = row["value"]
+    for image, value in _by_person(store, run_id).items():
+        if image in place:
+            columns[PERSON][place[image]] = value
     for image, value in _by_feedback(store, run_id).items():
         columns[FEEDBACK][place[image]] = value
     told = {name: values for name, values in columns.items() if np.isfinite(values).any()}
     return Ledger(tuple(place), np.array([row.round for row in shown], dtype=float), told)
+
+
+def _by_person(store: Store, run_id: str) -> Mapping[str, float]:
+    """Where the person compared pictures, what that says of each beside the ratings; the ratings alone are in the view."""
+    from agent.trail import StoreTrail
+    from tools.likings import judged
+
+    return judged(StoreTrail(store, run_id)) if store.comparisons(run_id) else {}
 
 
 def _by_feedback(store: Store, run_id: str) -> dict[str, float]:

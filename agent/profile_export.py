@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, bundled, run_folder
 from agent.profiles import checked_name
@@ -21,17 +21,17 @@ if TYPE_CHECKING:  # numpy and the models only when a profile is made
     from agent.store import Store
     from tools.profiles.profile import Profile
     from tools.profiles.records import Compared, Genome, Rated, Scale, Taste, Trained
-    from tools.records import ComparisonRow
 
-TRUSTED_FROM = 8  # ratings; fewer cannot be held out in any meaningful way
+TRUSTED_FROM = 8  # rated pictures; fewer cannot be held out in any meaningful way
 
 
 def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: str | None = None) -> Profile:
     """One person's runs as a profile. Looks at every rated and compared picture with the runs' own CLIP.
 
-    Raises InputError for runs of several people, CLIPs or vocabularies, pictures that are gone, or fewer than two ratings."""
+    Raises InputError for runs of several people, CLIPs or vocabularies, pictures that are gone, or fewer than two clicks."""
     import numpy as np
 
+    from evaluators.comparisons import MIDDLE, POINTS
     from tools.profiles.profile import Profile
     from tools.profiles.records import Features, Manifest, Scale
     from tools.profiles.summary import summarised
@@ -40,14 +40,15 @@ def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: s
     config = _common(store, runs)
     who = _rater(store, runs, rater)
     ratings, compared = _rated(store, runs, who, config), _compared(store, runs, who)
+    _check_enough(store, runs, who, len(ratings))
     images, features, version = _seen(store, home, runs, ratings, compared, config)
     values = np.array([one.value for one in ratings])
     genome = _worths(ratings, config)
-    scale = Scale(mean=float(values.mean()), sd=float(values.std()))
-    fitted, taste = _learned(ratings, images, features, name, scale)
+    scale = Scale(mean=float(values.mean()), sd=float(values.std())) if ratings else Scale(mean=MIDDLE, sd=POINTS)
+    fitted, taste = _learned(ratings, compared, images, features, name, scale)
     seen = Features(model=config.clip.rstrip("/").rsplit("/", 1)[-1], version=version, dimension=features.shape[1])
     manifest = Manifest(
-        name=name, created=max(one.when for one in ratings), palate=_palate(), scale=scale, ratings=len(ratings),
+        name=name, created=max([one.when for one in ratings] + [one.when for one in compared]), palate=_palate(), scale=scale, ratings=len(ratings),
         comparisons=len(compared), features=seen, tastes=(taste,), members={},
     )  # fmt: skip
     profile = Profile(manifest, ratings, compared, images, features, (fitted,), genome, _trained(store, runs), "")
@@ -79,14 +80,17 @@ def _common(store: Store, runs: Sequence[str]) -> Config:
 
 
 def _rater(store: Store, runs: Sequence[str], asked: str | None) -> str:
-    """Whose ratings these are. Raises InputError where several people rated, or nobody."""
-    found = sorted({row.rater for run in runs for row in store.ratings(run)})
+    """Whose ratings and comparisons these are. Raises InputError where several people gave some, or nobody."""
+    raters = {row.rater for run in runs for row in store.ratings(run)}
+    found = sorted(raters | {row.rater for run in runs for row in store.comparisons(run)})
     if asked is not None and asked not in found:
         raise InputError(f"rater {asked!r} rated nothing in these runs: there are {', '.join(map(repr, found)) or 'none'}.")  # fmt: skip
     if asked is None and len(found) > 1:
         raise InputError(f"These runs have ratings by {', '.join(map(repr, found))}, and a profile is one person's: say whose with --rater.")  # fmt: skip
     if not found:
-        raise InputError(f"The run {', '.join(map(repr, runs))} has no ratings yet: rate some pictures, then export.")
+        raise InputError(
+            f"The run {', '.join(map(repr, runs))} has no ratings yet, and no answers to questions: rate some pictures, then export."
+        )
     return asked or found[0]
 
 
@@ -103,9 +107,15 @@ def _rated(store: Store, runs: Sequence[str], rater: str, config: Config) -> tup
                 read = vocabulary.parse(image.prompt)
                 genome = None if read is None else {gene: read[gene] for gene in vocabulary.genes}
                 found.append(Rated(image=image.sha256, prompt=image.prompt, genome=genome, value=row.value, when=row.created, run=run))  # fmt: skip
-    if len(found) < 2:
-        raise InputError(f"{len(found)} ratings are too few for a profile: rate at least 2 pictures.")
     return tuple(found)
+
+
+def _check_enough(store: Store, runs: Sequence[str], rater: str, ratings: int) -> None:
+    """Raises InputError below two clicks: a rating is one, and so is an answer, however many pairs it compares."""
+    rows = [(run, row) for run in runs for row in store.comparisons(run) if row.rater == rater]
+    clicks = ratings + len({(run, row.step, row.answer, row.number if not row.answer else 0) for run, row in rows})
+    if clicks < 2:
+        raise InputError(f"{clicks} ratings and answers are too few for a profile: rate at least 2 pictures, or answer 2 questions.")  # fmt: skip
 
 
 def _compared(store: Store, runs: Sequence[str], rater: str) -> tuple[Compared, ...]:
@@ -114,17 +124,18 @@ def _compared(store: Store, runs: Sequence[str], rater: str) -> tuple[Compared, 
     found = []
     for run in runs:
         hashes = {row.id: row.sha256 for row in store.images(run)}
-        rows = [row for row in store.comparisons(run) if row.rater == rater]
+        rows = [row for row in store.comparisons(run) if row.rater == rater and hashes[row.win] != hashes[row.lose]]
         found += [
-            Compared(first=hashes[row.win], second=hashes[row.lose], answer=_answer(row), when=row.created, run=run)
+            Compared(
+                first=hashes[row.win],
+                second=hashes[row.lose],
+                answer="tie" if row.tie else "first",
+                when=row.created,
+                run=run,
+            )
             for row in rows
         ]
     return tuple(found)
-
-
-def _answer(row: ComparisonRow) -> Literal["first", "tie"]:
-    """What a comparison says: the winner stands first, except where a record says that there was none."""
-    return "tie" if row.model_dump().get("tie") else "first"
 
 
 def _seen(
@@ -151,24 +162,24 @@ def _worths(ratings: Sequence[Rated], config: Config) -> Genome:
 
 
 def _learned(
-    ratings: Sequence[Rated], images: Sequence[str], features: np.ndarray, name: str, scale: Scale
-) -> tuple[Any, Taste]:
-    """The preference model, and what is known of it."""
+    ratings: Sequence[Rated], compared: Sequence[Compared], images: Sequence[str], features: np.ndarray, name: str, scale: Scale
+) -> tuple[Any, Taste]:  # fmt: skip
+    """The preference model, and what is known of it. A picture that was rated twice is one, held out or not."""
     import numpy as np
 
     from evaluators import preference
-    from tools.profiles.records import Taste
+    from tools.profiles.records import SMALLEST, Taste
+    from tools.profiles.taste import evidence
 
-    row = {image: number for number, image in enumerate(images)}
-    shown = features[[row[one.image] for one in ratings]]
-    values = np.array([one.value for one in ratings])
-    fitted = preference.fit(shown, values)
+    values, comparisons = evidence(ratings, compared, images)
+    fitted = preference.fit(features, values, comparisons=comparisons)
     agreement = None
-    if len(values) >= TRUSTED_FROM:
-        held = preference.held_out_agreement(shown, values)
+    if np.isfinite(values).sum() >= TRUSTED_FROM:
+        held = preference.held_out_agreement(features, values, comparisons=comparisons)
         agreement = (round(held.srocc, 3), round(held.low, 3), round(held.high, 3))
     taste = Taste(
-        member="preference-0.npz", kind=fitted.kind, weight=1.0, centre=scale.mean, spread=scale.sd or 1.0, ratings=len(values),
+        member="preference-0.npz", kind=fitted.kind, weight=1.0, centre=scale.mean,
+        spread=scale.sd if scale.sd >= SMALLEST else 1.0, ratings=len(ratings),
         agreement=agreement, name=name,
     )  # fmt: skip
     return fitted, taste

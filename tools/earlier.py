@@ -16,16 +16,21 @@ Earlier = tuple[float, Mapping[str, str], float]  # a rating in SDs of its giver
 
 
 def informed(
-    precision: np.ndarray, told: np.ndarray, columns: Mapping[tuple[str, str], int], earlier: Sequence[Earlier], noise: float
+    precision: np.ndarray, told: np.ndarray, columns: Mapping[tuple[str, str], int], earlier: Sequence[Earlier], noise: float,
+    middle: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Mean (D,) and covariance (D, D) of a linear belief with evidence added: precisions (D, D) add, and so does what they tell (D,).
 
-    `columns`: (gene, word) to its column; columns of anything else learn nothing from earlier ratings. `noise`: SD of a rating."""
+    `columns`: (gene, word) to its column; columns of anything else learn nothing from earlier ratings. `noise`: SD of a rating.
+    `middle` (D,) is taken off the columns of the genes that were told of, for a belief about what differs from it."""
     import numpy as np
 
     rows = np.zeros((len(earlier), len(precision)))
     for row, (_, words, _) in zip(rows, earlier, strict=True):
         row[[columns[item] for item in words.items()]] = 1.0
+        if middle is not None:
+            of = [column for (gene, _), column in columns.items() if gene in words]
+            row[of] -= middle[of]
     counts = np.array([count for _, _, count in earlier])[:, None] * rows / noise**2
     covariance = np.linalg.inv(precision + rows.T @ counts)
     return covariance @ (told + counts.T @ np.array([value for value, _, _ in earlier])), covariance

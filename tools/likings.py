@@ -14,12 +14,13 @@ def likings(trail: Trail) -> Mapping[str, float]:
     Where there are ratings too, strengths are laid around their mean and within their spread. What the person wants more like is as
     good as the best. A run without comparisons or such wishes has its ratings, as they are.
     """
-    told = _told(trail)
+    told = judged(trail)
     wanted = trail.wanted_more()
     return dict(told) | dict.fromkeys(wanted, max(told.values(), default=10.0)) if wanted else told
 
 
-def _told(trail: Trail) -> Mapping[str, float]:
+def judged(trail: Trail) -> Mapping[str, float]:
+    """As `likings`, of what was rated and compared alone: a wish for more like a picture is no judgement of it."""
     from evaluators import comparisons  # numpy only where something was compared
 
     ratings, pairs = trail.ratings(), trail.comparisons()

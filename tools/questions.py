@@ -13,6 +13,8 @@ from tools.context import Context
 from tools.records import ImageRow
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from evaluators.belief import Belief, Question
 
 NOISE = 0.4  # SD of one look at a picture, in SDs of liking: who rates a picture twice correlates with themselves at about 0.86
@@ -67,17 +69,24 @@ def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
     import numpy as np
 
     from evaluators.belief import Belief, learned, unlearned
-    from evaluators.preference import Population
+    from evaluators.preference import Population, Preference
     from tools.taste import before, fit, said
 
     features, told, prior = context.features(rows), said(context.trail), before("head", context)
     if told.clicks < 2 or not (told.pairs or np.ptp(told.ratings) > 0):
         if isinstance(prior, Population):
             return learned(prior.prior.mean(features), prior.prior.covariance(features, features), NOISE)
+        if isinstance(prior, Preference):
+            mean, covariance = prior.joint(features)
+            return learned(mean, covariance, NOISE * _spread(mean, covariance) / _spread(0 * mean, covariance))
         return unlearned(features, NOISE)
     mean, covariance = fit(context.features(told.rows), told, "head", context.settings.seed, prior).joint(features)
-    spread = float(np.sqrt(mean.var() + np.diag(covariance).mean())) or 1.0
-    return Belief(mean, covariance, NOISE * spread)
+    return Belief(mean, covariance, NOISE * _spread(mean, covariance))
+
+
+def _spread(mean: np.ndarray, covariance: np.ndarray) -> float:
+    """The SD of likings over all pictures: of what is known, and of what is not."""
+    return float((mean.var() + covariance.diagonal().mean()) ** 0.5) or 1.0
 
 
 def _shuffled(images: list[str], rng: random.Random) -> list[str]:

@@ -98,6 +98,22 @@ def test_the_feedback_judges_only_what_came_after_it(store: Store) -> None:
     assert np.isnan([said[row.id] for row in store.images(run, 1)]).all()
 
 
+def test_who_only_compared_is_a_judge_and_the_alarm_hears_them(store: Store) -> None:
+    run = judged(store, {"preference": 0.8, "pickscore": 0.0})
+    rows = [row for row in store.images(run) if row.shown]
+    assert "rating" not in read_ledger(store, run).columns and not ledger_facts(store, run)["alarm"]
+    worse = [(rows[i].id, rows[i + 8].id) for i in range(len(rows) - 8)]  # each picture beats the next round's
+    store.add_comparisons(run, 19, worse, "ann")
+    ledger = read_ledger(store, run)
+    person = ledger.columns["rating"]
+    assert np.isfinite(person).all() and person[:8].mean() > 5 > person[-8:].mean()
+    alarm = alarm_of(store, run)
+    assert alarm is not None and alarm["falling"] == ["rating"]
+    wish = StepRecord(step=20, round=6, node="listen", args={"more_like": rows[-1].id})
+    store.add_step(run, wish)  # is no judgement
+    assert np.array_equal(read_ledger(store, run).columns["rating"], person)
+
+
 def test_pools_and_evaluations_are_no_part_of_it(store: Store, tmp_path: Path) -> None:
     run = invent(store, tmp_path)
     ledger = read_ledger(store, run)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from agent import cli
 from agent.config import make_config
+from agent.profile_export import _learned
 from agent.profiles import find, place, start_of, take_in
 from agent.replay import verify
 from agent.store import Store
+from evaluators import preference
 from prompts.errors import InputError, ReplayError
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import Started, config_of
@@ -22,6 +25,7 @@ from tests.tools.profiles.made import ANN, BOB, person, with_manifest
 from tools.files import save_image
 from tools.profiles.profile import to_bytes
 from tools.profiles.reading import read, write
+from tools.profiles.taste import Start
 from tools.records import ImageRow, StepRecord
 
 GENES = load_vocabulary("bauhaus").genes
@@ -29,8 +33,12 @@ PROMPT = "two {size} {colour} squares and a teal circle on a white background, s
 WORDS = [(size, colour) for size in GENES["size"] for colour in ("red", "blue", "pink", "black")]
 
 
-def rated_run(home: Path, bundle: dict[str, str], rater: str = "person", **changes: Any) -> str:
-    """A run in the store whose eight pictures are drawn, not painted: those with red in them are liked."""
+def rated_run(
+    home: Path, bundle: dict[str, str], rater: str = "person", answers: Sequence[tuple[str, list[int], int]] = (), **changes: Any
+) -> str:  # fmt: skip
+    """A run in the store whose eight pictures are drawn, not painted: those with red in them are liked.
+
+    With `answers` (kind, pictures shown, which one was taken) nothing is rated."""
     config = config_of(bundle, **changes)
     with Store(home / "palate.sqlite") as store:
         run = store.new_run("", config.model_dump(mode="json"), {}, 0)
@@ -42,6 +50,10 @@ def rated_run(home: Path, bundle: dict[str, str], rater: str = "person", **chang
             saved = save_image(image, home / "runs" / run, prompt=prompt, seed=number, model="m", steps=1, guidance_scale=1.0, size=(64, 64))  # fmt: skip
             rows.append(ImageRow(sha256=saved.sha256, idx=number, path=saved.relative, prompt=prompt, seed=number, model="m"))  # fmt: skip
         store.add_step(run, StepRecord(step=1, round=1, node="act", tool="generate_images", images=tuple(rows)))
+        if answers:
+            questions = [{"kind": kind, "images": [rows[i].id for i in shown]} for kind, shown, _ in answers]
+            store.add_answers(run, 1, questions, [(i, rows[one].id) for i, (_, _, one) in enumerate(answers)], rater)
+            return run
         values = [9.0 if colour == "red" else 3.0 + 0.5 * number for number, (_, colour) in enumerate(WORDS)]
         store.add_ratings(run, 1, [(row.id, value) for row, value in zip(rows, values, strict=True)], rater)
         store.add_comparisons(run, 1, [(rows[0].id, rows[1].id)], rater)
@@ -76,6 +88,38 @@ def test_a_persons_runs_become_one_file_that_is_shown_and_kept(
     )
     assert asked(capsys, home, "show", "me")[1] == asked(capsys, home, "show", file)[1]
     assert "16 ratings from 2 runs" in asked(capsys, home, "show", "me")[1]
+
+
+def test_who_only_answered_questions_has_a_profile_too(
+    bundle: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, file = tmp_path / "home", tmp_path / "me.palate"
+    answers = [("ab", [0, 1], 0), ("ab", [4, 6], 4), ("best", [4, 5, 7, 3], 4)]
+    run = rated_run(home, bundle, answers=answers)
+    code, out, _ = asked(capsys, home, "export", run, "--out", file, "--json")
+    found = json.loads(out)
+    assert code == 0 and (found["ratings"], found["comparisons"]) == (0, 5)
+    assert (found["scale"]["mean"], found["scale"]["sd"]) == (5.0, 2.0)
+    assert "5 comparisons from 1 run." in found["summary"] and "0 ratings from" not in found["summary"]
+    profile = read(file)
+    red = np.array([one in (profile.comparisons[0].first, profile.comparisons[1].first) for one in profile.images])
+    mean = profile.tastes[0].predict(profile.features)[0]
+    assert mean[red].min() > 5 > mean[~red].max()
+    half = Start(profile, 0.5).prior().predict(profile.features)[0]
+    assert np.allclose(half, 0.5 * (mean - 5))
+    once = rated_run(home, bundle, answers=answers[2:])
+    assert "1 ratings and answers are too few" in asked(capsys, home, "export", once, "--out", file)[2]
+
+
+def test_a_picture_rated_in_two_runs_is_one_and_is_not_foretold_by_itself() -> None:
+    made = person("ann", ANN)
+    scale, again = made.manifest.scale, [one.model_copy(update={"value": 5.0}) for one in made.ratings[:8]]
+    few = _learned([*made.ratings[:4], *again[:4]], (), made.images[:4], made.features[:4], "ann", scale)[1]
+    assert few.ratings == 8 and few.agreement is None
+    enough = _learned([*made.ratings[:8], *again], (), made.images[:8], made.features[:8], "ann", scale)[1]
+    means = np.array([(one.value + 5.0) / 2 for one in made.ratings[:8]])
+    held = preference.held_out_agreement(made.features[:8], means)
+    assert enough.agreement == (round(held.srocc, 3), round(held.low, 3), round(held.high, 3))
 
 
 def test_what_cannot_be_exported_is_told(
@@ -146,6 +190,13 @@ def test_a_config_names_a_profile_and_its_strength(bundle: dict[str, str]) -> No
         make_config({"profile": {"name": "ann", "strenght": 1}})
     with pytest.raises(InputError, match=r"profile.strength = 2"):
         make_config({"profile": {"name": "ann", "strength": 2}})
+
+
+def test_a_run_starts_from_a_profile_or_from_other_people(bundle: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"leave out population: true, or the profile"):
+        config_of(bundle, profile={"name": "ann"}, population=True)
+    assert config_of(bundle, population=True).profile is None
+    assert config_of(bundle, profile={"name": "ann", "strength": 0}, population=True).population
 
 
 def test_a_profile_that_does_not_fit_is_told_before_the_run(bundle: dict[str, str], tmp_path: Path) -> None:

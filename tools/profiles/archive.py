@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import stat
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -19,6 +21,10 @@ from prompts.errors import InputError
 LARGEST = 64 * 2**20  # bytes of a whole file
 MOST, MOST_ARRAYS = 64, 1024  # members of a profile, and of an npz in it
 KINDS = "fiubU"  # of arrays: numbers, truth values, fixed text; no objects, which only pickle could hold
+# What reading a damaged zip may raise: a wrong sum, a lying length, a name that is no text, a wish for a password.
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError, RuntimeError, zlib.error)
+# What numpy may raise over a header that somebody made up.
+NO_ARRAY = (ValueError, TypeError, SyntaxError, ArithmeticError, LookupError, AttributeError, MemoryError, RuntimeError, tokenize.TokenError)  # fmt: skip
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of the zip format
 
 
@@ -48,7 +54,7 @@ def unpack(data: bytes, where: str) -> dict[str, bytes]:
             infos = archive.infolist()
             _check(infos, len(data), where)
             return {one.filename: archive.read(one) for one in infos}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
+    except DAMAGED as error:
         raise Refused(
             f"{where} is cut short or damaged ({error}): copy it again, or have it exported again."
         ) from error
@@ -73,11 +79,14 @@ def _fault(one: zipfile.ZipInfo, names: set[str]) -> str:
         return "names a path outside"
     if kind not in (0, stat.S_IFREG):
         return "is a link or a device" if not stat.S_ISDIR(kind) else "is a folder"
+    return _not_stored(one) or ("comes twice" if one.filename in names else "")
+
+
+def _not_stored(one: zipfile.ZipInfo) -> str:
+    """Why a member's bytes are not simply there, or ""."""
     if one.flag_bits & 1:
         return "is encrypted"
-    if one.compress_type != zipfile.ZIP_STORED or one.compress_size != one.file_size:
-        return "is compressed"
-    return "comes twice" if one.filename in names else ""
+    return "is compressed" if one.compress_type != zipfile.ZIP_STORED or one.compress_size != one.file_size else ""
 
 
 def same_again(members: Mapping[str, bytes], data: bytes, where: str) -> None:
@@ -105,8 +114,11 @@ def unpack_arrays(data: bytes, where: str) -> dict[str, np.ndarray]:
             infos = archive.infolist()
             if len(infos) > MOST_ARRAYS or sum(one.file_size for one in infos) > len(data):
                 raise Refused(f"{where} would unpack to more than it holds: have the profile exported again.")
+            for one in infos:
+                if why := _not_stored(one):
+                    raise Refused(f"{where}: the member {one.filename!r} {why}: have the profile exported again.")
             return {one.filename.removesuffix(".npy"): _array(archive.read(one), f"{where}, {one.filename}") for one in infos}  # fmt: skip
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+    except DAMAGED as error:
         raise Refused(f"{where} is cut short or damaged ({error}): have the profile exported again.") from error
 
 
@@ -122,7 +134,7 @@ def _array(data: bytes, where: str) -> np.ndarray:
         if len(rest) != dtype.itemsize * int(np.prod(shape, dtype=object)):
             raise ValueError(f"{len(rest)} bytes for an array of shape {shape} and type {dtype}")
         array = np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C")
-    except (ValueError, TypeError, SyntaxError, OverflowError) as error:
+    except NO_ARRAY as error:
         raise Refused(f"{where}: {error}: have the profile exported again.") from error
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise Refused(f"{where} holds NaN or infinity: have the profile exported again from whole pictures.")

@@ -11,7 +11,7 @@ from evaluators.agreement import Agreement, agree
 from evaluators.preference import Preference
 from prompts.errors import InputError
 from tools.profiles.profile import Profile
-from tools.profiles.records import Genome, Manifest, Rated, Scale, Taste, Worth
+from tools.profiles.records import MOST_TASTES, SMALLEST, Genome, Manifest, Rated, Scale, Taste, Worth
 from tools.profiles.taste import best_words, liking
 
 SHOWN = 10  # words of a table
@@ -94,6 +94,8 @@ def _word(gene: str, value: str, a: Worth, b: Worth) -> Word:
 def blend(profiles: Sequence[Profile], weights: Sequence[float], name: str) -> Profile:
     """A mixture of tastes and of worths; ratings are kept, each counting as much as its profile's share. Not yet a file.
 
+    Comparisons are kept as they are: what they say is in the taste that was learned from them, and that has its share.
+
     Raises InputError for weights that are no shares, or profiles of different CLIPs or vocabularies."""
     shares = _shares(profiles, weights)
     first = profiles[0]
@@ -113,6 +115,7 @@ def blend(profiles: Sequence[Profile], weights: Sequence[float], name: str) -> P
         ratings += [_moved(line, share, len(about)) for line in one.ratings]
         about += [_shared(taste, one, share, len(about) + place) for place, taste in enumerate(one.manifest.tastes)]
         tastes += one.tastes
+    _check_parts(about)
     genome = _mixed([one.genome for one in profiles], shares)
     comparisons = tuple(line for one in profiles for line in one.comparisons)
     manifest = first.manifest.model_copy(
@@ -126,6 +129,14 @@ def blend(profiles: Sequence[Profile], weights: Sequence[float], name: str) -> P
         Manifest.model_validate(manifest.model_dump()), tuple(ratings), comparisons, tuple(images), np.stack(list(images.values())),
         tuple(tastes), genome, adapters, "",
     )  # fmt: skip
+
+
+def _check_parts(about: Sequence[Taste]) -> None:
+    """Raises InputError for more tastes, or smaller shares, than a profile can hold: blends are blended too."""
+    if len(about) > MOST_TASTES:
+        raise InputError(f"{len(about)} tastes are more than the {MOST_TASTES} that a profile can hold: blend fewer profiles.")  # fmt: skip
+    if (least := min(about, key=lambda one: one.weight)).weight < SMALLEST:
+        raise InputError(f"{least.name!r} would have a share of {least.weight!r}, too small to count: leave it out, or give it more weight.")  # fmt: skip
 
 
 def _all_words(profile: Profile) -> dict[str, set[str]]:
@@ -153,7 +164,7 @@ def _shared(taste: Taste, source: Profile, share: float, place: int) -> Taste:
 def _scale(profiles: Sequence[Profile], shares: Sequence[float]) -> Scale:
     mean = sum(one.manifest.scale.mean * share for one, share in zip(profiles, shares, strict=True))
     sd = sum(one.manifest.scale.sd * share for one, share in zip(profiles, shares, strict=True))
-    return Scale(mean=mean, sd=sd)
+    return Scale(mean=min(10.0, mean), sd=min(10.0, sd))  # shares may sum to a little more than 1
 
 
 def _mixed(genomes: Sequence[Genome], shares: Sequence[float]) -> Genome:

@@ -23,7 +23,11 @@ from tools.profiles.archive import LARGEST, Refused, same_again, unpack, unpack_
 from tools.profiles.profile import PARTS, Profile, to_bytes
 from tools.profiles.records import VERSION, Compared, Genome, Manifest, Rated, Trained
 
-MOST_LINES = 100_000
+MOST_LINES = 5000  # of ratings, and pictures: what is learned from them takes a table of each with each
+LARGEST_FEATURE = 1e4  # unit rows as a rule
+DEEPEST = 2  # tastes that correct one another: a person's corrects a population's
+# What arrays of wrong shapes or meanings may raise in a model.
+UNFIT = (InputError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError, RuntimeError)
 R = TypeVar("R", bound=BaseModel)
 
 
@@ -103,24 +107,31 @@ def _check_members(manifest: Manifest, parts: dict[str, bytes], where: str) -> N
 
 def _features(manifest: Manifest, arrays: dict[str, np.ndarray], where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     features, images = arrays.get("features", np.zeros(0)), arrays.get("images", np.zeros(0))
-    if features.ndim != 2 or features.dtype.kind != "f" or images.dtype.kind != "U" or images.shape != features.shape[:1]:  # fmt: skip
+    if features.ndim != 2 or features.dtype != np.float32 or images.dtype.kind != "U" or images.shape != features.shape[:1]:  # fmt: skip
         raise Refused(f"{where}: features of shape {features.shape} for {images.shape} pictures: have it exported again.")  # fmt: skip
     if features.shape[1] != manifest.features.dimension:
         raise Refused(
             f"{where} holds features of {features.shape[1]} numbers a picture and its manifest says {manifest.features.dimension}: have "
             "it exported again."
         )
+    if len(features) > MOST_LINES or not (np.abs(features) < LARGEST_FEATURE).all():
+        raise Refused(
+            f"{where} holds features of {len(features)} pictures up to {np.abs(features).max(initial=0.0):g}: a profile has at most "
+            f"{MOST_LINES}, of numbers below {LARGEST_FEATURE:g}. Have fewer runs exported, or have it exported again."
+        )
     return features, tuple(str(image) for image in images)
 
 
 def _taste(data: bytes, member: str, where: str) -> Preference:
-    unpack_arrays(data, f"{where}, {member}")  # before anything else reads it
+    names = unpack_arrays(data, f"{where}, {member}")  # before anything else reads it
+    if any(name.startswith("population/" * DEEPEST) for name in names):
+        raise Refused(f"{where}: {member!r} corrects more than {DEEPEST - 1} other tastes: have it exported again.")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / member
         file.write_bytes(data)
         try:
             return preference.load(file)
-        except InputError as error:
+        except UNFIT as error:
             raise Refused(f"{where}: {member!r} is no preference model ({error}): have it exported again.") from error
 
 
@@ -135,6 +146,10 @@ def _check_whole(profile: Profile, where: str) -> None:
     named = [one.image for one in profile.ratings] + [image for one in profile.comparisons for image in (one.first, one.second)]  # fmt: skip
     if strangers := [image for image in named if image not in known]:
         raise Refused(f"{where} rates the picture {strangers[0][:16]!r} and has no features of it: have it exported again.")  # fmt: skip
+    if not named:
+        raise Refused(f"{where} holds neither ratings nor comparisons: there is no taste in it. Have it exported again.")  # fmt: skip
+    if any(one.first == one.second for one in profile.comparisons):
+        raise Refused(f"{where} compares a picture with itself: have it exported again.")
     if any(one.source >= len(told.tastes) for one in profile.ratings):
         raise Refused(f"{where} has ratings of a person whom its manifest does not name: have it exported again.")
     genome = profile.genome
@@ -149,9 +164,10 @@ def _check_whole(profile: Profile, where: str) -> None:
 def _check_taste(taste: Preference, member: str, features: np.ndarray, where: str) -> None:
     """A preference model must say something finite of the profile's own pictures. Arrays of wrong shapes fail in many ways."""
     try:
-        mean, std = taste.predict(features)
+        with np.errstate(all="ignore"):  # a model that divides by nothing is told below
+            mean, std = taste.predict(features)
         fits = mean.shape == std.shape == (len(features),) and np.isfinite(mean).all() and np.isfinite(std).all()
-    except (InputError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
+    except UNFIT as error:
         raise Refused(
             f"{where}: {member!r} cannot judge the profile's own pictures ({error}): have it exported again."
         ) from error
@@ -164,7 +180,9 @@ def _rows(record: type[R], parts: dict[str, bytes], name: str, where: str) -> tu
         :-1
     ]  # not splitlines, which also parts at marks that may stand in a prompt
     if len(lines) > MOST_LINES:
-        raise Refused(f"{where}, {name}: {len(lines)} lines are more than {MOST_LINES}: export fewer runs.")
+        raise Refused(
+            f"{where}, {name}: {len(lines)} lines are more than {MOST_LINES}: export fewer runs, or blend smaller profiles."
+        )
     return tuple(
         _valid(record.model_validate, _parsed(line.encode(), f"{where}, {name}, line {number}"), f"{where}, {name}, line {number}")
         for number, line in enumerate(lines, 1)

@@ -8,10 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tools.records import Sha256
 
+MOST_TASTES = 32
+SMALLEST = 1e-6  # share of a blend, and spread of a taste: what is divided by
 VERSION = 1  # of the format: one more whenever an older Palate would read a file wrongly
 Name = Annotated[str, Field(pattern=r"^[\w][\w .-]{0,63}$")]
 Word = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=4000)]
+Sds = Annotated[float, Field(ge=-1000, le=1000)]
 
 
 class Line(BaseModel):
@@ -49,9 +52,9 @@ class Compared(Line):
 class Worth(Line):
     """What a word is believed to be worth, in SDs of the person's ratings, with its 95 % interval; `count` rated pictures had it."""
 
-    worth: float
-    low: float
-    high: float
+    worth: Sds
+    low: Sds
+    high: Sds
     count: int = Field(ge=0)
 
 
@@ -80,8 +83,8 @@ class Scale(Line):
 
     low: float = 0.0
     high: float = 10.0
-    mean: float
-    sd: float = Field(ge=0)
+    mean: float = Field(ge=0, le=10)
+    sd: float = Field(ge=0, le=10)
 
 
 class Features(Line):
@@ -100,9 +103,9 @@ class Taste(Line):
 
     member: str = Field(pattern=r"^preference-[0-9]{1,2}\.npz$")
     kind: Word
-    weight: float = Field(gt=0, le=1)
-    centre: float
-    spread: float = Field(gt=0)
+    weight: float = Field(ge=SMALLEST, le=1)
+    centre: float = Field(ge=0, le=10)
+    spread: float = Field(ge=SMALLEST, le=10)
     ratings: int = Field(ge=0)
     agreement: tuple[float, float, float] | None = None
     profile: Sha256 | None = None
@@ -121,5 +124,5 @@ class Manifest(Line):
     ratings: int = Field(ge=0)
     comparisons: int = Field(ge=0)
     features: Features
-    tastes: tuple[Taste, ...] = Field(min_length=1, max_length=32)
+    tastes: tuple[Taste, ...] = Field(min_length=1, max_length=MOST_TASTES)
     members: dict[str, Sha256]

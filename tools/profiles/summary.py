@@ -35,9 +35,10 @@ def words(profile: Profile) -> list[Told]:
 
 def _source(profile: Profile) -> str:
     told = profile.manifest
-    runs = len({one.run for one in profile.ratings})
-    said = f"{_amount(told.ratings, 'rating')} from {_amount(runs, 'run')}, {told.scale.mean:.1f} of {told.scale.high:g} in the middle, give or take {told.scale.sd:.1f}"  # fmt: skip
-    said += f"; {_amount(told.comparisons, 'comparison')}" if told.comparisons else ""
+    runs = _amount(len({one.run for one in profile.ratings} | {one.run for one in profile.comparisons}), "run")
+    compared = _amount(told.comparisons, "comparison")
+    said = f"{_amount(told.ratings, 'rating')} from {runs}, {told.scale.mean:.1f} of {told.scale.high:g} in the middle, give or take {told.scale.sd:.1f}"  # fmt: skip
+    said = f"{said}; {compared}" if told.ratings and told.comparisons else said if told.ratings else f"{compared} from {runs}"  # fmt: skip
     if len(told.tastes) == 1:
         return f"{said}."
     parts = " and ".join(f"{100 * one.weight:.0f} % {one.name}" for one in told.tastes)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary
 from tools.earlier import Earlier
 from tools.profiles.profile import Profile
-from tools.profiles.records import Genome, Rated, Worth
+from tools.profiles.records import Compared, Genome, Rated, Worth
 from tools.search.screened import GeneBelief
 from tools.search.space import Space
 
@@ -43,6 +44,19 @@ def liking(profile: Profile, features: np.ndarray) -> tuple[np.ndarray, np.ndarr
     weights = np.array([one.weight for one in about]) / sum(one.weight for one in about)
     mixed = weights @ means
     return mixed, np.sqrt(np.maximum(weights @ (stds**2 + means**2) - mixed**2, 0.0))
+
+
+def evidence(
+    ratings: Sequence[Rated], comparisons: Sequence[Compared], images: Sequence[str]
+) -> tuple[np.ndarray, list[preference.Comparison]]:
+    """What `preference.fit` learns from: values (N,) of N different pictures, the mean of each one's ratings and NaN for a picture
+    without; and the comparisons by row."""
+    row = {image: number for number, image in enumerate(images)}
+    given: list[list[float]] = [[] for _ in images]
+    for one in ratings:
+        given[row[one.image]].append(one.value)
+    values = np.array([np.mean(values) if values else np.nan for values in given])
+    return values, [preference.Comparison(row[one.first], row[one.second], one.answer) for one in comparisons]
 
 
 def standardised(profile: Profile) -> list[tuple[Rated, float]]:
@@ -80,12 +94,12 @@ def words_of(vocabulary: Vocabulary) -> Space:
 
 
 def best_words(genes: Mapping[str, Mapping[str, Worth]], different: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The words of most worth, one of each gene; where two may not be the same, the second gives way."""
+    """The words of most worth, one of each gene; where two may not be the same, the second gives way if it has another."""
     order = {gene: sorted(values, key=lambda value: -values[value].worth) for gene, values in genes.items()}
     best = {gene: values[0] for gene, values in order.items()}
     for first, second in different:
         if best[first] == best[second]:
-            best[second] = next(value for value in order[second] if value != best[first])
+            best[second] = next((value for value in order[second] if value != best[first]), best[second])
     return best
 
 
@@ -99,15 +113,19 @@ class Start:
     def prior(self) -> Preference:
         """The profile's taste about its middle, times the strength, in points: what a new person's ratings correct.
 
-        Learned anew from the profile's pictures: its ratings where it is one person's, the mixture's likings where it is several."""
-        about = self.profile.manifest
-        if len(about.tastes) == 1:
-            shown = [(one.image, one.value - about.scale.mean) for one in self.profile.ratings]
-        else:
-            mixed = liking(self.profile, self.profile.features)[0] * about.scale.sd
-            shown = list(zip(self.profile.images, mixed.tolist(), strict=True))
-        rows = [self.profile.row[image] for image, _ in shown]
-        return preference.fit(self.profile.features[rows], self.strength * np.array([value for _, value in shown]))
+        Learned anew from the profile's pictures, once: from its ratings and comparisons where it is one person's, from the mixture's
+        likings where it is several."""
+        return self._prior
+
+    @cached_property
+    def _prior(self) -> Preference:
+        profile, scale = self.profile, self.profile.manifest.scale
+        if len(profile.tastes) > 1:
+            return preference.fit(profile.features, self.strength * liking(profile, profile.features)[0] * scale.sd)
+        values, comparisons = evidence(profile.ratings, profile.comparisons, profile.images)
+        if not comparisons:
+            return preference.fit(profile.features, self.strength * (values - scale.mean))
+        return _scaled(preference.fit(profile.features, values, comparisons=comparisons), scale.mean, self.strength)
 
     def chosen(
         self, genomes: Sequence[dict[str, str]], count: int, vocabulary: Vocabulary, rng: random.Random
@@ -131,6 +149,15 @@ class Start:
             for one, value in standardised(self.profile)
             if one.genome is not None and known(one.genome, vocabulary)
         ]
+
+
+def _scaled(taste: Preference, middle: float, strength: float) -> Preference:
+    """The taste about `middle`, times the strength. Only for one with comparisons: its points are centre + unit * liking.
+
+    Ratings are scaled before they are learned from instead; who prefers which of two has no size that could be."""
+    centre, unit = (float(taste.arrays[name]) for name in ("centre", "unit"))
+    moved = {"centre": np.array(strength * (centre - middle)), "unit": np.array(strength * unit)}
+    return replace(taste, arrays={**taste.arrays, **moved})
 
 
 def known(genome: Mapping[str, str], vocabulary: Vocabulary) -> bool:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from prompts.errors import InputError
 from prompts.genes import Several
+from tools.earlier import Earlier, informed
 from tools.search.space import Space
 
 FILE = "taste_prior.npz"
@@ -34,6 +36,14 @@ class Prior:
     middle: np.ndarray
     noise: float = NOISE
     learned: bool = False
+
+    def informed(self, columns: Mapping[tuple[str, str], int], earlier: Sequence[Earlier]) -> Prior:
+        """What is believed once a profile's ratings of words are known too."""
+        if not earlier:
+            return self
+        precision = np.linalg.inv(self.covariance)
+        mean, covariance = informed(precision, precision @ self.mean, columns, earlier, self.noise, self.middle)
+        return replace(self, mean=mean, covariance=covariance)
 
 
 def generic(space: Space) -> Prior:

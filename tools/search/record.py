@@ -56,6 +56,7 @@ def means_of(context: Context, space: Space, spec: SearchSpec) -> Means:
         if context.brief and spec.minimum_alignment is not None
         else None,
         prior_folder=context.settings.model,
+        earlier=tuple(context.start.earlier(context.vocabulary)) if context.start else (),
     )
 
 

@@ -29,18 +29,20 @@ TOURNAMENT = 3
 
 @dataclass(frozen=True)
 class Screened:
-    """`elites` of the best return unchanged, the others are the most promising children. The first round is random."""
+    """`elites` of the best return unchanged, the others are the most promising children, by what was rated now and `earlier`. The
+    first round is random."""
 
     space: Space
     mutation: float = 0.2
     elites: int = 1
+    earlier: tuple[Earlier, ...] = ()
 
     def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
         """As `Strategy.propose`."""
         rated = history.rated
         if len(rated) < 2:
             return filled([], count, self.space, history, rng)
-        _, chosen = evolved(rated, count, self.elites, self.mutation, self.space, rng)
+        _, chosen = evolved(rated, count, self.elites, self.mutation, self.space, rng, earlier=self.earlier)
         return filled([proposal(self.space, genome) for genome in chosen], count, self.space, history, rng)
 
 

@@ -31,16 +31,17 @@ def _belief(means: Means) -> Strategy:
     from tools.search.belief import Belief
     from tools.search.prior import prior_for
 
-    return Belief(means.space, prior_for(means.space, means.prior_folder))
+    prior = prior_for(means.space, means.prior_folder)
+    return Belief(means.space, prior.informed(means.space.columns, means.earlier))
 
 
 STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
     "random": lambda means: RandomSearch(means.space),
     "genetic": lambda means: Genetic(means.space, *_bred(means)),
-    "screened": lambda means: Screened(means.space, *_bred(means)),
+    "screened": lambda means: Screened(means.space, *_bred(means), means.earlier),
     "belief": _belief,
     "llm": Llm,
     "genetic_llm": lambda means: GeneticLlm(means, _bred(means)[1]),
     # The rule planner takes as many evolved prompts as there are (agent.planners): its rounds are the screened search's.
-    "rules": lambda means: Screened(means.space, *_bred(means)),
+    "rules": lambda means: Screened(means.space, *_bred(means), means.earlier),
 }

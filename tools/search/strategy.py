@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompts.vocabulary import Genome
+from tools.earlier import Earlier
 from tools.search.history import History, hashable
 from tools.search.space import Space
 
@@ -58,6 +59,7 @@ class Means:
     open_image: Callable[[str], bytes] | None = None
     align: Callable[[Sequence[str]], Sequence[float]] | None = None
     prior_folder: str = ""
+    earlier: tuple[Earlier, ...] = ()  # what a profile says of words
 
 
 def proposal(space: Space, genome: Genome, reason: str = "") -> Proposal:

@@ -6,7 +6,9 @@ import io
 import json
 import pickle
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluators.preference import Preference
 from prompts.errors import InputError
 from tests.tools.profiles.made import ANN, person, with_manifest, with_member
 from tools.profiles.archive import LARGEST, Refused, pack, pack_arrays, unpack, unpack_arrays
@@ -135,6 +138,52 @@ def test_a_bomb_inside_the_features_is_not_opened(data: bytes) -> None:
         from_bytes(with_member(data, "features.npz", lambda _: inner.getvalue()), "it")
 
 
+def inner(method: int, flag: int = 0) -> bytes:
+    """An npz of true features, its members compressed or marked as encrypted, padded so that it holds what it unpacks to."""
+    buffer = io.BytesIO()
+    arrays = {"features": np.random.default_rng(0).random((80, 24), np.float32), "pad": np.zeros(999)}
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, array in arrays.items():
+            file = io.BytesIO()
+            np.lib.format.write_array(file, array, (1, 0))
+            archive.writestr(f"{name}.npy", file.getvalue())
+        archive.comment = bytes(9000)
+    data = bytearray(buffer.getvalue())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(mark) + place] |= flag
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("packed", "told"),
+    [(inner(zipfile.ZIP_DEFLATED), r"'features.npy' is compressed"), (inner(zipfile.ZIP_STORED, 1), "is encrypted")],
+)
+@pytest.mark.parametrize("name", ["features.npz", "preference-0.npz"])
+def test_what_is_compressed_or_encrypted_inside_is_named(data: bytes, name: str, packed: bytes, told: str) -> None:
+    with pytest.raises(Refused, match=rf"{name}: the member .*{told}"):
+        from_bytes(with_member(data, name, lambda _: packed), "it")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a password"), zlib.error("-3"), ValueError("a name"), UnicodeDecodeError("utf8", b"x", 0, 1, "no")])  # fmt: skip
+def test_whatever_fails_while_unpacking_is_a_refusal(
+    data: bytes, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", broken)
+    for opened in (unpack, unpack_arrays):
+        with pytest.raises(Refused, match="cut short or damaged"):
+            opened(data, "it")
+
+
+@pytest.mark.parametrize("text", ["{'descr': ('<f8',), 'fortran_order': False, 'shape': (1,)}", "{'descr': [()]", "(" * 5000, "{'descr': '<f8', 'shape': (-1,), 'fortran_order': 0}", '"' * 3])  # fmt: skip
+def test_a_header_that_somebody_made_up_is_refused(text: str) -> None:
+    made = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+    with pytest.raises(Refused, match=r"features\.npy"):
+        unpack_arrays(pack({"features.npy": made}), "it")
+
+
 def test_twice_unknown_and_missing_members_are_named(data: bytes) -> None:
     parts = unpack(data, "it")
     with pytest.raises(Refused, match=r"unknown member 'evil.py'"):
@@ -192,9 +241,75 @@ def test_pickles_and_lying_headers_are_refused(data: bytes) -> None:
         from_bytes(with_member(data, "features.npz", lambda _: pack({"features.npy": header.getvalue()})), "it")
 
 
-def test_a_preference_model_that_says_nothing_finite_is_refused(data: bytes) -> None:
+def test_a_preference_model_of_an_unknown_kind_is_refused(data: bytes) -> None:
     with pytest.raises(Refused, match=r"'preference-0.npz' is no preference model"):
         from_bytes(with_member(data, "preference-0.npz", lambda _: pack_arrays({"kind": np.array("magic")})), "it")
+
+
+def test_a_preference_model_that_says_nothing_finite_is_refused(data: bytes) -> None:
+    nothing = features_with(**{"arrays/scale": np.zeros(24)})  # divides by nothing
+    with pytest.raises(Refused, match=r"'preference-0.npz' gives no finite likings"):
+        from_bytes(with_member(data, "preference-0.npz", nothing), "it")
+
+
+def test_a_preference_model_that_corrects_ever_more_of_them_is_refused(data: bytes) -> None:
+    def nested(levels: int) -> bytes:
+        flat = {"kind": np.array("flat"), "arrays/mean": np.array(5.0), "arrays/width": np.array(24)}
+        return pack_arrays({"population/" * level + name: one for level in range(levels) for name, one in flat.items()})
+
+    assert from_bytes(with_member(data, "preference-0.npz", lambda _: nested(2)), "it").tastes[0].population
+    with pytest.raises(Refused, match=r"'preference-0.npz' corrects more than 1 other"):
+        from_bytes(with_member(data, "preference-0.npz", lambda _: nested(300)), "it")
+
+
+def test_a_model_that_calls_itself_without_end_is_refused(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*_: object) -> None:
+        raise RecursionError("maximum recursion depth exceeded")
+
+    monkeypatch.setattr(Preference, "predict", endless)
+    with pytest.raises(Refused, match="cannot judge the profile's own pictures"):
+        from_bytes(data, "it")
+    monkeypatch.setattr("evaluators.preference.load", endless)
+    with pytest.raises(Refused, match="is no preference model"):
+        from_bytes(data, "it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [({"spread": 1e-300}, "spread"), ({"spread": 11.0}, "spread"), ({"centre": -0.1}, "centre"), ({"centre": 1e9}, "centre"), ({"weight": 1e-300}, "weight")],
+)  # fmt: skip
+def test_a_taste_on_no_scale_of_ratings_is_refused(data: bytes, changes: dict[str, float], place: str) -> None:
+    (about,) = json.loads(unpack(data, "it")["manifest.json"])["tastes"]
+    with pytest.raises(Refused, match=rf"tastes.0.{place} = "):
+        from_bytes(with_manifest(data, tastes=[about | changes]), "it")
+
+
+@pytest.mark.parametrize("key", ["mean", "sd"])
+def test_a_scale_that_no_ratings_have_is_refused(data: bytes, key: str) -> None:
+    with pytest.raises(Refused, match=rf"scale.{key} = 10.5"):
+        from_bytes(with_manifest(data, scale={"mean": 5.0, "sd": 1.0} | {key: 10.5}), "it")
+
+
+@pytest.mark.parametrize("features", [np.full((80, 24), 1e4, np.float32), np.zeros((80, 24)), np.zeros((80, 24), ">f4"), np.zeros((5001, 24), np.float32)])  # fmt: skip
+def test_features_that_no_clip_gives_are_refused(data: bytes, features: np.ndarray) -> None:
+    images = np.array([f"{number:064x}" for number in range(len(features))])
+    with pytest.raises(Refused, match=r"up to 10000: .*below 10000|features of shape|features of 5001 pictures"):
+        from_bytes(with_member(data, "features.npz", features_with(features=features, images=images)), "it")
+
+
+def test_more_ratings_than_can_be_learned_from_are_refused(data: bytes) -> None:
+    with pytest.raises(Refused, match=r"ratings.jsonl: 5040 lines are more than 5000: export fewer runs"):
+        from_bytes(with_member(data, "ratings.jsonl", lambda part: part * 63), "it")
+
+
+def test_no_taste_at_all_and_a_picture_against_itself_are_refused(data: bytes) -> None:
+    empty = with_member(with_member(data, "ratings.jsonl", lambda _: b""), "comparisons.jsonl", lambda _: b"")
+    with pytest.raises(Refused, match="neither ratings nor comparisons"):
+        from_bytes(with_manifest(empty, ratings=0, comparisons=0), "it")
+    first, second = from_bytes(data, "it").images[:2]
+    same = with_member(data, "comparisons.jsonl", line_with(second.encode(), first.encode()))
+    with pytest.raises(Refused, match="a picture with itself"):
+        from_bytes(same, "it")
 
 
 def line_with(old: bytes, new: bytes) -> Callable[[bytes], bytes]:

@@ -15,11 +15,13 @@ from tests.tools.profiles.made import ANN, BOB, VOCABULARY, features_of, liked, 
 from tools.profiles.mix import blend, diff
 from tools.profiles.profile import Profile, to_bytes
 from tools.profiles.reading import from_bytes
-from tools.profiles.taste import Start, liking, worths
+from tools.profiles.records import Compared, Rated, Worth
+from tools.profiles.taste import Start, best_words, liking, worths
 from tools.search.screened import GeneBelief, screened
 from tools.search.space import Space
 
 SPACE = Space(VOCABULARY)
+WORTH = Worth(worth=0.5, low=0.1, high=0.9, count=3)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,10 @@ def test_the_words_worths_say_what_was_liked(ann: Profile) -> None:
 
 
 def test_prompts_in_free_words_leave_every_word_open() -> None:
-    found = worths([(9.0, {})][:0], VOCABULARY)
+    prompts = ["a cat on a roof", "something calm, in blue"]
+    rated = [Rated(image="0" * 64, prompt=one, genome=VOCABULARY.parse(one), value=9.0, when="", run="run-1") for one in prompts]  # fmt: skip
+    assert [one.genome for one in rated] == [None, None]
+    found = worths([(one.value, one.genome) for one in rated if one.genome is not None], VOCABULARY)
     assert all(one.worth == 0 and one.low < 0 < one.high and one.count == 0 for one in found.genes["shape"].values())
 
 
@@ -64,6 +69,15 @@ def test_strength_scales_what_the_prior_says(ann: Profile, strength: float) -> N
     assert np.allclose(part, strength * whole, atol=1e-9)
 
 
+def test_the_prior_is_learned_from_comparisons_too_and_only_once(ann: Profile) -> None:
+    best, worst = (pick([one.value for one in ann.ratings]) for pick in (np.argmax, np.argmin))
+    turned = Compared(first=ann.images[worst], second=ann.images[best], answer="first", when="", run="run-1")
+    start, told = Start(ann, 1.0), Start(replace(ann, comparisons=(turned,) * 20), 1.0)
+    before, after = (one.prior().predict(ann.features[[worst, best]])[0] for one in (start, told))
+    assert before[0] < before[1] and after[0] - after[1] > before[0] - before[1]
+    assert start.prior() is start.prior()
+
+
 def new_ratings(seed: int, count: int, taste: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
     rng = random.Random(seed)
     genomes = [VOCABULARY.random(rng) for _ in range(count)]
@@ -71,11 +85,11 @@ def new_ratings(seed: int, count: int, taste: dict[str, float]) -> tuple[np.ndar
 
 
 def test_a_profile_of_the_same_person_helps_where_ratings_are_few(ann: Profile) -> None:
-    gains = []
+    gains, prior = [], Start(ann, 1.0).prior()
     for seed in range(100, 112):
         features, values = new_ratings(seed, 66, ANN)
         alone = preference.fit(features[:6], values[:6])
-        helped = preference.fit(features[:6], values[:6], population=Start(ann, 1.0).prior())
+        helped = preference.fit(features[:6], values[:6], population=prior)
         both = [spearman(one.predict(features[6:])[0], values[6:]) for one in (alone, helped)]
         gains.append(both[1] - both[0])
     assert np.mean(gains) > 0.05
@@ -172,6 +186,20 @@ def test_a_blend_of_a_blend_shares_out_its_share(ann: Profile, bob: Profile) -> 
 def test_weights_that_are_no_shares_are_refused(ann: Profile, bob: Profile, weights: list[float], told: str) -> None:
     with pytest.raises(InputError, match=told):
         blend([ann, bob], weights, "both")
+
+
+def test_no_blend_is_of_more_tastes_or_smaller_shares_than_fit(ann: Profile, bob: Profile) -> None:
+    with pytest.raises(InputError, match="33 tastes are more than the 32"):
+        blend([ann, bob, *[ann] * 31], [1.0] * 33, "many")
+    assert len(from_bytes(to_bytes(blend([ann] * 3, [1.0] * 3, "three")), "three").manifest.tastes) == 3
+    with pytest.raises(InputError, match="'bob' would have a share of"):
+        blend([ann, bob], [1.0, 1e-6], "both")
+
+
+def test_the_best_words_of_a_gene_that_has_no_other_are_the_same() -> None:
+    alone, other = {"red": WORTH}, {"red": WORTH, "blue": WORTH}
+    assert best_words({"a": alone, "b": alone}, [("a", "b")]) == {"a": "red", "b": "red"}
+    assert best_words({"a": alone, "b": other}, [("a", "b")]) == {"a": "red", "b": "blue"}
 
 
 def test_what_cannot_be_blended_is_told(ann: Profile) -> None:

@@ -11,14 +11,19 @@ import pytest
 from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tests.prompts.test_genes import MIXED, written
+from tests.tools.given import Trail, context
+from tests.tools.profiles.made import ANN, person
 from tests.tools.search.given import SPACE, VOCABULARY, liking, made, mean_of, means, searched, tried
+from tools.profiles.taste import Start
 from tools.search.belief import Belief, believed, best_of
 from tools.search.genetic import Genetic, by_rank, by_votes
 from tools.search.history import History, hashable
 from tools.search.prior import generic, prior_for, save_prior
+from tools.search.record import means_of
 from tools.search.run import search
 from tools.search.screened import Screened
 from tools.search.space import Space
+from tools.search.spec import SearchSpec
 from tools.search.strategies import STRATEGIES
 from tools.search.strategy import RandomSearch
 from tools.sliders import Slider
@@ -40,6 +45,31 @@ def test_the_same_history_and_seed_give_the_same_proposals(name: str) -> None:
     history = History(tuple(tried(12)), rounds_left=3)
     first, again, other = (made(name).propose(history, 4, random.Random(seed)) for seed in (1, 1, 2))
     assert first == again and first != other
+
+
+@pytest.mark.parametrize("name", ["screened", "rules", "belief"])
+def test_a_profiles_words_are_heard_by_the_strategies_that_believe_something(name: str) -> None:
+    rng, history = random.Random(1), History(tuple(tried(6)), rounds_left=3)
+    known = [VOCABULARY.random(rng) for _ in range(80)]
+    earlier = tuple((3.0 * (genome["texture"] == "hatched") - 0.5, genome, 1.0) for genome in known)
+    alone, told = (made(name, earlier=given).propose(history, 8, random.Random(2)) for given in ((), earlier))
+    hatched = [sum((one.genome or {})["texture"] == "hatched" for one in found) for found in (alone, told)]
+    assert hatched[1] >= hatched[0] + 4
+
+
+def test_a_runs_strategy_is_made_with_what_its_profile_says_of_words(tmp_path: Path) -> None:
+    start = Start(person("ann", ANN), 0.5)
+    known = [means_of(context(Trail(), tmp_path, start=one), SPACE, SearchSpec()).earlier for one in (None, start)]
+    assert known == [(), tuple(start.earlier(VOCABULARY))] and len(known[1]) == 80
+
+
+def test_what_is_told_of_words_leaves_everything_else_as_believed() -> None:
+    prior, genome = generic(SPACE), VOCABULARY.random(random.Random(0))
+    assert prior.informed(SPACE.columns, []) is prior
+    told = prior.informed(SPACE.columns, [(2.0, genome, 1.0)])
+    row = SPACE.encode([genome])[0] - prior.middle
+    gain = prior.covariance @ row / (row @ prior.covariance @ row + prior.noise**2)
+    assert np.allclose(told.mean, 2.0 * gain) and np.allclose(told.covariance, prior.covariance - np.outer(gain, row @ prior.covariance))  # fmt: skip
 
 
 def test_every_strategy_of_the_config_is_there() -> None:
