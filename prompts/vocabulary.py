@@ -83,13 +83,15 @@ class Vocabulary(BaseModel):
         return with_articles(self.template.format(**words))
 
     def parse(self, prompt: str) -> Genome | None:
-        """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape.
+        """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape, and for one whose
+        values no genome may have: a word twice, a number out of its range.
 
         What a prompt does not say, a seed or a guidance scale, is not in it."""
         match = self._pattern.fullmatch(" ".join(prompt.lower().split()).rstrip("."))
         if match is None:
             return None
-        return {gene: self._read(gene, text) for gene, text in match.groupdict().items()}
+        found = {gene: self._read(gene, text) for gene, text in match.groupdict().items()}
+        return found if all(self._fits(gene, value) for gene, value in found.items()) else None
 
     def random(self, rng: Random) -> Genome:
         """A uniformly drawn genome that respects `different`."""
@@ -119,6 +121,10 @@ class Vocabulary(BaseModel):
         if isinstance(one, Several):
             return tuple(word for word in one.several if word.lower() in text.split(", "))
         return self._forms.get(text, text)
+
+    def _fits(self, gene: str, value: Any) -> bool:
+        one = self.more.get(gene)
+        return not isinstance(one, Several | Range) or one.holds(value)
 
     @cached_property
     def _forms(self) -> dict[str, str]:
