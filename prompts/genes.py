@@ -42,6 +42,10 @@ class Several(Gene):
         both = [word for word in self.several if word in {*first, *second}]
         return self._ordered(rng.sample(both, self.draw))
 
+    def exchanged(self, words: Sequence[str], out: str, new: str) -> tuple[str, ...]:
+        """The words with `new` in the place of `out`."""
+        return self._ordered([new, *(word for word in words if word != out)])
+
     def holds(self, value: Sequence[str]) -> bool:
         """Whether a genome may have this: `draw` different words of the list."""
         return len(value) == len({*value} & {*self.several}) == self.draw

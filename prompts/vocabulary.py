@@ -107,9 +107,14 @@ class Vocabulary(BaseModel):
         return mended
 
     @cached_property
+    def worded(self) -> dict[str, list[str]]:
+        """The words of every gene that holds words, be it one or several."""
+        return self.genes | {gene: one.several for gene, one in self.more.items() if isinstance(one, Several)}
+
+    @cached_property
     def words(self) -> list[str]:
-        """Every value of every gene, once, in order."""
-        return list(dict.fromkeys(word for values in self.genes.values() for word in values))
+        """Every word of every gene, once, in order."""
+        return list(dict.fromkeys(word for values in self.worded.values() for word in values))
 
     def _plural(self, word: str) -> str:
         return self.plurals.get(word, word + "s")

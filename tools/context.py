@@ -156,6 +156,7 @@ class Context:
     ratings_left: int = 10_000
     start: Start | None = None  # the profile that the run starts from
     brief: str = ""
+    avoided: tuple[str, ...] = ()  # vocabulary words that the brief says are not wanted
     wishes: tuple[str, ...] = ()  # vocabulary words with + or - in front
     rounds_left: int | None = None  # that are not painted yet
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner

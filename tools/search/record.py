@@ -43,12 +43,12 @@ def read_history(context: Context, space: Space, spec: SearchSpec) -> History:
 
 
 def means_of(context: Context, space: Space, spec: SearchSpec) -> Means:
-    """What the run's strategy is made of. Raises InputError for a brief that cannot be kept."""
+    """What the run's strategy is made of."""
     native = spec.dialect == "native"
     return Means(
         space,
         spec,
-        read_brief(context.brief, context.wishes, space),
+        read_brief(context.brief, context.wishes, space, context.avoided),
         write=_timed(context, context.write_native if native else context.write),
         sees=context.settings.llm_sees,
         open_image=lambda path: (context.folder / path).read_bytes(),
