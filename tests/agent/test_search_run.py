@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent.answers import InvalidPlan, ToolCall
+from agent.chat import keep_wish
 from agent.config import make_config
 from agent.planners import PROPOSE, native_writer
 from agent.replay import recorded_answers, verify
@@ -23,7 +25,7 @@ from tools.search.writing import Prompts
 
 VOCABULARY = load_vocabulary("bauhaus")
 WRITTEN = [VOCABULARY.phrase(VOCABULARY.random(random.Random(f"written {i}"))) for i in range(4)]
-AGAIN = ToolCall("evolve_prompts", {"children": 2, "mutation": 0.2, "elites": 1})
+AGAIN = ToolCall("evolve_prompts", {"children": 1, "mutation": 0.2, "elites": 1})
 PLAN = [PAINT, SCORE, ASK, FEEDBACK, Feedback(feedback="You like teal."), LEARN, AGAIN]
 
 
@@ -117,7 +119,16 @@ def test_a_search_that_cannot_be_is_told(search: dict[str, Any], told: str) -> N
         make_config({"planner": "rules", "search": search})
 
 
-def test_a_brief_that_cannot_be_kept_is_told_by_the_step(begin: Callable[..., Started]) -> None:
-    run = begin(rounds=2, search={"strategy": "genetic"}, brief="a red ring", wishes=["-red"]).drive()
-    errors = [step.error for step in run.steps if step.tool == "evolve_prompts"]
-    assert errors and "asks for 'red', and the wish '-red'" in str(errors[0]) and run.tools[-1] == "finish"
+def test_a_brief_that_cannot_be_kept_is_told_before_anything_is_painted(begin: Callable[..., Started]) -> None:
+    with pytest.raises(InputError, match="asks for 'red', and the wish '-red'"):
+        begin(search={"strategy": "genetic"}, brief="a red ring", wishes=["-red"])
+
+
+def test_a_later_wish_counts_and_the_search_goes_on(begin: Callable[..., Started]) -> None:
+    run = begin(rounds=2, images_per_round=3, search={"strategy": "genetic"}, brief="a red ring, not hatched")
+    keep_wish(run.crew, run.run_id, "no red", 0)
+    found = evolved(run.drive())["prompts"]
+    assert len(found) == 3 and all(
+        "ring" in one and not {"red", "hatched"} & set(re.findall(r"\w+", one)) for one in found
+    )
+    assert verify(run.store, run.home, run.run_id).same

@@ -14,7 +14,7 @@ from tools.search.strategy import Means, RandomSearch, Strategy
 MUTATION, ELITES = 0.2, 1  # of the routine (prompts.routine)
 
 
-def make_strategy(means: Means) -> Strategy:
+def make_strategy(means: Means) -> Kept:
     """The strategy that `means.spec` names, kept to the brief."""
     made = STRATEGIES[means.spec.strategy](means)
     return Kept(made, means.brief, means.space, means.align, means.spec.minimum_alignment)
