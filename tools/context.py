@@ -101,6 +101,7 @@ class Settings:
     shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
     search: SearchSpec | None = None  # how evolve_prompts finds prompts; None: by the screened genetic search
     llm_sees: bool = False  # whether the language model is shown pictures
+    llm_context: int | None = None  # tokens that its server has room for; None: nobody knows
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     population: bool = False  # learn_taste starts from the model's population.npz
     asking: Asking = field(default_factory=Asking)  # how ask_person asks

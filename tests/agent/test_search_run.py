@@ -13,14 +13,19 @@ import pytest
 from agent.answers import InvalidPlan, ToolCall
 from agent.chat import keep_wish
 from agent.config import make_config
+from agent.crew import make_settings
 from agent.planners import PROPOSE, native_writer
 from agent.replay import recorded_answers, verify
 from agent.scripted_llm import ScriptedLlm
 from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, PROMPT, SCORE, Started, completion
+from tests.tools.given import Trail, context
 from tools.feedback import Feedback
 from tools.records import LlmCall
+from tools.search.record import means_of
+from tools.search.space import Space
+from tools.search.spec import SearchSpec
 from tools.search.writing import Prompts
 
 VOCABULARY = load_vocabulary("bauhaus")
@@ -117,6 +122,30 @@ def test_a_seed_and_a_guidance_scale_can_be_genes(begin: Callable[..., Started],
 def test_a_search_that_cannot_be_is_told(search: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         make_config({"planner": "rules", "search": search})
+
+
+@pytest.mark.parametrize(("model", "dialect"), [("bauhaus-lm", "native"), ("some/other", "plain")])
+def test_the_dialect_is_what_the_language_model_was_taught(model: str, dialect: str) -> None:
+    for said, meant in (("auto", dialect), ("plain", "plain"), ("native", "native")):
+        config = make_config({"search": {"strategy": "llm", "dialect": said}, "llm": {"model": model}})
+        search = make_settings(config).search
+        assert search is not None and search.dialect == meant
+    assert (
+        make_config({"search": {}}).search == SearchSpec(dialect="auto")
+        and make_settings(make_config({})).search is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("llm", "tokens"), [({}, 748), ({"context": 1024}, 200), ({"context": 8192}, 900), ({"url": "http://x/v1"}, 900)]
+)
+def test_the_history_has_no_more_tokens_than_the_server_has_room_for(
+    tmp_path: Path, llm: dict[str, Any], tokens: int
+) -> None:
+    settings = make_settings(make_config({"search": {"strategy": "llm"}, "llm": llm}))
+    assert settings.search is not None
+    given = means_of(context(Trail(), tmp_path, settings=settings), Space(VOCABULARY), settings.search)
+    assert given.spec.history_tokens == tokens
 
 
 def test_a_brief_that_cannot_be_kept_is_told_before_anything_is_painted(begin: Callable[..., Started]) -> None:

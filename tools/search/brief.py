@@ -195,7 +195,8 @@ def _sharing(asked: Sequence[tuple[Place, ...]], vocabulary: Vocabulary) -> list
 class Kept:
     """A strategy whose proposals keep the brief: mended where they do not, replaced where CLIP finds them too far from it.
 
-    `align(texts)` is the cosine of each text with the brief, asked where `minimum` is not None.
+    `align(texts)` is the cosine of each text with the brief, asked where `minimum` is not None. `minimum_picture` is on another scale:
+    the cosine of a picture with the brief, below which it is not bred from.
     """
 
     strategy: Strategy
@@ -203,10 +204,11 @@ class Kept:
     space: Space
     align: Callable[[Sequence[str]], Sequence[float]] | None = None
     minimum: float | None = None
+    minimum_picture: float | None = None
 
     def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
         """As `Strategy.propose`."""
-        found = self.strategy.propose(aligned(history, self.minimum), count, rng)
+        found = self.strategy.propose(aligned(history, self.minimum_picture), count, rng)
         return self._aligned(self.mended(found, history, rng), history, rng)
 
     def mended(self, found: Sequence[Proposal], history: History, rng: random.Random) -> list[Proposal]:

@@ -16,6 +16,7 @@ from tests.tools.search.given import NO_BRIEF, SPACE, VOCABULARY, liking, made, 
 from tools.search.brief import Kept, aligned, check_brief, read_brief
 from tools.search.history import History
 from tools.search.space import Space
+from tools.search.strategies import make_strategy
 from tools.search.strategy import Proposal, RandomSearch, proposal
 
 
@@ -136,6 +137,23 @@ def test_a_prompt_that_clip_finds_too_far_from_the_brief_is_replaced_by_the_near
     replaced = [one for one in found if one.reason]
     assert sum(near) >= 7 and all("too far from the brief (cosine 0.10, wanted 0.50)" in one.reason for one in replaced)
     assert len({one.prompt for one in found}) == 8
+
+
+def test_prompts_and_pictures_have_a_threshold_each() -> None:
+    kept = make_strategy(means("random", "a ring", minimum_prompt_alignment=0.2, minimum_alignment=0.6))
+    assert (kept.minimum, kept.minimum_picture) == (0.2, 0.6)
+    near = History(tuple(replace(one, alignment=0.4) for one in tried(2)))  # of pictures: far, for texts it were near
+    seen: list[History] = []
+
+    class Looking:
+        def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
+            seen.append(history)
+            return []
+
+    replace(kept, strategy=Looking()).propose(near, 2, random.Random(0))
+    assert [one.score for one in seen[0].tried] == [0.0, 0.0]
+    replace(kept, strategy=Looking(), minimum_picture=0.3).propose(near, 2, random.Random(0))
+    assert seen[1] == near
 
 
 def test_a_picture_far_from_the_brief_counts_as_the_worst_whatever_its_score() -> None:
