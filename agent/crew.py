@@ -14,6 +14,9 @@ from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio, nothing
 from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, LlmCall, StepRecord
+from tools.search.spec import SearchSpec
+
+TAUGHT = "bauhaus-lm"  # the one that knows the native dialect
 
 
 @dataclass
@@ -64,7 +67,15 @@ def make_settings(config: Config) -> Settings:
         guidance_scale=config.guidance_scale, size=config.size, images_per_round=config.images_per_round,
         pool_prompts=config.finetune.pool_prompts, pool_size=config.finetune.pool_size, method=config.finetune.method, train_steps=config.finetune.steps, evaluate_prompts=config.evaluate_prompts,
         finetune=config.finetune.settings, active_learning=config.finetune.active_learning, model_name=config.model, rules=config.gate,
-        sliders=config.sliders, shown=config.shown, population=config.population, asking=config.asking, search=config.search,
-        llm_sees=config.llm.sees,
+        sliders=config.sliders, shown=config.shown, population=config.population, asking=config.asking, search=_search_of(config),
+        llm_sees=config.llm.sees, llm_context=config.llm.context if config.llm.url is None else None,
         device=config.device, job_timeout=config.limits.training_seconds,
     )  # fmt: skip
+
+
+def _search_of(config: Config) -> SearchSpec | None:
+    """The search with its dialect decided: the bundled language model reads no other words than it was taught."""
+    search = config.search
+    if search is None or search.dialect != "auto":
+        return search
+    return search.model_copy(update={"dialect": "native" if config.llm.model == TAUGHT else "plain"})

@@ -23,6 +23,7 @@ from agent.answers import InvalidPlan
 from agent.config import run_folder
 from agent.crew import Crew
 from agent.ledger import alarm_of
+from agent.listening import unwanted
 from agent.people import keep
 from agent.planners import Plan, native_writer, plan_by_llm, plan_by_rules
 from agent.profiles import start_of
@@ -210,7 +211,7 @@ class Loop:
             settings=crew.settings, studio=crew.studio, vocabulary=crew.vocabulary, trail=self.trail, folder=self.folder,
             step=state["step"], round=state["round"], images_left=facts.images_left,
             ratings_left=max(0, crew.config.limits.ratings - rated), start=self.start,
-            brief=facts.brief, wishes=facts.wishes, rounds_left=max(0, facts.rounds - facts.round),
+            brief=facts.brief, avoided=unwanted(facts.brief, crew.vocabulary), wishes=facts.wishes, rounds_left=max(0, facts.rounds - facts.round),
             write=crew.llm.write if crew.llm is not None else None,
             write_native=native_writer(crew.llm) if crew.llm is not None else None, recorded_job=lambda: crew.recorded_job(state["step"]),
             on_progress=crew.on_progress, on_job=crew.store.save_job, save=crew.save,

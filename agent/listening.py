@@ -174,6 +174,13 @@ def look_up(wish: str, vocabulary: Vocabulary) -> Wish:
     return _told(like, avoid, f"I do not know {', '.join(unknown)}." if unknown else "")
 
 
+def unwanted(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """The vocabulary words of a text that the English around them is against; what was said last counts."""
+    if not vocabulary.words:
+        return ()
+    return tuple(word for word, loved in _sides(plainer(text), vocabulary).items() if not loved)
+
+
 def _told(like: Sequence[str], avoid: Sequence[str], rest: str = "") -> Wish:
     """A reading with a reply of our own: what changes, then the rest."""
     like, avoid = list(like[:MOST]), list(avoid[:MOST])

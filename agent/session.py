@@ -15,6 +15,7 @@ import yaml
 
 from agent.config import Config, make_config, run_folder
 from agent.crew import Crew
+from agent.listening import unwanted
 from agent.migrations import explained
 from agent.people import Person, keep, stored_answer
 from agent.profiles import version_of_profile
@@ -22,8 +23,11 @@ from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store import Store
 from agent.telling import resume_command
 from prompts.errors import InputError, PalateError
+from prompts.vocabulary import load_vocabulary
 from tools.files import sweep, write_atomically
 from tools.records import RunState
+from tools.search.brief import check_brief
+from tools.search.space import Space
 
 if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not wait for it
     from langgraph.checkpoint.sqlite import SqliteSaver
@@ -49,13 +53,22 @@ def open_store(home: Path) -> Store:
 
 def new_run(config: Config, home: Path, store: Store) -> str:
     """Record the run and write its resolved config beside its images; returns its id. Raises InputError for a profile that cannot
-    be started from."""
+    be started from, and for a brief that its search cannot keep."""
+    _check_search(config)
     made_with = versions() | version_of_profile(home, config)
     run_id = store.new_run(config.brief, config.model_dump(mode="json"), made_with, config.seed)
     folder = run_folder(home, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
     return run_id
+
+
+def _check_search(config: Config) -> None:
+    """Better now than when the first round is painted. Raises InputError."""
+    if config.search is not None:
+        vocabulary = load_vocabulary(config.vocabulary)
+        space, avoided = Space(vocabulary, config.sliders), unwanted(config.brief, vocabulary)
+        check_brief(config.brief, config.wishes, space, avoided)
 
 
 def versions() -> dict[str, str]:

@@ -42,6 +42,14 @@ class Several(Gene):
         both = [word for word in self.several if word in {*first, *second}]
         return self._ordered(rng.sample(both, self.draw))
 
+    def exchanged(self, words: Sequence[str], out: str, new: str) -> tuple[str, ...]:
+        """The words with `new` in the place of `out`."""
+        return self._ordered([new, *(word for word in words if word != out)])
+
+    def holds(self, value: Sequence[str]) -> bool:
+        """Whether a genome may have this: `draw` different words of the list."""
+        return len(value) == len({*value} & {*self.several}) == self.draw
+
     def _ordered(self, words: Sequence[str]) -> tuple[str, ...]:
         return tuple(word for word in self.several if word in words)
 
@@ -65,6 +73,10 @@ class Range(Gene):
     def crossed(self, first: float, second: float, rng: Random) -> float:
         """The parents' mean."""
         return round((first + second) / 2, 2)
+
+    def holds(self, value: float) -> bool:
+        """Whether a genome may have this: a number of the range, whose ends are rounded as what is drawn is."""
+        return round(self.low, 2) <= value <= round(self.high, 2)
 
     def unit(self, value: float) -> float:
         """The number on a scale from -1 to 1."""

@@ -83,13 +83,15 @@ class Vocabulary(BaseModel):
         return with_articles(self.template.format(**words))
 
     def parse(self, prompt: str) -> Genome | None:
-        """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape.
+        """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape, and for one whose
+        values no genome may have: a word twice, a number out of its range.
 
         What a prompt does not say, a seed or a guidance scale, is not in it."""
         match = self._pattern.fullmatch(" ".join(prompt.lower().split()).rstrip("."))
         if match is None:
             return None
-        return {gene: self._read(gene, text) for gene, text in match.groupdict().items()}
+        found = {gene: self._read(gene, text) for gene, text in match.groupdict().items()}
+        return found if all(self._fits(gene, value) for gene, value in found.items()) else None
 
     def random(self, rng: Random) -> Genome:
         """A uniformly drawn genome that respects `different`."""
@@ -105,9 +107,14 @@ class Vocabulary(BaseModel):
         return mended
 
     @cached_property
+    def worded(self) -> dict[str, list[str]]:
+        """The words of every gene that holds words, be it one or several."""
+        return self.genes | {gene: one.several for gene, one in self.more.items() if isinstance(one, Several)}
+
+    @cached_property
     def words(self) -> list[str]:
-        """Every value of every gene, once, in order."""
-        return list(dict.fromkeys(word for values in self.genes.values() for word in values))
+        """Every word of every gene, once, in order."""
+        return list(dict.fromkeys(word for values in self.worded.values() for word in values))
 
     def _plural(self, word: str) -> str:
         return self.plurals.get(word, word + "s")
@@ -119,6 +126,10 @@ class Vocabulary(BaseModel):
         if isinstance(one, Several):
             return tuple(word for word in one.several if word.lower() in text.split(", "))
         return self._forms.get(text, text)
+
+    def _fits(self, gene: str, value: Any) -> bool:
+        one = self.more.get(gene)
+        return not isinstance(one, Several | Range) or one.holds(value)
 
     @cached_property
     def _forms(self) -> dict[str, str]:

@@ -101,6 +101,7 @@ class Settings:
     shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
     search: SearchSpec | None = None  # how evolve_prompts finds prompts; None: by the screened genetic search
     llm_sees: bool = False  # whether the language model is shown pictures
+    llm_context: int | None = None  # tokens that its server has room for; None: nobody knows
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
     population: bool = False  # learn_taste starts from the model's population.npz
     asking: Asking = field(default_factory=Asking)  # how ask_person asks
@@ -156,6 +157,7 @@ class Context:
     ratings_left: int = 10_000
     start: Start | None = None  # the profile that the run starts from
     brief: str = ""
+    avoided: tuple[str, ...] = ()  # vocabulary words that the brief says are not wanted
     wishes: tuple[str, ...] = ()  # vocabulary words with + or - in front
     rounds_left: int | None = None  # that are not painted yet
     write: Callable[..., Any] | None = None  # the language model, for words; None with the rule planner

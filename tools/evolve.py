@@ -27,6 +27,7 @@ from tools.search.screened import evolved
 from tools.search.space import Space
 from tools.search.spec import SearchSpec
 from tools.search.strategies import make_strategy
+from tools.search.strategy import proposal
 
 
 class EvolvePrompts(Arguments):
@@ -77,6 +78,11 @@ def _result(genomes: Sequence[Genome], elites: int, space: Space) -> dict[str, A
     return result | ({"sliders": weights} if space.sliders else {}) | ({"hows": hows} if any(hows) else {})
 
 
+def _whole_round(context: Context) -> int:
+    """How many pictures the next round has, whatever the planner asks for."""
+    return max(1, min(context.settings.images_per_round, context.images_left))
+
+
 def _searched(args: EvolvePrompts, context: Context, spec: SearchSpec) -> Outcome:
     """What the config's strategy proposes; its mutation and elites are the planner's where the config has none."""
     spec = spec.model_copy(
@@ -85,16 +91,15 @@ def _searched(args: EvolvePrompts, context: Context, spec: SearchSpec) -> Outcom
             "elites": args.elites if spec.elites is None else spec.elites,
         }
     )
-    space = Space(context.vocabulary, tuple(context.settings.sliders))
-    history, near = read_history(context, space, spec), more_like(context, space, args.children)
+    space, rng = Space(context.vocabulary, tuple(context.settings.sliders)), random.Random(context.seed)
+    wanted = _whole_round(context) if spec.whole_rounds else args.children
+    near = [proposal(space, genome) for genome in more_like(context, space, wanted)]
     try:
-        strategy = make_strategy(means_of(context, space, spec))
-        found = strategy.propose(history, args.children - len(near), random.Random(context.seed))
+        history, strategy = read_history(context, space, spec), make_strategy(means_of(context, space, spec))
+        proposed = strategy.propose(history, wanted - len(near), rng)
+        found = strategy.mended([*near, *proposed], history, rng)
     except InputError as error:  # a brief that no prompt can keep: a person has to change it, no planner can
         raise ToolError(str(error), retryable=False) from error
-    genomes = near + [
-        one.genome for one in found if one.genome is not None
-    ]  # all of them: what has none is not proposed here
     reasons = {one.prompt: one.reason for one in found if one.reason}
-    result = _result(genomes, sum(history.has(one.prompt) for one in found), space)
+    result = _result([one.genome for one in found], sum(history.has(one.prompt) for one in proposed), space)
     return Outcome(result | {"strategy": spec.strategy} | ({"reasons": reasons} if reasons else {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,26 @@ from typing import Any
 import pytest
 
 from agent.answers import InvalidPlan, ToolCall
+from agent.chat import keep_wish
 from agent.config import make_config
+from agent.crew import make_settings
 from agent.planners import PROPOSE, native_writer
 from agent.replay import recorded_answers, verify
 from agent.scripted_llm import ScriptedLlm
 from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, PROMPT, SCORE, Started, completion
+from tests.tools.given import Trail, context
 from tools.feedback import Feedback
 from tools.records import LlmCall
+from tools.search.record import means_of
+from tools.search.space import Space
+from tools.search.spec import SearchSpec
 from tools.search.writing import Prompts
 
 VOCABULARY = load_vocabulary("bauhaus")
 WRITTEN = [VOCABULARY.phrase(VOCABULARY.random(random.Random(f"written {i}"))) for i in range(4)]
-AGAIN = ToolCall("evolve_prompts", {"children": 2, "mutation": 0.2, "elites": 1})
+AGAIN = ToolCall("evolve_prompts", {"children": 1, "mutation": 0.2, "elites": 1})
 PLAN = [PAINT, SCORE, ASK, FEEDBACK, Feedback(feedback="You like teal."), LEARN, AGAIN]
 
 
@@ -117,7 +124,40 @@ def test_a_search_that_cannot_be_is_told(search: dict[str, Any], told: str) -> N
         make_config({"planner": "rules", "search": search})
 
 
-def test_a_brief_that_cannot_be_kept_is_told_by_the_step(begin: Callable[..., Started]) -> None:
-    run = begin(rounds=2, search={"strategy": "genetic"}, brief="a red ring", wishes=["-red"]).drive()
-    errors = [step.error for step in run.steps if step.tool == "evolve_prompts"]
-    assert errors and "asks for 'red', and the wish '-red'" in str(errors[0]) and run.tools[-1] == "finish"
+@pytest.mark.parametrize(("model", "dialect"), [("bauhaus-lm", "native"), ("some/other", "plain")])
+def test_the_dialect_is_what_the_language_model_was_taught(model: str, dialect: str) -> None:
+    for said, meant in (("auto", dialect), ("plain", "plain"), ("native", "native")):
+        config = make_config({"search": {"strategy": "llm", "dialect": said}, "llm": {"model": model}})
+        search = make_settings(config).search
+        assert search is not None and search.dialect == meant
+    assert (
+        make_config({"search": {}}).search == SearchSpec(dialect="auto")
+        and make_settings(make_config({})).search is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("llm", "tokens"), [({}, 748), ({"context": 1024}, 200), ({"context": 8192}, 900), ({"url": "http://x/v1"}, 900)]
+)
+def test_the_history_has_no_more_tokens_than_the_server_has_room_for(
+    tmp_path: Path, llm: dict[str, Any], tokens: int
+) -> None:
+    settings = make_settings(make_config({"search": {"strategy": "llm"}, "llm": llm}))
+    assert settings.search is not None
+    given = means_of(context(Trail(), tmp_path, settings=settings), Space(VOCABULARY), settings.search)
+    assert given.spec.history_tokens == tokens
+
+
+def test_a_brief_that_cannot_be_kept_is_told_before_anything_is_painted(begin: Callable[..., Started]) -> None:
+    with pytest.raises(InputError, match="asks for 'red', and the wish '-red'"):
+        begin(search={"strategy": "genetic"}, brief="a red ring", wishes=["-red"])
+
+
+def test_a_later_wish_counts_and_the_search_goes_on(begin: Callable[..., Started]) -> None:
+    run = begin(rounds=2, images_per_round=3, search={"strategy": "genetic"}, brief="a red ring, not hatched")
+    keep_wish(run.crew, run.run_id, "no red", 0)
+    found = evolved(run.drive())["prompts"]
+    assert len(found) == 3 and all(
+        "ring" in one and not {"red", "hatched"} & set(re.findall(r"\w+", one)) for one in found
+    )
+    assert verify(run.store, run.home, run.run_id).same

@@ -40,6 +40,22 @@ def test_a_genome_of_every_kind_is_said_and_read_back_but_for_what_is_no_word(tm
     assert set(genome) == {"colour", "thing", "moods", "contrast", "guidance_scale", "seed"}
 
 
+@pytest.mark.parametrize(
+    "said", ["calm, calm, contrast 0.5", "calm, solemn, contrast 7", "calm, solemn, contrast -0.1"]
+)
+def test_a_prompt_whose_values_no_genome_may_have_is_not_read(tmp_path: Path, said: str) -> None:
+    vocabulary = written(tmp_path, MIXED)
+    assert vocabulary.parse(f"a red owl, {said}") is None
+    assert vocabulary.parse("a red owl, solemn, calm, contrast 1") == {
+        "colour": "red", "thing": "owl", "moods": ("calm", "solemn"), "contrast": 1.0,
+    }  # fmt: skip
+
+
+def test_a_number_at_an_end_that_is_no_hundredth_is_read_back(tmp_path: Path) -> None:
+    vocabulary = written(tmp_path, "name: x\ntemplate: 'light {light}'\ngenes: {light: {from: 0.126, to: 0.134}}\n")
+    assert vocabulary.parse(vocabulary.phrase(vocabulary.random(random.Random(0)))) == {"light": 0.13}
+
+
 def test_several_words_cross_without_replacement_from_both_parents() -> None:
     gene, rng = Several(several=["a", "b", "c", "d"], draw=2), random.Random(1)
     children = {gene.crossed(("a", "b"), ("b", "d"), rng) for _ in range(100)}

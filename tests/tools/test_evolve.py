@@ -11,10 +11,12 @@ import pytest
 
 from prompts.errors import ToolError
 from prompts.vocabulary import Genome, load_vocabulary
-from tests.tools.given import PROMPTS, context, rated_trail
+from tests.tools.given import PROMPTS, Trail, context, rated_trail
+from tools.context import Settings
 from tools.evolve import EvolvePrompts, evolve_prompts
 from tools.search.screened import GeneBelief, child, screened, tournament
 from tools.search.space import Space, distinct
+from tools.search.spec import SearchSpec
 
 VOCABULARY = load_vocabulary("bauhaus")
 SPACE = Space(VOCABULARY)
@@ -132,6 +134,34 @@ def test_twice_the_same_prompt_without_mutation_has_no_new_children(tmp_path: Pa
 def test_too_few_rated_prompts_are_told(tmp_path: Path, rated: Any) -> None:
     with pytest.raises(ToolError, match="two are needed to cross"):
         evolved(tmp_path, rated=rated)
+
+
+def searching(tmp_path: Path, trail: Trail, children: int = 8, **changes: Any) -> dict[str, Any]:
+    spec = SearchSpec.model_validate({"strategy": "rules", **changes.pop("search", {})})
+    settings = Settings(model="", clip="", pickscore="", seed=0, images_per_round=6, search=spec)
+    given = EvolvePrompts(children=children, mutation=0.2, elites=1)
+    return evolve_prompts(given, context(trail, tmp_path, settings=settings, **changes)).result
+
+
+def test_a_whole_round_is_searched_for_whatever_the_planner_asks(tmp_path: Path) -> None:
+    sizes = [
+        len(searching(tmp_path, rated_trail(RATED), 2, **changes)["prompts"])
+        for changes in ({}, {"images_left": 3}, {"search": {"whole_rounds": False}})
+    ]
+    assert sizes == [6, 3, 2]
+
+
+def test_the_strategy_called_rules_breeds_as_a_run_without_one(tmp_path: Path) -> None:
+    found = searching(tmp_path, rated_trail(RATED), search={"whole_rounds": False})
+    assert found["prompts"] == evolved(tmp_path)["prompts"] and found["elites"] == 1
+
+
+def test_what_more_is_wanted_of_keeps_the_brief_and_no_prompt_comes_twice(tmp_path: Path) -> None:
+    trail = rated_trail(RATED)
+    trail.more = [row.id for row in trail.rows]  # no background of theirs is purple
+    found = searching(tmp_path, trail, brief="on a purple background")
+    assert len({*found["prompts"]}) == 6 and all("on a purple background" in one for one in found["prompts"])
+    assert all("kept to the brief" in found["reasons"][one] for one in found["prompts"][:3])
 
 
 def test_distinct_keeps_the_order() -> None:

@@ -95,8 +95,11 @@ def _conditioned(rows: np.ndarray, scores: np.ndarray, prior: Prior, scale: floa
 
 
 def best_of(worth: np.ndarray, count: int, space: Space, taken: Iterable[object], rng: random.Random) -> list[Genome]:
-    """The `count` best genomes under a worth (P,) of the columns that are not `taken`, best first: an ascent gene by gene from a few
-    starts, then the neighbours of the best. Exact but for `different`, which the starts are for."""
+    """The `count` best found under a worth (P,) of the columns that are not `taken`, best first: an ascent gene by gene from a few
+    starts, then the neighbours of the best.
+
+    The first is the best there is (of numbers, to the grid) unless `different` holds every start in a lesser place. The others are
+    the best within a gene of what was looked at, and no further is looked than until there are `count`: a better one may be missed."""
     value = _Value(worth, space)
     found: dict[object, tuple[float, Genome]] = {}
     for _ in range(STARTS):

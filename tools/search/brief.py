@@ -1,7 +1,7 @@
 """What the person asked for stays in the picture: the brief as a constraint on genomes and on prompts.
 
 The words of the vocabulary that the brief says must be said by every proposal, one at least of the wishes that are loved must be,
-and none that is unwanted may be. A proposal that leaves the brief is mended, never silently: its reason says how. Where a CLIP is at
+and none that is unwanted may be. What was said last counts. A proposal that leaves the brief is mended, never silently: its reason says how. Where a CLIP is at
 hand, a prompt too far from the brief is replaced, and a picture too far from it may not be bred from (`aligned`).
 Knows no strategy.
 """
@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from prompts.errors import InputError
+from prompts.genes import Several
 from prompts.vocabulary import Genome, Vocabulary
-from tools.search.history import History
+from tools.search.history import History, hashable
 from tools.search.space import Space
 from tools.search.strategy import Proposal, Strategy, proposal
 
 TRIES = 200  # draws, to find a genome that keeps the brief; a brief that is possible needs a few
+_DOUBLE = "drawn at random: what was bred, kept to the brief, is there already"
 Place = tuple[str, str]  # a gene and the word that it shall have
 
 
@@ -33,11 +35,11 @@ class Brief:
 
     def missing(self, genome: Genome) -> list[tuple[Place, ...]]:
         """What is asked for and not there."""
-        return [places for places in self.wanted if not any(genome[gene] == word for gene, word in places)]
+        return [places for places in self.wanted if not any(word in _words(genome[gene]) for gene, word in places)]
 
     def intruding(self, genome: Genome) -> list[Place]:
         """What is there and unwanted."""
-        return [(gene, word) for gene, word in genome.items() if isinstance(word, str) and word in self.unwanted]
+        return [(gene, word) for gene, value in genome.items() for word in _words(value) if word in self.unwanted]
 
     def keeps(self, genome: Genome) -> bool:
         """Whether a genome has all that is asked for, and nothing unwanted."""
@@ -46,17 +48,12 @@ class Brief:
     def mended(self, genome: Genome, space: Space, rng: random.Random) -> Genome:
         """The genome with as little changed as keeps the brief. Raises InputError where nothing would."""
         for _ in range(TRIES):
-            found = dict(genome)
-            taken: set[str] = set()
+            found, taken = dict(genome), set[Place]()
             for places in rng.sample(self.wanted, len(self.wanted)):
-                held = [gene for gene, word in places if found[gene] == word and gene not in taken]
-                free = [place for place in places if place[0] not in taken]
-                if not held and free:
-                    gene, word = rng.choice(free)
-                    found[gene], held = word, [gene]
-                taken.update(held[:1])
-            for gene, _ in self.intruding(found):
-                found[gene] = rng.choice(self._allowed(space.vocabulary, gene))
+                _give(found, places, taken, space.vocabulary, rng)
+            for gene, word in self.intruding(found):
+                allowed = self._allowed(space.vocabulary, gene, found[gene])
+                found[gene] = _exchanged(found[gene], word, (gene, rng.choice(allowed)), space.vocabulary)
             found = space.mend(found, rng)
             if self.keeps(found):
                 return found
@@ -69,40 +66,98 @@ class Brief:
         wanted = [" or ".join(dict.fromkeys(word for _, word in places)) for places in self.wanted]
         return ", ".join([*wanted, *(f"not {word}" for word in sorted(self.unwanted))])
 
-    def missing_words(self, prompt: str) -> list[str]:
-        """As `missing`, of a prompt in any form: the words that it does not say."""
-        wanted = [list(dict.fromkeys(word for _, word in places)) for places in self.wanted]
-        return [words[0] for words in wanted if not any(says(prompt, word) for word in words)]
-
-    def said_unwanted(self, prompt: str) -> list[str]:
-        """The unwanted words that a prompt in any form says."""
-        return [word for word in sorted(self.unwanted) if says(prompt, word)]
-
-    def _allowed(self, vocabulary: Vocabulary, gene: str) -> list[str]:
-        allowed = [word for word in vocabulary.genes[gene] if word not in self.unwanted]
+    def _allowed(self, vocabulary: Vocabulary, gene: str, value: object) -> list[str]:
+        """What may stand in the place of an unwanted word; of several words none twice."""
+        there = () if gene in vocabulary.genes else _words(value)
+        allowed = [word for word in vocabulary.worded[gene] if word not in self.unwanted and word not in there]
         if not allowed:
-            raise InputError(
-                f"Every word of {gene!r} is unwanted ({', '.join(sorted(self.unwanted))}): leave one of them."
-            )
+            which = f"Every word of {gene!r} is" if gene in vocabulary.genes else f"Too many words of {gene!r} are"
+            raise InputError(f"{which} unwanted ({', '.join(sorted(self.unwanted))}): leave one of them.")
         return allowed
 
 
-def read_brief(text: str, wishes: Sequence[str], space: Space) -> Brief:
-    """The brief of a run: its words, and the wishes ("+teal", "-hatched"). Raises InputError for what cannot be kept together."""
-    vocabulary = space.vocabulary
-    asked = [_places(text, word, vocabulary) for word in vocabulary.words if says(text, *_forms(word, vocabulary))]
-    loved = tuple(place for wish in wishes if wish[0] == "+" for place in _places("", wish[1:], vocabulary))
-    unwanted = frozenset(wish[1:] for wish in wishes if wish[0] == "-")
-    both = sorted({word for places in asked for _, word in places} & unwanted)
+def read_brief(text: str, wishes: Sequence[str], space: Space, avoided: Sequence[str] = ()) -> Brief:
+    """The brief of a run: its words, and the wishes in their order ("+teal", "-hatched"). `avoided` are the words of `text` that it
+    says are not wanted. What was said last counts: where all cannot be kept together, the oldest that is in the way is given up."""
+    said = _said(text, wishes, space.vocabulary, avoided)
+    while _problem(_brief(text, said, space.vocabulary), space):
+        rest = [[one for one in said if one is not gone] for gone in said]
+        said = next((some for some in rest if not _problem(_brief(text, some, space.vocabulary), space)), rest[0])
+    return _brief(text, said, space.vocabulary)
+
+
+def check_brief(text: str, wishes: Sequence[str], space: Space, avoided: Sequence[str] = ()) -> None:
+    """Raises InputError for a brief and wishes, given as to `read_brief`, that cannot be kept together."""
+    said = _said(text, wishes, space.vocabulary, avoided)
+    both = [wish[1:] for wish in said if wish[0] == "-" and wish[1:] not in avoided and wish[1:] in _asked(text, space.vocabulary)]  # fmt: skip
     if both:
         raise InputError(
             f"The brief {text!r} asks for {both[0]!r}, and the wish '-{both[0]}' does not want it: drop one of them."
         )
-    loved = tuple(place for place in loved if place[1] not in unwanted)
-    found = Brief(text, (*_sharing(asked), *([loved] if loved else [])), unwanted)
-    if found.wanted or unwanted:
-        found.mended(space.random(random.Random(0)), space, random.Random(0))
-    return found
+    problem = _problem(_brief(text, said, space.vocabulary), space)
+    if problem is not None:
+        raise problem
+
+
+def _said(text: str, wishes: Sequence[str], vocabulary: Vocabulary, avoided: Sequence[str]) -> list[str]:
+    """All that was said, the oldest first: "=red" of the text, "-red" of the text or of a wish, "+red" of a wish."""
+    signs = dict.fromkeys(avoided, "-")
+    for wish in wishes:
+        signs.pop(wish[1:], None)
+        signs[wish[1:]] = wish[0]
+    asked = [word for word in _asked(text, vocabulary) if word not in avoided and signs.get(word) != "-"]
+    return [*(f"={word}" for word in asked), *(f"{sign}{word}" for word, sign in signs.items())]
+
+
+def _asked(text: str, vocabulary: Vocabulary) -> list[str]:
+    return [word for word in vocabulary.words if says(text, *_forms(word, vocabulary))]
+
+
+def _brief(text: str, said: Sequence[str], vocabulary: Vocabulary) -> Brief:
+    asked = [_places(text, one[1:], vocabulary) for one in said if one[0] == "="]
+    loved = tuple(place for one in said if one[0] == "+" for place in _places("", one[1:], vocabulary))
+    unwanted = frozenset(one[1:] for one in said if one[0] == "-")
+    return Brief(text, (*_sharing(asked, vocabulary), *([loved] if loved else [])), unwanted)
+
+
+def _problem(brief: Brief, space: Space) -> InputError | None:
+    """Why no genome keeps a brief."""
+    try:
+        brief.mended(space.random(random.Random(0)), space, random.Random(0))
+    except InputError as error:
+        return error
+    return None
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """The words that a gene has: one, several, or of a number none."""
+    return (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
+
+
+def _room(vocabulary: Vocabulary, gene: str) -> int:
+    """How many words a gene has."""
+    one = vocabulary.more.get(gene)
+    return one.draw if isinstance(one, Several) else 1
+
+
+def _give(
+    found: Genome, places: Sequence[Place], taken: set[Place], vocabulary: Vocabulary, rng: random.Random
+) -> None:
+    """One of the places to `found`, where it has none, and to `taken`; what is taken already stays."""
+    open_now = [place for place in places if place not in taken]
+    held = [place for place in open_now if place[1] in _words(found[place[0]])]
+    free = [place for place in open_now if sum(gene == place[0] for gene, _ in taken) < _room(vocabulary, place[0])]
+    if not held and free:
+        gene, word = rng.choice(free)
+        out = next((one for one in _words(found[gene]) if (gene, one) not in taken), word)
+        found[gene], held = _exchanged(found[gene], out, (gene, word), vocabulary), [(gene, word)]
+    taken.update(held[:1])
+
+
+def _exchanged(value: object, out: str, new: Place, vocabulary: Vocabulary) -> object:
+    """What a gene has, with a new word in the place of `out`."""
+    one = vocabulary.more.get(new[0])
+    return one.exchanged(_words(value), out, new[1]) if isinstance(one, Several) else new[1]
 
 
 def says(text: str, *words: str) -> bool:
@@ -118,18 +173,18 @@ def _forms(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 def _places(text: str, word: str, vocabulary: Vocabulary) -> tuple[Place, ...]:
     """Where a word can stand: the gene that the text names beside it ("red background"), or every gene that has it."""
-    genes = [gene for gene, words in vocabulary.genes.items() if word in words]
+    genes = [gene for gene, words in vocabulary.worded.items() if word in words]
     named = [gene for gene in genes if says(text, f"{word} {gene.replace('_', ' ')}")]
     return tuple((gene, word) for gene in named or genes)
 
 
-def _sharing(asked: Sequence[tuple[Place, ...]]) -> list[tuple[Place, ...]]:
-    """Words that there are too few genes for are alternatives: of "circles, squares and rings" two shapes can be kept."""
+def _sharing(asked: Sequence[tuple[Place, ...]], vocabulary: Vocabulary) -> list[tuple[Place, ...]]:
+    """Words that there is too little room for are alternatives: of "circles, squares and rings" two shapes can be kept."""
     kept: list[tuple[Place, ...]] = []
     for places in sorted(asked, key=len):
         genes = {gene for gene, _ in places}
         rivals = [one for one in kept if {gene for gene, _ in one} <= genes]
-        if len(rivals) < len(genes):
+        if len(rivals) < sum(_room(vocabulary, gene) for gene in genes):
             kept.append(places)
         else:
             kept[kept.index(rivals[-1])] = (*rivals[-1], *places)
@@ -140,7 +195,8 @@ def _sharing(asked: Sequence[tuple[Place, ...]]) -> list[tuple[Place, ...]]:
 class Kept:
     """A strategy whose proposals keep the brief: mended where they do not, replaced where CLIP finds them too far from it.
 
-    `align(texts)` is the cosine of each text with the brief, asked where `minimum` is not None.
+    `align(texts)` is the cosine of each text with the brief, asked where `minimum` is not None. `minimum_picture` is on another scale:
+    the cosine of a picture with the brief, below which it is not bred from.
     """
 
     strategy: Strategy
@@ -148,57 +204,41 @@ class Kept:
     space: Space
     align: Callable[[Sequence[str]], Sequence[float]] | None = None
     minimum: float | None = None
+    minimum_picture: float | None = None
 
     def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
         """As `Strategy.propose`."""
-        found = self.strategy.propose(aligned(history, self.minimum), count, rng)
-        if self.brief.wanted or self.brief.unwanted:
-            found = self._distinct([self._mended(one, rng) for one in found], rng)
-        return self._aligned(found, history, rng)
+        found = self.strategy.propose(aligned(history, self.minimum_picture), count, rng)
+        return self._aligned(self.mended(found, history, rng), history, rng)
+
+    def mended(self, found: Sequence[Proposal], history: History, rng: random.Random) -> list[Proposal]:
+        """Proposals that keep the brief, each once. What mending made another's double, of this round or of the history, is drawn
+        anew; what needs no mending may be of the history, as the elites are."""
+        old = {hashable(one.genome) for one in history.tried if one.genome is not None}
+        kept: dict[object, Proposal] = {}
+        for one in found:
+            new = one if self.brief.keeps(one.genome) else self._mended(one, rng)
+            key = hashable(new.genome)
+            if key in kept or (new is not one and key in old):
+                genome = self._fresh({*kept, *old}, rng)
+                new = proposal(self.space, genome, _DOUBLE) if genome else new
+            kept.setdefault(hashable(new.genome), new)
+        return list(kept.values())
 
     def _mended(self, one: Proposal, rng: random.Random) -> Proposal:
-        if one.genome is None:
-            return self._mended_words(one)
-        if self.brief.keeps(one.genome):
-            return one
         mended = self.brief.mended(one.genome, self.space, rng)
-        changed = [gene for gene in mended if mended[gene] != one.genome[gene]]
-        said = f"kept to the brief ({self.brief.asked()}): " + ", ".join(
-            f"{gene} {one.genome[gene]} -> {mended[gene]}" for gene in changed
-        )
+        changed = [
+            f"{gene} {_told(one.genome[gene])} -> {_told(mended[gene])}"
+            for gene in mended
+            if mended[gene] != one.genome[gene]
+        ]
+        said = f"kept to the brief ({self.brief.asked()}): {', '.join(changed)}"
         return proposal(self.space, mended, _joined(one.reason, said))
 
-    def _mended_words(self, one: Proposal) -> Proposal:
-        missing, unwanted = self.brief.missing_words(one.prompt), self.brief.said_unwanted(one.prompt)
-        if not missing and not unwanted:
-            return one
-        prompt = one.prompt
-        for word in unwanted:
-            prompt = re.sub(rf"(?<!\w){re.escape(word)}(?!\w),? ?", "", prompt, flags=re.IGNORECASE).strip(" ,")
-        said = (
-            f"kept to the brief ({self.brief.asked()}): added {missing or 'nothing'}, left out {unwanted or 'nothing'}"
-        )
-        return replace(
-            one, prompt=", ".join([part for part in (prompt, *missing) if part]), reason=_joined(one.reason, said)
-        )
-
-    def _distinct(self, found: list[Proposal], rng: random.Random) -> list[Proposal]:
-        """What mending made equal is drawn anew."""
-        kept: list[Proposal] = []
-        for one in found:
-            if one.prompt in {other.prompt for other in kept}:
-                genome = self._fresh({other.prompt for other in kept}, rng)
-                one = (
-                    proposal(self.space, genome, "drawn at random: keeping to the brief made it another's double")
-                    if genome
-                    else one
-                )
-            kept.append(one)
-        return kept
-
-    def _fresh(self, taken: set[str], rng: random.Random) -> Genome | None:
+    def _fresh(self, taken: Collection[object], rng: random.Random) -> Genome | None:
+        """A genome that keeps the brief and is not `taken` (as `hashable`); None where none was found."""
         drawn = (self.brief.mended(self.space.random(rng), self.space, rng) for _ in range(TRIES))
-        return next((genome for genome in drawn if self.space.phrase(genome) not in taken), None)
+        return next((genome for genome in drawn if hashable(genome) not in taken), None)
 
     def _aligned(self, found: list[Proposal], history: History, rng: random.Random) -> list[Proposal]:
         if self.minimum is None or self.align is None or not self.brief.text:
@@ -212,7 +252,7 @@ class Kept:
     def _nearer(self, one: Proposal, cosine: float, found: Sequence[Proposal], rng: random.Random) -> Proposal:
         """The nearest to the brief of a few drawn at random, if it is nearer."""
         assert self.align is not None and self.minimum is not None
-        taken = {other.prompt for other in found}
+        taken = {hashable(other.genome) for other in found}
         drawn = [genome for _ in range(32) if (genome := self._fresh(taken, rng))]
         cosines = list(self.align([self.space.phrase(genome) for genome in drawn])) if drawn else []
         best = max(range(len(drawn)), key=lambda i: cosines[i], default=None)
@@ -234,6 +274,10 @@ def aligned(history: History, minimum: float | None) -> History:
         for one in history.tried
     ]
     return replace(history, tried=tuple(marked))
+
+
+def _told(value: object) -> str:
+    return " and ".join(_words(value)) or str(value)
 
 
 def _joined(*reasons: str) -> str:

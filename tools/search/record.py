@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TAGS = 5  # words that CLIP finds in a picture
+AROUND, LEAST = 1300, 200  # tokens of the question and its answer beside the history, which has the least at least
 
 
 def read_history(context: Context, space: Space, spec: SearchSpec) -> History:
@@ -43,21 +44,28 @@ def read_history(context: Context, space: Space, spec: SearchSpec) -> History:
 
 
 def means_of(context: Context, space: Space, spec: SearchSpec) -> Means:
-    """What the run's strategy is made of. Raises InputError for a brief that cannot be kept."""
+    """What the run's strategy is made of."""
     native = spec.dialect == "native"
     return Means(
         space,
-        spec,
-        read_brief(context.brief, context.wishes, space),
+        _with_room(spec, context.settings.llm_context),
+        read_brief(context.brief, context.wishes, space, context.avoided),
         write=_timed(context, context.write_native if native else context.write),
         sees=context.settings.llm_sees,
         open_image=lambda path: (context.folder / path).read_bytes(),
         align=(lambda texts: _cosines(texts, context))
-        if context.brief and spec.minimum_alignment is not None
+        if context.brief and spec.minimum_prompt_alignment is not None
         else None,
         prior_folder=context.settings.model,
         earlier=tuple(context.start.earlier(context.vocabulary)) if context.start else (),
     )
+
+
+def _with_room(spec: SearchSpec, context: int | None) -> SearchSpec:
+    """The spec with no more tokens of history than a server's context has room for beside the question and its answer."""
+    if context is None:
+        return spec
+    return spec.model_copy(update={"history_tokens": min(spec.history_tokens, max(LEAST, context - AROUND))})
 
 
 def genome_of(row: ImageRow, space: Space) -> Genome | None:

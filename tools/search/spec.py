@@ -26,15 +26,28 @@ class SearchSpec(BaseModel):
         ("scores", "prompts", "feedback"), description="what the language model is shown of the history; [] is nothing"
     )
     preset: Literal["paper", "opro"] = Field("paper", description="how the history is shown")
-    history_tokens: int = Field(900, ge=50, le=100_000, description="tokens of history, at most")
+    history_tokens: int = Field(
+        900,
+        ge=50,
+        le=100_000,
+        description="tokens of history, at most; fewer where the local server's context is small",
+    )
     whole_rounds: bool = Field(True, description="a round is all the strategy's; false: half the planner's own prompts")
     retries: int = Field(1, ge=0, le=4, description="times the language model is asked again for what is new")
-    dialect: Literal["plain", "native"] = Field("plain", description="native: the message that bauhaus-lm was taught")
+    dialect: Literal["auto", "plain", "native"] = Field(
+        "auto", description="native: the message that bauhaus-lm was taught; auto: native for it, plain for others"
+    )
+    # Picture to text and text to text are two scales of CLIP. With bauhaus-clip and four briefs, random prompts' pictures have a median
+    # cosine of -0.15 to 0.05 with the brief, and those of prompts that say its words 0.04 to 0.64; the prompts themselves -0.19 to 0.07
+    # and 0.04 to 0.47: the longer the brief, the higher. Another CLIP has other scales: look at a few of its cosines first.
     minimum_alignment: float | None = Field(
         None,
         ge=-1,
         le=1,
-        description="cosine with the brief that CLIP must find in prompt and picture; none: not asked",
+        description="cosine of a picture with the brief below which it is not bred from; none: not asked",
+    )
+    minimum_prompt_alignment: float | None = Field(
+        None, ge=-1, le=1, description="cosine of a prompt with the brief below which it is replaced; none: not asked"
     )
 
     @field_validator("context")
@@ -58,7 +71,7 @@ class SearchSpec(BaseModel):
 
     @property
     def exemplars(self) -> int:
-        """How many pictures are shown, or told by their tags."""
+        """How many of the best a model that sees is shown, and the bundled one is told the commonest tags of; any line has its tags."""
         return 3 if self.preset == "opro" else 8
 
     @property

@@ -14,10 +14,11 @@ from tools.search.strategy import Means, RandomSearch, Strategy
 MUTATION, ELITES = 0.2, 1  # of the routine (prompts.routine)
 
 
-def make_strategy(means: Means) -> Strategy:
+def make_strategy(means: Means) -> Kept:
     """The strategy that `means.spec` names, kept to the brief."""
     made = STRATEGIES[means.spec.strategy](means)
-    return Kept(made, means.brief, means.space, means.align, means.spec.minimum_alignment)
+    spec = means.spec
+    return Kept(made, means.brief, means.space, means.align, spec.minimum_prompt_alignment, spec.minimum_alignment)
 
 
 def _bred(means: Means) -> tuple[float, int]:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One picture to paint. `genome` None: a prompt in a form of its own. `seed` None: whoever paints draws one.
+    """One picture to paint. `seed` None: whoever paints draws one.
 
     `reason` says why this is not what was first proposed: "" where it is.
     """
 
     prompt: str
-    genome: Genome | None = None
+    genome: Genome
     seed: int | None = None
     reason: str = ""
 
@@ -71,7 +71,7 @@ def filled(found: Sequence[Proposal], count: int, space: Space, history: History
     """`found` cut to `count`, or topped up with random genomes that are new, with the reason said."""
     kept = list(found[:count])
     seen = {hashable(one.genome) for one in history.tried if one.genome is not None}
-    seen |= {hashable(one.genome) for one in kept if one.genome is not None}
+    seen |= {hashable(one.genome) for one in kept}
     for _ in range(50 * count):
         if len(kept) == count:
             break

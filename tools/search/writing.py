@@ -104,7 +104,7 @@ def history_lines(history: History, means: Means) -> list[Line]:
 
 
 def line_of(one: Tried, history: History, means: Means, *, show: bool = False) -> Line:
-    """One picture as the config's `context` tells it; `show`: with its pixels where the model sees, else with its tags."""
+    """One picture as the config's `context` tells it, with the tags that it has; `show`: with its pixels where the model sees."""
     parts = means.spec.context
     picture = None
     if show and "images" in parts and means.sees and means.open_image and one.image:
