@@ -143,10 +143,11 @@ def _bayes(
 ) -> Preference:
     prior = population.prior if isinstance(population, Population) else Prior.plain(features)
     base = population if isinstance(population, Preference) else None
-    left = ratings if base is None else ratings - base.predict(features)[0]
+    below = None if base is None else base.predict(features)[0]
+    left = ratings if below is None else ratings - below
     if not comparisons and not isinstance(population, Population) and not _differs(left):
         return _flat(left[np.isfinite(left)], features, base)
-    arrays = bayes.fit(features, left, prior, comparisons=comparisons, order=order)
+    arrays = bayes.fit(features, left, prior, comparisons=comparisons, order=order, below=below)
     return Preference(kind, {**arrays, **_width(features)}, base)
 
 
