@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from evaluators import preference
+from evaluators.preference.scored import FEWEST
 from evaluators.win_rate import wilson
 from prompts.errors import ToolError
 from tools.context import Context, Trail
@@ -51,13 +52,16 @@ def said(trail: Trail) -> Said:
     return Said(rows, np.array([ratings.get(row.id, np.nan) for row in rows]), pairs)
 
 
-def before(kind: str, context: Context) -> preference.Preference | preference.Population | None:
+def before(kind: str, context: Context) -> preference.Base | None:
     """What is known before this run's first rating: the profile that it starts from or, where its config asks for it, what other
-    people like. A profile knows the person better. By the population alone "knn" and "finetune" do not go."""
+    people like, as simulated ones were learned from or as PickScore has it. A profile knows the person better. By the population
+    alone "knn" and "finetune" do not go."""
     if context.start is not None:
         return context.start.prior()
     if not context.settings.population or kind not in ON_TOP:
         return None
+    if context.settings.population == "pickscore":
+        return _most_people(context)
     path = Path(context.settings.model) / POPULATION_FILE
     if not path.is_file():
         raise ToolError(
@@ -65,6 +69,21 @@ def before(kind: str, context: Context) -> preference.Preference | preference.Po
             retryable=False,
         )
     return preference.Population.load(path)
+
+
+def _most_people(context: Context) -> preference.Scored | None:
+    """What CLIP's features tell of PickScore's values of all pictures shown so far; None below four pictures.
+
+    Computed anew: the trail that tools read keeps no scores, and the model gives the recorded ones again. PickScore compares pictures
+    of one prompt, so over the prompts of a run it also tells which prompts it finds easy: an approximation.
+    """
+    rows = [row for row in context.trail.images() if row.shown]
+    if len(rows) < FEWEST:
+        return None
+    features = context.features(rows)
+    with context.timed("score"):
+        score = context.studio.pickscore([context.open_image(row) for row in rows], [row.prompt for row in rows], [])
+    return preference.Scored.distilled(features, np.array(score.values))
 
 
 def fit(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> Any:

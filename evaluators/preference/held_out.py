@@ -9,8 +9,7 @@ import numpy as np
 from evaluators.agreement import Agreement, agree
 from evaluators.preference.checks import features_of, ratings_of
 from evaluators.preference.comparison import Comparison
-from evaluators.preference.model import Kind, Preference, fit
-from evaluators.preference.population import Population
+from evaluators.preference.model import Base, Kind, fit
 from prompts.errors import InputError
 
 
@@ -20,7 +19,7 @@ def held_out_agreement(
     kind: Kind = "head",
     *,
     comparisons: Sequence[Comparison] = (),
-    population: Preference | Population | None = None,
+    population: Base | None = None,
     seed: int = 0,
     folds: int = 5,
 ) -> Agreement:
