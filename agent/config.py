@@ -124,8 +124,9 @@ class Config(Section):
     rater: Annotated[int, Field(ge=0)] | Literal["person"] = Field(
         "person", description="a simulated rater's seed, or a person"
     )
-    population: bool = Field(
-        False, description="the taste starts from what other people like: population.npz in the model's folder"
+    population: bool | Literal["pickscore"] = Field(
+        False,
+        description="the taste starts from what other people like: true, population.npz in the model's folder; pickscore, what it says of the run's pictures",
     )
     rounds: int = Field(4, ge=1, le=100)
     images_per_round: int = Field(8, ge=1, le=8)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -103,7 +103,9 @@ class Settings:
     llm_sees: bool = False  # whether the language model is shown pictures
     llm_context: int | None = None  # tokens that its server has room for; None: nobody knows
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references
-    population: bool = False  # learn_taste starts from the model's population.npz
+    population: bool | Literal["pickscore"] = (
+        False  # learn_taste starts from the model's population.npz, or from PickScore
+    )
     asking: Asking = field(default_factory=Asking)  # how ask_person asks
     device: str = "auto"
     model_name: str = ""  # what records call it: a bundled model's folder is somewhere else on every machine

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from evaluators import preference
+from evaluators.preference.scored import FEWEST
 from evaluators.win_rate import wilson
 from prompts.errors import ToolError
 from tools.context import Context, Trail
-from tools.records import ComparisonRow, ImageRow
+from tools.records import AnswerRow, ComparisonRow, ImageRow
 
 POPULATION_FILE = "population.npz"  # beside a model
 ON_TOP = ("head", "blend")  # kinds that learn how this person differs from the population
@@ -26,11 +27,14 @@ ENOUGH, FOLDS = 8, 5  # clicks; fewer cannot be held out in any meaningful way
 
 @dataclass(frozen=True)
 class Said:
-    """`ratings` (N,), NaN where a picture was not rated; `pairs` of it that were compared, with the answer each came from."""
+    """`ratings` (N,), NaN where a picture was not rated; `pairs` of it that were compared, with the answer each came from; `order`
+    (N,) the place of each rating among the ratings, from 0, NaN for none; `bad`: the answers that found all that was shown bad."""
 
     rows: tuple[ImageRow, ...]
     ratings: np.ndarray
     pairs: tuple[ComparisonRow, ...]
+    order: np.ndarray
+    bad: tuple[AnswerRow, ...] = ()
 
     @property
     def questions(self) -> list[object]:
@@ -48,16 +52,24 @@ def said(trail: Trail) -> Said:
     ratings, pairs = trail.ratings(), tuple(trail.comparisons())
     compared = {image for pair in pairs for image in (pair.win, pair.lose)}
     rows = tuple(row for row in trail.images() if row.id in ratings or row.id in compared)
-    return Said(rows, np.array([ratings.get(row.id, np.nan) for row in rows]), pairs)
+    given = {
+        image: float(place) for place, image in enumerate(ratings)
+    }  # a trail has them in the order they were given
+    order = np.array([given.get(row.id, np.nan) for row in rows])
+    bad = tuple(one for one in trail.answers() if one.answer == "both bad")
+    return Said(rows, np.array([ratings.get(row.id, np.nan) for row in rows]), pairs, order, bad)
 
 
-def before(kind: str, context: Context) -> preference.Preference | preference.Population | None:
+def before(kind: str, context: Context) -> preference.Base | None:
     """What is known before this run's first rating: the profile that it starts from or, where its config asks for it, what other
-    people like. A profile knows the person better. By the population alone "knn" and "finetune" do not go."""
+    people like, as simulated ones were learned from or as PickScore has it. A profile knows the person better. By the population
+    alone "knn" and "finetune" do not go."""
     if context.start is not None:
         return context.start.prior()
     if not context.settings.population or kind not in ON_TOP:
         return None
+    if context.settings.population == "pickscore":
+        return _most_people(context)
     path = Path(context.settings.model) / POPULATION_FILE
     if not path.is_file():
         raise ToolError(
@@ -65,6 +77,21 @@ def before(kind: str, context: Context) -> preference.Preference | preference.Po
             retryable=False,
         )
     return preference.Population.load(path)
+
+
+def _most_people(context: Context) -> preference.Scored | None:
+    """What CLIP's features tell of PickScore's values of all pictures shown so far; None below four pictures.
+
+    Computed anew: the trail that tools read keeps no scores, and the model gives the recorded ones again. PickScore compares pictures
+    of one prompt, so over the prompts of a run it also tells which prompts it finds easy: an approximation.
+    """
+    rows = [row for row in context.trail.images() if row.shown]
+    if len(rows) < FEWEST:
+        return None
+    features = context.features(rows)
+    with context.timed("score"):
+        score = context.studio.pickscore([context.open_image(row) for row in rows], [row.prompt for row in rows], [])
+    return preference.Scored.distilled(features, np.array(score.values))
 
 
 def fit(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> Any:
@@ -78,7 +105,10 @@ def trust(features: np.ndarray, told: Said, kind: Any, seed: int, population: An
     if told.clicks < ENOUGH:
         return {}
     if not told.pairs:
-        found = preference.held_out_agreement(features, told.ratings, kind, population=population, seed=seed)
+        order = told.order if isinstance(population, preference.Population) else None
+        found = preference.held_out_agreement(
+            features, told.ratings, kind, population=population, order=order, seed=seed
+        )
         interval, shares = (found.low, found.high), (found.accuracy, found.accuracy_low, found.accuracy_high)
         sure = {"agreement": round(found.srocc, 3), "interval": [round(end, 3) for end in interval]}
     else:
@@ -118,11 +148,31 @@ def _fit(
     features: np.ndarray, told: Said, pairs: Sequence[ComparisonRow], kind: Any, seed: int, population: Any
 ) -> Any:
     learner: Any = preference
+    people = isinstance(population, preference.Population)
     if not pairs and np.isfinite(told.ratings).all():
-        return learner.fit(features, told.ratings, kind, population=population, seed=seed)
+        return learner.fit(
+            features, told.ratings, kind, population=population, order=told.order if people else None, seed=seed
+        )
     number = {row.id: i for i, row in enumerate(told.rows)}
     comparisons = [
         learner.Comparison(number[pair.win], number[pair.lose], "tie" if pair.tie else "first") for pair in pairs
     ]
-    ratings = told.ratings if np.isfinite(told.ratings).any() else None
-    return learner.fit(features, ratings, kind, comparisons=comparisons, population=population, seed=seed)
+    lost, ratings, order = _lost(told, pairs), told.ratings, told.order
+    if lost:  # to the average picture, which nobody painted: a row of its own
+        average = len(features)
+        comparisons += [learner.Comparison(average, number[image], "first") for image in lost]
+        features = np.vstack([features, features.mean(axis=0)])
+        ratings, order = np.append(ratings, np.nan), np.append(order, np.nan)
+    return learner.fit(
+        features, ratings if np.isfinite(ratings).any() else None, kind, comparisons=comparisons, population=population,
+        order=order if people or comparisons else None, seed=seed,
+    )  # fmt: skip
+
+
+def _lost(told: Said, pairs: Sequence[ComparisonRow]) -> list[str]:
+    """The pictures that were found bad, by their ids. Beside the other they were alike; they also lose to the average. Of an answer
+    that is held out nothing is told; of four that were bad, which say nothing of two at a time, those known from elsewhere are."""
+    seen = {(pair.step, pair.win, pair.lose) for pair in pairs if pair.tie}
+    known = {row.id for row in told.rows}
+    told_of = [one for one in told.bad if one.kind != "ab" or (one.step, *one.shown) in seen]
+    return [image for one in told_of for image in one.shown if image in known]

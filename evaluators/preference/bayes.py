@@ -10,6 +10,7 @@ Rasmussen & Williams 2006, ch. 2, 3.4 and 5.4. numpy only. Pictures are rows; re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,15 +36,18 @@ def fit(
     *,
     comparisons: Sequence[Comparison] = (),
     order: np.ndarray | None = None,
+    below: np.ndarray | None = None,
 ) -> Arrays:
     """Posterior from features (N, D), ratings (N,) with NaN for none, and comparisons of rows: every row was
-    rated or compared. `order` (N,): when."""
+    rated or compared. `order` (N,): when. `below` (N,): what a taste below this one makes of each, in points; `ratings` are then
+    what it left, and comparisons are of the sum. From comparisons alone that sum lies around 5 on 0..10."""
     rated = np.flatnonzero(np.isfinite(ratings))
     offset = _OFFSET if len(rated) else 0.0
-    centre = float(ratings[rated].mean()) if len(rated) else MIDDLE
+    below = np.zeros(len(ratings)) if below is None else below
+    centre = float(ratings[rated].mean()) if len(rated) else MIDDLE - float(below.mean())
     unit = spread_of(ratings[rated]) if len(rated) else POINTS
     covariance, mean = prior.covariance(features, features) + offset, prior.mean(features)
-    told = _told(rated, (ratings[rated] - centre) / unit, comparisons)
+    told = _told(rated, (ratings[rated] - centre) / unit, comparisons, below / unit)
     walk = _walk(rated if order is None else order[rated])
     found = [
         (posterior.evidence + _belief(gain, noise), gain, posterior)
@@ -100,8 +104,7 @@ def _means(arrays: Arrays, before: np.ndarray, cross: np.ndarray) -> np.ndarray:
 
 
 def _condition(mean: np.ndarray, covariance: np.ndarray, told: Told, shared: np.ndarray, gain: float, noise: float) -> Posterior:  # fmt: skip
-    told = Told(told.rated, told.values, shared, told.first, told.second, told.outcome, told.ties)
-    return condition(mean, covariance, told, gain=gain, noise=noise)
+    return condition(mean, covariance, replace(told, shared=shared), gain=gain, noise=noise)
 
 
 def _belief(gain: float, noise: float) -> float:
@@ -122,14 +125,14 @@ def _kept(found: list[tuple[float, float, Posterior]], rows: np.ndarray) -> Arra
     }
 
 
-def _told(rated: np.ndarray, values: np.ndarray, comparisons: Sequence[Comparison]) -> Told:
+def _told(rated: np.ndarray, values: np.ndarray, comparisons: Sequence[Comparison], below: np.ndarray) -> Told:
     first = np.array([one.first for one in comparisons], dtype=int)
     second = np.array([one.second for one in comparisons], dtype=int)
     outcome = np.array([OUTCOMES[one.answer] for one in comparisons])
     # Half a tie more in two more answers: nobody's ties are impossible.
     tied = (float((outcome == 0.5).sum()) + 0.5) / (len(outcome) + 2.0)
     none = np.zeros((len(rated), len(rated)))
-    return Told(rated, values, none, first, second, outcome, 2.0 * tied / (1.0 - tied))
+    return Told(rated, values, none, first, second, outcome, 2.0 * tied / (1.0 - tied), below[first] - below[second])
 
 
 def _walk(order: np.ndarray) -> np.ndarray:

@@ -9,8 +9,7 @@ import numpy as np
 from evaluators.agreement import Agreement, agree
 from evaluators.preference.checks import features_of, ratings_of
 from evaluators.preference.comparison import Comparison
-from evaluators.preference.model import Kind, Preference, fit
-from evaluators.preference.population import Population
+from evaluators.preference.model import Base, Kind, fit
 from prompts.errors import InputError
 
 
@@ -20,12 +19,13 @@ def held_out_agreement(
     kind: Kind = "head",
     *,
     comparisons: Sequence[Comparison] = (),
-    population: Preference | Population | None = None,
+    population: Base | None = None,
+    order: np.ndarray | None = None,
     seed: int = 0,
     folds: int = 5,
 ) -> Agreement:
     """How well the taste orders pictures that it was not fitted on: K-fold over features (N, D), ratings (N,), NaN for a
-    picture that was not rated, at least 4 rated. A comparison is used in a fold that holds neither of its pictures.
+    picture that was not rated, at least 4 rated. A comparison is used in a fold that holds neither of its pictures. `order` (N,) as in `fit`.
 
     Each fold's training mean is taken off its predictions. Otherwise a model that knows nothing would look *worse*
     than chance: leaving out high ratings lowers the mean that predicts them.
@@ -47,6 +47,7 @@ def held_out_agreement(
             for one in comparisons
             if left[one.first] and left[one.second]
         ]
-        model = fit(features[left], ratings[left], kind, comparisons=kept, population=population, seed=seed)
+        when = None if order is None else np.asarray(order)[left]
+        model = fit(features[left], ratings[left], kind, comparisons=kept, population=population, order=when, seed=seed)
         predicted[held] = model.predict(features[held])[0] - np.nanmean(ratings[left])
     return agree(predicted[rated], ratings[rated], seed=seed)

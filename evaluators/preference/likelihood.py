@@ -20,7 +20,8 @@ class Told:
     """What one person said of N pictures, each row given once.
 
     `rated` (K,) row numbers with `values` (K,) and `shared` (K, K), a covariance that their noise has in common (drift);
-    `first`, `second` (C,) rows compared and `outcome` (C,): 1 the first won, 0 the second, 0.5 a tie.
+    `first`, `second` (C,) rows compared and `outcome` (C,): 1 the first won, 0 the second, 0.5 a tie; `ahead` (C,) by how much a
+    taste below this one already likes the first more, in the unit of `values`: what is judged is the sum of both.
     """
 
     rated: np.ndarray
@@ -30,6 +31,7 @@ class Told:
     second: np.ndarray
     outcome: np.ndarray
     ties: float  # Davidson's nu: at equal liking a tie has the chance nu / (2 + nu)
+    ahead: np.ndarray | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def condition(prior: np.ndarray, covariance: np.ndarray, told: Told, *, gain: fl
     precision, pull, constant = _ratings(told, len(prior), gain, noise)
     steep = np.pi / np.sqrt(3.0) / np.sqrt(2.0 * noise)  # the logistic whose SD is that of two noises' difference
     liking, alpha = prior.copy(), np.zeros(len(prior))
-    slope, curve, said = _comparisons(told, liking, steep)
+    slope, curve, said = _comparisons(told, liking, steep, gain)
     for _ in range(_STEPS if len(told.first) else 1):
         weight = precision + curve
         inner = np.eye(len(prior)) + weight @ covariance
@@ -58,7 +60,7 @@ def condition(prior: np.ndarray, covariance: np.ndarray, told: Told, *, gain: fl
         size = float(np.abs(step).max(initial=0.0))
         # A comparison's curve is flat far away, where a whole step would overshoot; ratings alone are done in one.
         liking = liking + (step * min(1.0, 2.0 / max(size, 1e-12)) if len(told.first) else step)
-        slope, curve, said = _comparisons(told, liking, steep)
+        slope, curve, said = _comparisons(told, liking, steep, gain)
         if size < _CLOSE:
             break
     if len(told.first):
@@ -87,12 +89,12 @@ def _ratings(told: Told, count: int, gain: float, noise: float) -> tuple[np.ndar
     return precision, pull, constant - len(rows) * float(np.log(gain))
 
 
-def _comparisons(told: Told, liking: np.ndarray, steep: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _comparisons(told: Told, liking: np.ndarray, steep: float, gain: float) -> tuple[np.ndarray, np.ndarray, float]:
     """Slope (N,), minus the curvature (N, N), and the log likelihood of the comparisons."""
     slope, curve = np.zeros(len(liking)), np.zeros((len(liking), len(liking)))
     if not len(told.first):
         return slope, curve, 0.0
-    apart = steep * (liking[told.first] - liking[told.second])
+    apart = steep * (liking[told.first] - liking[told.second] + told.ahead / gain)
     # The three weights are e^d, nu e^(d/2) and 1; all over the largest.
     parts = np.stack([apart, np.log(told.ties) + apart / 2.0, np.zeros_like(apart)])
     total = parts.max(axis=0) + np.log(np.exp(parts - parts.max(axis=0)).sum(axis=0))

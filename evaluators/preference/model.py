@@ -1,8 +1,9 @@
 """A fitted taste, and fitting one: checks what came in, chooses the kind's module, saves and loads. See the package.
 
 Too little to learn from (one rating, or ratings all equal) gives an uninformative model, kind "flat": the mean rating for every
-picture, with a std of `FLAT_STD`, so that whoever asks for confidence is told that there is none. With a population of people
-there is something to say even then: what they like on average, and how much they differ.
+picture, with a std of `FLAT_STD` or more, so that whoever asks for confidence is told that there is none: a quarter of the scale,
+as far as a mean rating tells it. On 0..1 and 1..5, which one rating cannot tell from 0..10, that is wider than the scale allows.
+With a population of people there is something to say even then: what they like on average, and how much they differ.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from evaluators.preference.checks import features_of, same_width, told
 from evaluators.preference.comparison import Comparison, with_strengths
 from evaluators.preference.population import Population
 from evaluators.preference.prior import Prior
-from evaluators.preference.scale import spread_of
+from evaluators.preference.scale import length_of, spread_of
+from evaluators.preference.scored import Scored
 from prompts.errors import InputError
 
-Kind = Literal["knn", "head", "blend", "finetune", "maml", "bayes", "flat", "prior"]
+Kind = Literal["knn", "head", "blend", "finetune", "maml", "bayes", "flat", "prior", "scored"]
 KINDS: tuple[Kind, ...] = ("head", "knn", "blend", "finetune", "maml", "bayes")
-FLAT_STD = 2.5  # a quarter of the 0..10 scale: what one knows of a rating before any was given
+FLAT_STD = 2.5  # a quarter of 0..10, where one knows nothing; the ratings of a longer scale have a quarter of that
 _MODELS = {"head": head, "knn": knn, "finetune": finetune, "blend": blend}
 _PULL = 4.0  # ratings' worth of the belief that this person's liking follows the population's
+_FOLLOWS, _SCORER_PULL = 0.5, 2.0  # the same of a scorer: as people correlate with most people's taste
 
 Arrays = dict[str, np.ndarray]
 
@@ -41,7 +44,8 @@ class Preference:
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean liking and its std, (M,) each, in rating points, for features (M, D). The std is about the liking; one
-        more rating adds its own noise. Not clipped to the rating scale.
+        more rating adds its own noise, and what is not known of the taste below (`population`), if there is one, is left out.
+        Not clipped to the rating scale.
 
         Raises: InputError for features of another shape than those fitted.
         """
@@ -74,13 +78,16 @@ class Preference:
         return features
 
 
+Base = Preference | Population | Scored  # what a taste can start from
+
+
 def fit(
     features: np.ndarray,
     ratings: np.ndarray | None = None,
     kind: Kind = "head",
     *,
     comparisons: Sequence[Comparison] = (),
-    population: Preference | Population | None = None,
+    population: Base | None = None,
     order: np.ndarray | None = None,
     seed: int = 0,
 ) -> Preference:
@@ -88,10 +95,12 @@ def fit(
     rows, or both. Any scale of ratings will do: predictions are on the person's own. From comparisons alone they are on
     0..10 around 5.
 
-    `population`: what other people like, as a `Population` (kind "maml" needs one), or a taste fitted on their mean ratings.
+    `population`: what other people like, as a `Population` (kind "maml" needs one), a scorer (`Scored`), or a taste fitted on their
+    mean ratings, in points.
     A `Population` is the prior of "bayes" and "head" (which are then the same) and of the head in "blend"; "knn" and
-    "finetune" learn this person's difference from its mean, and every kind does from a taste. `order` (N,): when each rating was
-    given, for kind "bayes" to allow for a drift. `seed` matters to "finetune" only.
+    "finetune" learn this person's difference from its mean, as every kind but "maml" does from a taste or a scorer. How far the
+    person follows a mean or a scorer is learned first; a taste is taken whole. That base is then held to be known: the std is of
+    the difference alone. `order` (N,): when each rating was given, for the Gaussian process to allow for a drift. `seed` matters to "finetune" only.
     One rating, or nothing to tell apart: kind "flat" (see the module).
     Raises: InputError for nothing to learn from, infinity, a wrong shape, a population of other features, or an unknown kind.
     """
@@ -111,7 +120,7 @@ def fit(
         return _maml(features, ratings, population)
     if kind == "blend" and people is not None:
         return Preference(kind, {**blend.fit(features, ratings, seed, people), **_width(features)})
-    base = _based(population, features, ratings) if isinstance(population, Population) else population
+    base = _based(population, features, ratings) if isinstance(population, Population | Scored) else population
     left = ratings if base is None else ratings - base.predict(features)[0]
     if not _differs(left):
         return _flat(left, features, base)
@@ -138,19 +147,22 @@ def _bayes(
     features: np.ndarray,
     ratings: np.ndarray,
     comparisons: Sequence[Comparison],
-    population: Preference | Population | None,
+    population: Base | None,
     order: np.ndarray | None,
 ) -> Preference:
     prior = population.prior if isinstance(population, Population) else Prior.plain(features)
-    base = population if isinstance(population, Preference) else None
-    left = ratings if base is None else ratings - base.predict(features)[0]
+    base = None if isinstance(population, Population) else population
+    if isinstance(base, Scored):
+        base = _based(base, features, with_strengths(ratings, comparisons) if comparisons else ratings)
+    below = None if base is None else base.predict(features)[0]
+    left = ratings if below is None else ratings - below
     if not comparisons and not isinstance(population, Population) and not _differs(left):
         return _flat(left[np.isfinite(left)], features, base)
-    arrays = bayes.fit(features, left, prior, comparisons=comparisons, order=order)
+    arrays = bayes.fit(features, left, prior, comparisons=comparisons, order=order, below=below)
     return Preference(kind, {**arrays, **_width(features)}, base)
 
 
-def _maml(features: np.ndarray, ratings: np.ndarray, population: Preference | Population | None) -> Preference:
+def _maml(features: np.ndarray, ratings: np.ndarray, population: Base | None) -> Preference:
     if not isinstance(population, Population) or not population.meta:
         raise InputError(
             f"kind 'maml' starts from other people's ratings, not from {population!r:.60}: give a Population"
@@ -160,17 +172,20 @@ def _maml(features: np.ndarray, ratings: np.ndarray, population: Preference | Po
     return Preference("maml", {**arrays, "shift": prior.centre, "stretch": prior.scale, **_width(features)})
 
 
-def _based(population: Population, features: np.ndarray, ratings: np.ndarray) -> Preference:
-    """The population's mean in this person's points, followed as far as their ratings (N,), NaN for none, allow."""
+def _based(population: Population | Scored, features: np.ndarray, ratings: np.ndarray) -> Preference:
+    """The population's mean, or the scorer, in this person's points, followed as far as their ratings (N,), NaN for none, allow."""
     told = np.isfinite(ratings)
     mean = population.mean(features)
     centre, unit = (float(ratings[told].mean()), spread_of(ratings[told])) if told.any() else (5.0, 2.0)
-    slope = 1.0
+    slope, pull = (_FOLLOWS, _SCORER_PULL) if isinstance(population, Scored) else (1.0, _PULL)
     if told.sum() > 1:
         apart = mean[told] - mean[told].mean()
-        slope = (float(apart @ (ratings[told] - centre)) / unit + _PULL) / (float(apart @ apart) + _PULL)
+        slope = (float(apart @ (ratings[told] - centre)) / unit + slope * pull) / (float(apart @ apart) + pull)
     shift = float(mean[told].mean()) if told.any() else 0.0
     numbers = {"centre": np.array(centre), "gain": np.array(unit * slope), "shift": np.array(shift)}
+    if isinstance(population, Scored):
+        line = {"weight": population.weight, "bias": np.array(population.bias)}
+        return Preference("scored", {**line, **numbers, **_width(features)})
     return Preference("prior", {**population.prior.arrays(), **numbers, **_width(features)})
 
 
@@ -186,16 +201,21 @@ def _flat(left: np.ndarray, features: np.ndarray, base: Preference | None) -> Pr
 
 def _predict(kind: Kind, arrays: Arrays, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if kind == "flat":
-        return np.full(len(features), float(arrays["mean"])), np.full(len(features), FLAT_STD)
-    if kind == "prior":
-        mean = Prior.of(arrays).mean(features) - float(arrays["shift"])
-        gain = float(arrays["gain"])
+        return np.full(len(features), float(arrays["mean"])), np.full(len(features), _unsure(float(arrays["mean"])))
+    if kind in ("prior", "scored"):
+        known = features @ arrays["weight"] + arrays["bias"] if kind == "scored" else Prior.of(arrays).mean(features)
+        mean, gain = known - float(arrays["shift"]), float(arrays["gain"])
         return float(arrays["centre"]) + gain * mean, np.full(len(features), abs(gain))
     if kind == "maml":
         return maml.predict(arrays, (features - arrays["shift"]) / arrays["stretch"])
     if "alpha" in arrays:
         return bayes.predict(arrays, features)
     return _MODELS[kind].predict(arrays, features)
+
+
+def _unsure(mean: float) -> float:
+    """The std (points) where nothing is told apart: ratings up to 10 are taken for those of 0..10."""
+    return max(FLAT_STD, length_of(np.array([mean])) / 4.0)
 
 
 def _joint(kind: Kind, arrays: Arrays, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -214,13 +234,13 @@ def _flatten(preference: Preference) -> Arrays:
 
 def _unflatten(stored: Arrays) -> Preference:
     kind = str(stored["kind"])
-    if kind not in (*KINDS, "flat", "prior"):
+    if kind not in (*KINDS, "flat", "prior", "scored"):
         raise ValueError(f"unknown kind {kind!r}")
     below = blend.below("population", stored)
     return Preference(kind, blend.below("arrays", stored), _unflatten(below) if below else None)
 
 
-def _population_width(population: Preference | Population | None) -> int | None:
+def _population_width(population: Base | None) -> int | None:
     if isinstance(population, Preference):
         return int(population.arrays["width"])
     return None if population is None else population.width

@@ -124,7 +124,10 @@ def test_active_learning_that_cannot_run_alone_is_refused(given: dict[str, str],
 
 
 def test_a_run_starts_from_a_population_only_where_its_config_says_so() -> None:
-    assert make_settings(make_config({"population": True})).population
+    assert make_settings(make_config({"population": True})).population is True
+    assert make_settings(make_config({"population": "pickscore"})).population == "pickscore"
+    with pytest.raises(InputError, match="'aesthetic'"):
+        make_config({"population": "aesthetic"})
     assert not make_settings(make_config({})).population and not load_config(CONFIGS / "demo.yaml").population
 
 

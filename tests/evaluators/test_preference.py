@@ -180,3 +180,8 @@ def test_finetuning_twice_from_a_seed_is_the_same_network():
     features, ratings = person()
     first, second = (fit(features, ratings, "finetune", seed=3).predict(features)[0] for _ in range(2))
     assert np.allclose(first, second)
+
+
+@pytest.mark.parametrize(("rating", "std"), [(0.7, FLAT_STD), (9.5, FLAT_STD), (70.0, 25.0)])
+def test_one_rating_on_a_long_scale_is_no_surer_than_on_a_short_one(rating, std):
+    assert fit(np.ones((1, 4)), [rating]).predict(np.eye(4))[1] == pytest.approx([std] * 4)

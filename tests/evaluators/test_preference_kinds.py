@@ -283,3 +283,35 @@ def test_a_population_learns_from_people_who_rated_different_pictures():
         for liking, mine in zip(*tastes(10, seed=9), strict=True)
     ]
     assert people.raters == 59 and np.mean(found) > 0.75
+
+
+@pytest.fixture(scope="module")
+def taught():
+    """A taste that is right about someone, and their likings (90,), in points around 5."""
+    liking = 5 + 2 * tastes(1, seed=31)[0][0]
+    return fit(PICTURES, liking, "head"), liking
+
+
+@pytest.mark.parametrize("rated", [0, 5])
+def test_comparisons_that_agree_with_the_taste_below_are_not_counted_twice(rated, taught):
+    base, liking = taught
+    ratings, spreads, middles = np.where(np.arange(90) < rated, liking, np.nan), [], []
+    for seed in range(6):  # as noisy as two ratings are: with the base counted twice the spread is a third too large
+        pairs = asked((liking - 5) / 2, 30, seed=seed, noise=1.1)
+        mean = fit(PICTURES, ratings, "bayes", comparisons=pairs, population=base).predict(PICTURES)[0]
+        spreads.append(mean.std() / base.predict(PICTURES)[0].std())
+        middles.append(mean.mean())
+    assert 0.9 < np.mean(spreads) < 1.08 and 4.5 < np.mean(middles) < 5.5
+
+
+@pytest.mark.parametrize("kind", ["head", "bayes"])
+def test_comparisons_against_the_taste_below_move_what_is_foretold(kind, taught):
+    base, liking = taught
+    better, worse = np.argsort(-liking[:60])[:6], np.argsort(liking[:60])[:6]
+    against = [Comparison(int(a), int(b), "second") for a in better for b in worse]
+    mean, before = (
+        fit(PICTURES, None, kind, comparisons=against, population=base).predict(PICTURES)[0],
+        base.predict(PICTURES)[0],
+    )
+    gap = [one[better].mean() - one[worse].mean() for one in (before, mean)]
+    assert gap[0] > 4 and gap[1] < 0.5 * gap[0]

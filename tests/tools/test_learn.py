@@ -77,3 +77,23 @@ def test_a_population_that_is_not_there_is_told(at_hand: AtHand, tmp_path: Path)
     asked = replace(given, settings=replace(given.settings, model=str(tmp_path), population=True))
     with pytest.raises(ToolError, match="set population: false"):
         learn_taste(LearnTaste(kind="head"), asked)
+
+
+def test_a_taste_starts_from_pickscore_where_the_config_asks_for_it(at_hand: AtHand) -> None:
+    given = at_hand()
+    asked = replace(given, settings=replace(given.settings, population="pickscore"))
+    plain, found = (learn_taste(LearnTaste(kind="head"), one).preferences[0] for one in (given, asked))
+    base = preference.load(given.folder / found.path).population
+    assert found.sha256 != plain.sha256 and base is not None and base.kind == "scored"
+    rows = given.trail.images()
+    said = given.studio.pickscore([given.open_image(row) for row in rows], [row.prompt for row in rows], [])
+    known = preference.Scored.distilled(given.features(rows), np.array(said.values))
+    assert np.array_equal(base.arrays["weight"], known.weight)
+
+
+def test_pickscore_says_nothing_of_fewer_than_four_pictures(at_hand: AtHand) -> None:
+    given = at_hand()
+    given.trail.rows[:] = given.trail.rows[:3]  # type: ignore[attr-defined]
+    asked = replace(given, settings=replace(given.settings, population="pickscore"))
+    plain, found = (learn_taste(LearnTaste(kind="head"), one).preferences[0] for one in (given, asked))
+    assert found.sha256 == plain.sha256

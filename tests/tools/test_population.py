@@ -9,8 +9,9 @@ import pytest
 
 from evaluators.features import FEATURE_NAMES
 from evaluators.preference import Population, fit
-from evaluators.raters import load_reference, save_reference
+from evaluators.raters import Rater, load_reference, save_reference
 from prompts.vocabulary import load_vocabulary
+from tools import population
 from tools.context import Studio
 from tools.population import FIRST_RATER, look, make_population, rated
 
@@ -49,13 +50,13 @@ def test_raters_have_scales_of_their_own_and_repeat_themselves() -> None:
     assert np.ptp(first.mean(axis=1)) > 0.1 and np.array_equal(first * 2, np.round(first * 2))
 
 
-def test_the_bundled_population_foretells_simulated_people_it_never_met(studio: Path) -> None:
+def test_the_bundled_population_is_small_and_places_a_taste_drawn_from_it_by_twenty_ratings(studio: Path) -> None:
     path = studio / "population.npz"
     if not path.is_file():
         pytest.skip(f"no population at {path}: make it with python -m tools.population")
     people = Population.load(path)
     assert path.stat().st_size < 1.5 * 2**20 and people.raters >= 100
-    # Pictures as the population knows them, liked by people of its own kind: twenty ratings place a person among them.
+    # Whether real tastes are like it, this cannot tell: the next test does.
     prior, rng = people.prior, np.random.default_rng(0)
     features = prior.pictures.astype(float) * prior.scale + prior.centre
     covariance = prior.covariance(features, features)
@@ -67,3 +68,23 @@ def test_the_bundled_population_foretells_simulated_people_it_never_met(studio: 
         mean, _ = fit(features[:20], ratings[:20], "bayes", population=people).predict(features[20:])
         found.append(np.corrcoef(mean, liking[20:])[0, 1])
     assert np.mean(found) > 0.4 and load_reference(studio).shape[1] == len(FEATURE_NAMES)
+
+
+@pytest.mark.slow
+def test_the_bundled_population_foretells_simulated_people_it_never_met(
+    atelier: Studio, studio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = studio / "population.npz"
+    if not path.is_file():
+        pytest.skip(f"no population at {path}: make it with python -m tools.population")
+    monkeypatch.setattr(population, "FIRST_PROMPT", 600_000)  # pictures that nobody in it rated
+    painter = Studio(replace(atelier.settings, steps=8))
+    clip, measured = look(painter, load_vocabulary("bauhaus"), 40, tmp_path / "pictures.npz")
+    reference, people, found = load_reference(studio), Population.load(path), []
+    for number, ratings in enumerate(rated(reference, measured, range(10))):
+        liking = Rater(number, reference=reference).utility_of(measured)[10:]
+        alone = fit(clip[:10], ratings[:10]).predict(clip[10:])[0]
+        helped = fit(clip[:10], ratings[:10], "bayes", population=people).predict(clip[10:])[0]
+        found.append([np.corrcoef(one, liking)[0, 1] for one in (alone, helped)])
+    alone, helped = np.mean(found, axis=0)
+    assert helped > 0.4 and helped > alone + 0.1

@@ -2,7 +2,8 @@
 
 Several tastes in one profile are a mixture: each on its own scale of SDs, then weighted. As evidence for a new run a profile's
 ratings count with a power: the power prior of Ibrahim and Chen (2000), a likelihood raised to a strength from 0 (nothing) to 1 (as
-if given now). Knows no files.
+if given now); so it is with words. What is learned of pictures starts from the profile's taste made smaller (see `Start.prior`).
+Knows no files.
 """
 
 from __future__ import annotations
@@ -113,6 +114,7 @@ class Start:
     def prior(self) -> Preference:
         """The profile's taste about its middle, times the strength, in points: what a new person's ratings correct.
 
+        This is no power prior: a lower strength makes the taste smaller, not less sure, and none of its own uncertainty is passed on.
         Learned anew from the profile's pictures, once: from its ratings and comparisons where it is one person's, from the mixture's
         likings where it is several."""
         return self._prior

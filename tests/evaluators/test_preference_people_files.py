@@ -1,10 +1,9 @@
-"""Other people's tables: read, their ceiling, and the table of all kinds on people that were made up."""
+"""Other people's ratings: read, refused in words, and their ceiling, on people that were made up."""
 
 import numpy as np
 import pytest
 
 from evaluators.preference.people import People, ceiling, load_people, reliability
-from evaluators.preference.table import BASE, as_text, evaluate
 from prompts.errors import InputError
 
 
@@ -53,36 +52,3 @@ def test_the_ceiling_is_what_a_perfect_model_reaches():
     limit, known = ceiling(people.blocks)
     assert known == 40 and limit == pytest.approx(np.mean(reached), abs=0.01)
     assert np.isnan(reliability(people.blocks[:, :1])).all() and people.noise == pytest.approx(0.2, abs=0.1)
-
-
-def test_the_table_holds_every_kind_and_the_population_helps():
-    people = crowd(raters=12, images=30)
-    kinds = (BASE, "knn", "bayes", "maml", "head")
-    rows = {row["kind"]: row for row in evaluate(people, kinds, shown=(8,), held=10, splits=2, groups=4)}
-    assert set(rows) == set(kinds) and rows["bayes"]["raters"] == 12 and rows["bayes"]["splits"] == 2
-    assert rows["bayes"]["gain_low"] > 0 and rows["bayes"]["srocc"] > rows["knn"]["srocc"]
-    assert rows[BASE]["gain"] == 0 and rows["bayes"]["mse"] < rows[BASE]["mse"] < 1
-    assert "bayes" in as_text(list(rows.values()))
-
-
-def test_nothing_of_the_held_pictures_is_used_when_they_are_cold():
-    people = crowd(raters=6, images=26)
-    held = np.random.default_rng([0, 0]).permutation(26)[:10]  # of the only split
-    blocks = people.blocks.copy()
-    blocks[:, :, held] = (
-        9 * blocks[:, :, held] + 3
-    )  # the same order, so that only what is learnt from them can change SROCC
-    other = People(people.raters, people.images, blocks, people.features)
-    how = {"kinds": (BASE, "bayes"), "shown": (8,), "held": 10, "splits": 1, "groups": 2}
-    for cold in (True, False):
-        first, second = ([row["srocc"] for row in evaluate(one, **how, cold=cold)] for one in (people, other))
-        assert (first == second) is cold
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [({"kinds": ("mean",)}, "'mean'"), ({"shown": (20,)}, "ask for fewer"), ({"held": 1}, "ask for fewer")],
-)
-def test_what_cannot_be_tabled_is_refused(change, words):
-    with pytest.raises(InputError, match=words):
-        evaluate(crowd(), **{"kinds": (BASE,), "shown": (5,), "held": 10, "splits": 1} | change)
