@@ -36,9 +36,9 @@ def held_out_agreement(
     rated = np.flatnonzero(np.isfinite(ratings))
     if len(rated) < 4:
         raise InputError(f"{len(rated)} ratings are too few to hold some out: rate at least 4 pictures")
-    order = rated[np.random.default_rng([seed, 0xF01D]).permutation(len(rated))]
+    dealt = rated[np.random.default_rng([seed, 0xF01D]).permutation(len(rated))]
     predicted = np.full(len(ratings), np.nan)
-    for held in np.array_split(order, min(folds, len(rated))):
+    for held in np.array_split(dealt, min(folds, len(rated))):
         left = np.ones(len(ratings), dtype=bool)
         left[held] = False
         places = np.cumsum(left) - 1
