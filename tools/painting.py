@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def paint_rows(
     return rows, cut
 
 
-def _batches(given: Sequence[Any]) -> list[range]:
+def _batches(given: Sequence[tuple[Weights, Mapping[str, Any]]]) -> list[range]:
     """Runs of up to `AT_ONCE` prompts that are given the same: one batch has one set of adapters. A seed of its own is painted
     alone: in a batch each picture has the one before it plus 1."""
     found: list[range] = []

@@ -117,9 +117,9 @@ def test_a_slider_may_be_called_as_a_gene_of_words_is(tmp_path: Path) -> None:
 
 
 def test_pictures_with_the_same_weights_are_painted_together() -> None:
-    same, other = {"light": 1.0}, {"light": 0.0}
+    same, other, plain = ({"light": 1.0}, {}), ({"light": 0.0}, {}), ({}, {})
     assert _batches([same] * 10 + [other, same]) == [range(8), range(8, 10), range(10, 11), range(11, 12)]
-    assert _batches([{}] * 9) == [range(8), range(8, 9)] and _batches([]) == []
+    assert _batches([plain] * 9) == [range(8), range(8, 9)] and _batches([]) == []
 
 
 @pytest.fixture
