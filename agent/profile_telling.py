@@ -17,9 +17,11 @@ STRONGEST = 12  # words that `show --json` names
 
 def kept(profile: Profile, path: Path) -> list[str]:
     """What `import` says."""
+    from tools.profiles.summary import counted
+
     name = clean(path.stem)
     return [
-        f"{name}: {profile.manifest.ratings} ratings, sha256 {profile.sha256[:12]}, kept at {path}",
+        f"{name}: {counted(profile)}, sha256 {profile.sha256[:12]}, kept at {path}",
         f"A run starts from it with `profile: {{name: {name}, strength: 0.5}}` in its config.",
     ]
 

@@ -120,10 +120,11 @@ def _check_ending(out: Path) -> None:
 def _written(profile: Profile, chosen: argparse.Namespace) -> int:
     from agent import profile_telling as telling
     from tools.profiles.reading import write
+    from tools.profiles.summary import counted
 
     found = write(chosen.out, profile)
     if chosen.json:
         print(json.dumps(telling.about(found) | {"path": str(chosen.out)}))
     else:
-        print(f"profile: {chosen.out} ({found.manifest.ratings} ratings, sha256 {found.sha256[:12]})")
+        print(f"profile: {chosen.out} ({counted(found)}, sha256 {found.sha256[:12]})")
     return 0

@@ -18,7 +18,8 @@ def summarised(profile: Profile, wishes: Sequence[str] = ()) -> str:
     lines += _listed("Liked", liked) + _listed("Not liked", disliked)
     if not liked and not disliked:
         lines.append("No word is surely liked or disliked yet: each interval holds 0. More ratings would tell.")
-    lines.append("The best of each together: " + ", ".join(f"{gene.replace('_', ' ')} {word}" for gene, word in profile.genome.best.items()) + ".")  # fmt: skip
+    if found:  # of words that nobody rated none is the best
+        lines.append("The best of each together: " + ", ".join(f"{gene.replace('_', ' ')} {word}" for gene, word in profile.genome.best.items()) + ".")  # fmt: skip
     lines += [_trust(one) for one in told.tastes]
     if wishes:
         lines.append("Asked for in words: " + ", ".join(_wish(wish) for wish in wishes) + ".")
@@ -31,6 +32,15 @@ def words(profile: Profile) -> list[Told]:
     genes = profile.genome.genes
     found = [(gene, word, worth) for gene, values in genes.items() for word, worth in values.items() if worth.count]
     return sorted(found, key=lambda one: -one[2].worth)
+
+
+def counted(profile: Profile) -> str:
+    """How much a profile was told: "16 ratings and 5 comparisons"."""
+    told = profile.manifest
+    both = [_amount(told.ratings, "rating")] * bool(told.ratings) + [_amount(told.comparisons, "comparison")] * bool(
+        told.comparisons
+    )
+    return " and ".join(both)
 
 
 def _source(profile: Profile) -> str:
@@ -54,7 +64,8 @@ def _listed(title: str, found: Sequence[Told]) -> list[str]:
 
 def _trust(taste: Taste) -> str:
     if taste.agreement is None:
-        return f"How far to trust the model of {taste.name}'s taste cannot be said: {taste.ratings} ratings are too few to hold some out."  # fmt: skip
+        why = f"{_amount(taste.ratings, 'rating')} of {taste.name}'s, and at least 8 are needed to hold some out"
+        return f"How far to trust the model of {taste.name}'s taste cannot be said: {why}."
     srocc, low, high = taste.agreement
     return (
         f"The model of {taste.name}'s taste orders pictures it was not shown with a rank correlation of {srocc:.2f} ({low:.2f} to "
