@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # numpy and the models only when a profile is made
     from tools.profiles.profile import Profile
     from tools.profiles.records import Compared, Genome, Rated, Scale, Taste, Trained
 
-TRUSTED_FROM = 8  # rated pictures; fewer cannot be held out in any meaningful way
-
 
 def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: str | None = None) -> Profile:
     """One person's runs as a profile. Looks at every rated and compared picture with the runs' own CLIP.
@@ -113,7 +111,7 @@ def _rated(store: Store, runs: Sequence[str], rater: str, config: Config) -> tup
 def _check_enough(store: Store, runs: Sequence[str], rater: str, ratings: int) -> None:
     """Raises InputError below two clicks: a rating is one, and so is an answer, however many pairs it compares."""
     rows = [(run, row) for run in runs for row in store.comparisons(run) if row.rater == rater]
-    clicks = ratings + len({(run, row.step, row.answer, row.number if not row.answer else 0) for run, row in rows})
+    clicks = ratings + len({(run, row.click) for run, row in rows})
     if clicks < 2:
         raise InputError(f"{clicks} ratings and answers are too few for a profile: rate at least 2 pictures, or answer 2 questions.")  # fmt: skip
 
@@ -170,11 +168,12 @@ def _learned(
     from evaluators import preference
     from tools.profiles.records import SMALLEST, Taste
     from tools.profiles.taste import evidence
+    from tools.taste import ENOUGH
 
     values, comparisons = evidence(ratings, compared, images)
     fitted = preference.fit(features, values, comparisons=comparisons)
     agreement = None
-    if np.isfinite(values).sum() >= TRUSTED_FROM:
+    if np.isfinite(values).sum() >= ENOUGH:
         held = preference.held_out_agreement(features, values, comparisons=comparisons)
         agreement = (round(held.srocc, 3), round(held.low, 3), round(held.high, 3))
     taste = Taste(

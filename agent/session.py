@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import platform
 import sqlite3
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from agent.telling import resume_command
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
 from tools.files import sweep, write_atomically
+from tools.lock import locked
 from tools.records import RunState
 from tools.search.brief import check_brief
 from tools.search.space import Space
@@ -129,13 +129,7 @@ def alone(folder: Path) -> Iterator[None]:
     The kernel frees the lock however the process ends. Raises InputError when the run is being driven already.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"The run {folder.name!r} is going on in another process: wait for it or stop it."
-            ) from error
+    with locked(folder, f"The run {folder.name!r} is going on in another process: wait for it or stop it."):
         yield
 
 

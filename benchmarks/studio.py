@@ -29,7 +29,8 @@ from evaluators.pickscore import PickScore
 from evaluators.scene_judge import SceneJudge, Seen
 from evaluators.win_rate import mean_interval, wilson
 from prompts.vocabulary import load_vocabulary
-from trainers.base_model import BaseModel, load, paint
+from tools.painting import paint_in_batches
+from trainers.base_model import BaseModel, load
 from trainers.embedded.dataset import HELD_OUT, held_out, to_tensor
 from trainers.embedded.pickscore import comparison
 from trainers.embedded.vae import psnr
@@ -114,14 +115,12 @@ def promises_kept(images: Sequence[Image.Image], captions: Sequence[str], seen: 
 
 def painted(prompts: Sequence[str], model: BaseModel, seed: int = 0, **how: Any) -> list[Image.Image]:
     """A picture of each prompt, eight at a time; the batch that begins with prompt n has seed `seed` + n. `how`: what else `paint` takes."""
-    starts = range(0, len(prompts), 8)
-    batches = (paint(prompts[start : start + 8], model=model, seed=seed + start, **how) for start in starts)
-    return [one.image for batch in batches for one in batch]
+    return [image for batch in paint_in_batches(prompts, model=model, seed=seed, **how) for image in batch]
 
 
 def timed(captions: Sequence[str], model: BaseModel, **how: Any) -> tuple[list[Image.Image], float]:
     """A picture of each caption, and the seconds that eight take."""
-    paint(captions[:8], model=model, seed=0, steps=1)  # what is made once only is no picture's time
+    painted(captions[:8], model, steps=1)  # what is made once only is no picture's time
     began = time.perf_counter()
     images = painted(captions, model, **how)
     return images, 8 * (time.perf_counter() - began) / len(images)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.score import Score
+from evaluators.score import Score, check_one_each
 from evaluators.weight_files import Tensors, folded, read
 from evaluators.weights import version_of_file, weight_file
 from prompts.errors import InputError
@@ -64,8 +64,7 @@ class AestheticHead:
         self, images: Sequence[Image.Image], prompts: Sequence[str], references: Sequence[Image.Image] = ()
     ) -> Score:
         """Score each image (N); what its prompt (N) asks for does not matter, and `references` are not used."""
-        if len(images) != len(prompts):
-            raise InputError(f"{len(images)} images for {len(prompts)} prompts: give one prompt for each image")
+        check_one_each(images, prompts)
         if self.clip is None:
             raise InputError(f"the head {self.name!r} was loaded without a CLIP: load it with {self.wants}, or give it features")  # fmt: skip
         values = self.of_features(self.clip.image_features(images)) if images else ()

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from evaluators.colour import flatten
-from evaluators.score import Score
+from evaluators.score import Score, check_one_each
 from evaluators.texts import remembered
 from evaluators.weights import version_of
 from prompts.errors import InputError
@@ -68,8 +68,7 @@ class Clip:
         self, images: Sequence[Image.Image], prompts: Sequence[str], references: Sequence[Image.Image] = ()
     ) -> Score:
         """CLIP-T, prompt fidelity: cosine of each image with its own prompt, -1..1."""
-        if len(images) != len(prompts):
-            raise InputError(f"{len(images)} images for {len(prompts)} prompts: give one prompt for each image")
+        check_one_each(images, prompts)
         if not images:
             return Score("clip_t", self.version, ())
         return self._score("clip_t", (self.image_features(images) * self.text_features(prompts)).sum(axis=1))

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from evaluators.pixels import padded
-from evaluators.score import Score
+from evaluators.score import Score, check_one_each
 from evaluators.texts import BATCH, remembered
 from evaluators.weight_files import fill, read
 from evaluators.weights import version_of_file, weight_file
@@ -54,8 +54,7 @@ class HPSv2:
     ) -> Score:
         """Score each image (N) for its own prompt (N); `references` are not used. The end of a prompt that is too long for the
         model is cut off, and the log says so (`truncated` tells which)."""
-        if len(images) != len(prompts):
-            raise InputError(f"{len(images)} images for {len(prompts)} prompts: give one prompt for each image")
+        check_one_each(images, prompts)
         if not images:
             return Score(self.name, self.version, ())
         values = (self.image_features(images) * self.text_features(prompts)).sum(dim=-1)

@@ -21,7 +21,7 @@ from PIL import Image
 from evaluators.aesthetic import LAYERS
 from evaluators.blip import Blip, settings_in
 from evaluators.pixels import cropped
-from evaluators.score import Score
+from evaluators.score import Score, check_one_each
 from evaluators.texts import BATCH, remembered
 from evaluators.weight_files import folded, read
 from evaluators.weights import version_of_file, weight_file
@@ -60,8 +60,7 @@ class ImageReward:
     ) -> Score:
         """Score each image (N) for its own prompt (N); `references` are not used. Prompts of more than 35 tokens are cut there,
         and the log says so (`truncated` tells which)."""
-        if len(images) != len(prompts):
-            raise InputError(f"{len(images)} images for {len(prompts)} prompts: give one prompt for each image")
+        check_one_each(images, prompts)
         tokens = remembered(prompts, self._tokens, self._encode)
         values: list[float] = []
         for start in range(0, len(images), BATCH):

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from evaluators.colour import flatten
-from evaluators.score import Score
+from evaluators.score import Score, check_one_each
 from evaluators.texts import remembered
 from evaluators.weights import is_hub_id, version_of
 from prompts.errors import InputError
@@ -52,8 +52,7 @@ class PickScore:
     ) -> Score:
         """Score each image (N) for its own prompt (N); `references` are not used. Prompts longer than the tokenizer's
         limit are cut there, and the log says so (`truncated` tells which)."""
-        if len(images) != len(prompts):
-            raise InputError(f"{len(images)} images for {len(prompts)} prompts: give one prompt for each image")
+        check_one_each(images, prompts)
         if not images:
             return Score(self.name, self.version, ())
         with torch.inference_mode():

@@ -33,6 +33,7 @@ _CAN_BE_IDEAL = {"brightness", "contrast", "blobs", "blob_size", "negative_space
 # A hue is noticed long before it fills the picture: liking is half won at this share of the pixels.
 _NOTICED = 0.05
 _CLIP = 3.0
+LEARN_FROM = 10_000  # seeds below are for tests and benchmarks, and nothing is ever learned from them
 REFERENCE_FILE = "rater_reference.npz"
 
 
@@ -113,8 +114,11 @@ class Rater:
         (N, F), where they are known already."""
         liked = self.utility(images) if measured is None else self.utility_of(measured)
         shaken = liked + self.noise * np.array([self._noise(image, seed) for image in images])
-        points = np.clip(self.offset + self.scale * shaken, 0.0, 10.0)
-        return [float(point) for point in np.round(points * 2.0) / 2.0]
+        return [float(point) for point in self.points(shaken)]
+
+    def points(self, liking: np.ndarray) -> np.ndarray:
+        """(N,) likings in SDs as this rater gives them: on a scale of their own, 0..10, in steps of 0.5."""
+        return np.round(np.clip(self.offset + self.scale * liking, 0.0, 10.0) * 2.0) / 2.0
 
     def prefer(
         self, first: Image.Image, second: Image.Image, seed: int, *, tie: float = 0.0

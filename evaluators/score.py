@@ -9,6 +9,8 @@ from typing import Protocol
 
 from PIL import Image
 
+from prompts.errors import InputError
+
 
 @dataclass(frozen=True)
 class Score:
@@ -24,6 +26,12 @@ class Score:
     def __post_init__(self) -> None:
         bad = [value for value in self.values if not math.isfinite(value)]
         assert not bad, f"score {self.name!r} has values that are not finite: {bad!r}"
+
+
+def check_one_each(images: Sequence[object], prompts: Sequence[str]) -> None:
+    """Raises InputError where there is not one prompt for each image."""
+    if len(images) != len(prompts):
+        raise InputError(f"{len(images)} images for {len(prompts)} prompts: give one prompt for each image")
 
 
 class Scorer(Protocol):

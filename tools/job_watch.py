@@ -6,7 +6,6 @@ Knows processes and two files, job.json and state.json. Does not know torch, nor
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import InputError
+from tools.lock import locked
 
 State = dict[str, Any]
 """state (queued | running | done | failed), pid, heartbeat (epoch s), encoding (what, done, total), step, total, loss, losses, error,
@@ -53,11 +53,7 @@ def write_json(file: Path, values: Any) -> None:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Only one process at a time trains in `folder`; the kernel frees the lock however that process ends."""
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another process is training in {str(folder)!r}: wait for it or stop it") from error
+    with locked(folder, f"another process is training in {str(folder)!r}: wait for it or stop it"):
         yield
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tools.context import Context
+from tools.context import Context, Studio
 from tools.records import AdapterRow, ImageRow
 from tools.sliders import Slider, Weights
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from trainers.base_model import BaseModel as PaintingModel
 
 How = dict[str, Any]  # what one picture is painted with besides its words: seed, guidance_scale; {}: as the run is
 
 AT_ONCE = 8  # images a batch: progress moves, memory stays small, and a batch is the same on every run
+
+
+def paint_in_batches(
+    prompts: Sequence[str], *, model: PaintingModel, seed: int, **how: Any
+) -> Iterator[list[Image.Image]]:
+    """Any number of pictures, a few at a time: prompt i from seed `seed` + i, `how` as `trainers.base_model.paint` takes it."""
+    from trainers.base_model import paint
+
+    for start in range(0, len(prompts), AT_ONCE):
+        painted = paint(prompts[start : start + AT_ONCE], model=model, seed=seed + start, **how)
+        yield [one.image for one in painted]
+
+
+def studio_paints(prompts: Sequence[str], studio: Studio, seed: int) -> Iterator[list[Image.Image]]:
+    """The same as a run's settings have it."""
+    how = studio.settings
+    yield from paint_in_batches(
+        prompts, model=studio.painter, seed=seed, steps=how.steps, guidance_scale=how.guidance_scale, size=how.size
+    )
 
 
 def promoted(context: Context) -> list[AdapterRow]:

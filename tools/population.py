@@ -11,16 +11,16 @@ from __future__ import annotations
 import argparse
 import random
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from evaluators.raters import LEARN_FROM
 from evaluators.weights import version_of
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio
 from tools.taste import POPULATION_FILE
 
-FIRST_RATER = 10_000
+FIRST_RATER = LEARN_FROM
 FIRST_PROMPT = 500_000  # seeds of prompts that neither the raters' reference nor a benchmark draws
 
 
@@ -34,18 +34,12 @@ def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tup
             if "made_with" in kept and str(kept["made_with"]) == made_with and len(kept["clip"]) >= count:
                 return kept["clip"][:count], kept["measured"][:count]
     from evaluators.features import features
-    from trainers.base_model import MAX_IMAGES, paint
+    from tools.painting import studio_paints
 
-    settings, clip, measured = studio.settings, [], []
-    for start in range(0, count, MAX_IMAGES):
-        numbers = range(FIRST_PROMPT + start, FIRST_PROMPT + min(start + MAX_IMAGES, count))
-        prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in numbers]
-        how: dict[str, Any] = {
-            "steps": settings.steps,
-            "guidance_scale": settings.guidance_scale,
-            "size": settings.size,
-        }
-        images = [one.image for one in paint(prompts, model=studio.painter, seed=FIRST_PROMPT + start, **how)]
+    clip, measured = [], []
+    numbers = range(FIRST_PROMPT, FIRST_PROMPT + count)
+    prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in numbers]
+    for images in studio_paints(prompts, studio, FIRST_PROMPT):
         clip.append(studio.clip.image_features(images))
         measured.append(features(images))
     cache.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +57,7 @@ def rated(reference: np.ndarray, measured: np.ndarray, raters: range) -> np.ndar
     for number in raters:
         rater, rng = Rater(number, reference=reference), np.random.default_rng([number, 0x909])
         shaken = rater.utility_of(measured) + rater.noise * rng.standard_normal(len(measured))
-        rows.append(np.round(np.clip(rater.offset + rater.scale * shaken, 0.0, 10.0) * 2.0) / 2.0)
+        rows.append(rater.points(shaken))
     return np.stack(rows)
 
 

@@ -72,7 +72,10 @@ def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
     from evaluators.preference import Population, Preference
     from tools.taste import before, fit, said
 
-    features, told, prior = context.features(rows), said(context.trail), before("head", context)
+    told, prior = said(context.trail), before("head", context)
+    looked_at = list({row.id: row for row in (*rows, *told.rows)}.values())
+    seen = dict(zip((row.id for row in looked_at), context.features(looked_at), strict=True))
+    features, known = (np.array([seen[row.id] for row in some]) for some in (rows, told.rows))
     if told.clicks < 2 or not (told.pairs or np.ptp(told.ratings) > 0):
         if isinstance(prior, Population):
             return learned(prior.prior.mean(features), prior.prior.covariance(features, features), NOISE)
@@ -80,7 +83,7 @@ def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
             mean, covariance = prior.joint(features)
             return learned(mean, covariance, NOISE * _spread(mean, covariance) / _spread(0 * mean, covariance))
         return unlearned(features, NOISE)
-    mean, covariance = fit(context.features(told.rows), told, "head", context.settings.seed, prior).joint(features)
+    mean, covariance = fit(known, told, "head", context.settings.seed, prior).joint(features)
     return Belief(mean, covariance, NOISE * _spread(mean, covariance))
 
 

@@ -266,6 +266,11 @@ class ComparisonRow(Kept):
     rater: Text
     created: str
 
+    @property
+    def click(self) -> tuple[int, int, int]:
+        """What is the same for all that one answer said, in a run."""
+        return self.step, self.answer, 0 if self.answer else self.number
+
 
 class JobRow(Record):
     """A training job's process: `at_step` of `total`. Kept outside the steps, because it lives while one is running."""

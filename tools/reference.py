@@ -19,23 +19,12 @@ def make_reference(studio: Studio, vocabulary: Vocabulary, folder: Path, count: 
     """Paint `count` random prompts (seeds 0..), measure them, and write the features into `folder`."""
     from evaluators.features import features
     from evaluators.raters import save_reference
-    from trainers.base_model import MAX_IMAGES, paint
+    from tools.painting import studio_paints
 
-    settings, measured = studio.settings, []
-    for start in range(0, count, MAX_IMAGES):
-        numbers = range(start, min(start + MAX_IMAGES, count))
-        prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in numbers]
-        painted = paint(
-            prompts,
-            model=studio.painter,
-            seed=start,
-            steps=settings.steps,
-            guidance_scale=settings.guidance_scale,
-            size=settings.size,
-        )
-        measured += [one.image for one in painted]
+    prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in range(count)]
+    images = [image for batch in studio_paints(prompts, studio, 0) for image in batch]
     folder.mkdir(parents=True, exist_ok=True)
-    return save_reference(folder, features(measured))
+    return save_reference(folder, features(images))
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ class Said:
     @property
     def questions(self) -> list[object]:
         """The answer each pair came from: pairs of one answer are held out together."""
-        return [(pair.step, pair.answer, pair.number if not pair.answer else 0) for pair in self.pairs]
+        return [pair.click for pair in self.pairs]
 
     @property
     def clicks(self) -> int:

@@ -23,8 +23,11 @@ from evaluators.agreement import pairwise_accuracy
 from evaluators.belief import SHOWN, Belief, Question, after, learned, unlearned
 from evaluators.questions import at_random, choose
 from evaluators.raters import Rater, company_noise, load_reference
+from evaluators.search_metrics import count_to
+from evaluators.weights import version_of_file
 from evaluators.win_rate import mean_interval
 from prompts.errors import InputError
+from tools.taste import POPULATION_FILE
 
 if TYPE_CHECKING:
     from agent.bench.cli import Options
@@ -47,7 +50,7 @@ SMALL = {"pool": 48, "held": 20, "shown": 20, "clicks": 8}
 LEVELS = (10, 20, 40, 60, 80, 100)
 
 
-def cells(options: Options) -> list[Row]:
+def cells(options: Options) -> list[dict[str, Any]]:
     """Every kind and way with every rater and seed. Raises InputError for another strategy, or a pool that is too small."""
     chosen = list(dict.fromkeys(options.strategies or [f"{kind}:{way}" for kind in SHOWN for way in WAYS]))
     for name in chosen:
@@ -59,24 +62,17 @@ def cells(options: Options) -> list[Row]:
     given = setting(options)
     if given["held"] + given["shown"] > given["pool"] or given["prior"] not in ("people", "looks"):
         raise InputError(f"{given!r}: held and shown must fit into the pool, and prior be people or looks")
-    return [
-        {"strategy": name, "rater": rater, "seed": seed}
-        for rater in options.raters
-        for seed in options.seeds
-        for name in chosen
-    ]
+    return options.grid(chosen)
 
 
 def setting(options: Options) -> dict[str, Any]:
     """What was set; where nothing was, what is small (--quick)."""
-    small = {name: value for name, value in SMALL.items() if options.quick and options.given[name] == GIVEN[name]}
-    return {**options.given, **small}
+    return options.fitted(GIVEN, SMALL if options.quick else {})
 
 
 def settings(options: Options) -> dict[str, Any]:
     """What the results depend on beside the cells."""
-    people = sha256((MODELS / "bauhaus" / "population.npz").read_bytes()).hexdigest()[:12]
-    return {**setting(options), "people": people}
+    return {**setting(options), "people": version_of_file(MODELS / "bauhaus" / POPULATION_FILE)}
 
 
 def prepare(options: Options) -> Any:
@@ -124,7 +120,7 @@ def before(pictures: Pool, prior: str) -> Belief:
 def _people() -> Any:
     from evaluators.preference import Population
 
-    return Population.load(MODELS / "bauhaus" / "population.npz")
+    return Population.load(MODELS / "bauhaus" / POPULATION_FILE)
 
 
 class Panel:
@@ -144,8 +140,8 @@ class Panel:
         names = [sha256(self.pictures.pixels[i].tobytes()).hexdigest() for i in images]
         seen = self.liking[images] + self.rater.noise * company_noise(self.rater.seed, self.seed, names)
         if question.kind == "rate":
-            points = np.clip(self.rater.offset + self.rater.scale * seen[0], 0.0, 10.0)
-            return float((np.round(points * 2.0) / 2.0 - self.rater.offset) / self.rater.scale)
+            points = self.rater.points(seen[0])
+            return float((points - self.rater.offset) / self.rater.scale)
         return int(seen.argmin() if question.kind == "worst" else seen.argmax())
 
 
@@ -182,9 +178,9 @@ def _level(kind: str, first: np.ndarray, second: np.ndarray, level: int) -> tupl
     goal, half = first[:, level - 1], second[:, level // 2 - 1]
     rng = np.random.default_rng([level, 0xB007])
     picks = rng.integers(0, len(first), (1000, len(first)))
-    needed = [reached(second[pick].mean(axis=0), float(goal[pick].mean())) for pick in picks]
+    needed = [_reached(second[pick], goal[pick]) for pick in picks]
     most, (low, high) = second.shape[1], np.quantile(needed, [0.025, 0.975])
-    middle = reached(second.mean(axis=0), float(goal.mean()))
+    middle = _reached(second, goal)
     clicks = " ".join([_clicks(middle, most), f"[{_clicks(low, most)}, {_clicks(high, most)}]"])
     return (
         kind,
@@ -196,14 +192,13 @@ def _level(kind: str, first: np.ndarray, second: np.ndarray, level: int) -> tupl
     )
 
 
+def _reached(active: np.ndarray, goal: np.ndarray) -> float:
+    """Clicks until the mean of curves (R, clicks) is at the mean of (R,); one more than there are where it never is."""
+    return count_to(active.mean(axis=0), float(goal.mean())) or active.shape[1] + 1
+
+
 def _clicks(count: float, most: int) -> str:
     return f"{count:.0f}" if count <= most else f">{most}"
-
-
-def reached(accuracy: np.ndarray, level: float) -> int:
-    """The first click at which a curve is at `level`; one more than there are where it never is."""
-    there = np.flatnonzero(accuracy >= level)
-    return int(there[0]) + 1 if len(there) else len(accuracy) + 1
 
 
 def _curves(rows: Sequence[Row]) -> Curves:

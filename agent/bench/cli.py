@@ -45,6 +45,15 @@ class Options:
     data: Path | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
 
+    def grid(self, strategies: Sequence[str]) -> list[dict[str, Any]]:
+        """A cell for every strategy with every rater and seed, the strategies of one pair next to each other."""
+        pairs = [(rater, seed) for rater in self.raters for seed in self.seeds]
+        return [{"strategy": name, "rater": rater, "seed": seed} for rater, seed in pairs for name in strategies]
+
+    def fitted(self, usual: Mapping[str, Any], fitting: Mapping[str, Any]) -> dict[str, Any]:
+        """What was set; `fitting` where nothing was, which is where the `usual` value still stands."""
+        return {**self.given, **{name: value for name, value in fitting.items() if self.given[name] == usual[name]}}
+
 
 def add_command(parser: argparse.ArgumentParser) -> None:
     """The flags of `palate bench`."""

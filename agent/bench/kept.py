@@ -5,16 +5,16 @@ One process writes at a time. What a killed process left unfinished is dropped, 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from prompts.errors import InputError, PalateError
 from tools.files import save_json
+from tools.lock import locked
 
 Row = dict[str, Any]
 CELLS, SETTINGS = "cells.jsonl", "settings.json"
@@ -93,16 +93,11 @@ def settle(out: Path, settings: dict[str, Any]) -> None:
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
     """One process writes a folder's cells. The kernel frees the lock however that process ends."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"cannot write in {str(out)!r} ({error.strerror}): give another --out") from error
-    with lock:
+    taken = f"another process is at work in {str(out)!r}: wait for it, or give another --out"
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"another process is at work in {str(out)!r}: wait for it, or give another --out"
-            ) from error
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(out, taken))
+        except OSError as error:
+            raise InputError(f"cannot write in {str(out)!r} ({error.strerror}): give another --out") from error
         yield

@@ -7,7 +7,6 @@ One cell is one person, because the other people are learnt from once for all th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from agent.bench.tables import Report, Row, Table, groups, mean_table, paired_table
 from agent.bench.taught import SUFFIX, needs_population
+from evaluators.weights import version_of_file
 from evaluators.win_rate import mean_interval
 from prompts.errors import InputError
 
@@ -67,7 +67,7 @@ def files_of(folder: Path) -> tuple[Path, Path]:
 
 def digest(folder: Path) -> dict[str, str]:
     """What tells one data set from another: the first hex digits of its files' sha256."""
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in files_of(folder)}
+    return {file.name: version_of_file(file) for file in files_of(folder)}
 
 
 @lru_cache(maxsize=1)

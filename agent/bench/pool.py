@@ -6,8 +6,6 @@ Torch is there only while they are painted; afterwards a pool is arrays, and a c
 from __future__ import annotations
 
 import random
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -19,8 +17,8 @@ from rich.console import Console
 from rich.progress import track
 
 from agent.config import MODELS
+from evaluators.arrays import stored_arrays
 from evaluators.weights import version_of
-from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tools.files import write_atomically
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SEED = 7_000_000  # far from the seeds of runs, and of the raters' reference
-BATCH = 8
 PAINTER, SEES = ("bauhaus/unet", "bauhaus/vae", "bauhaus/text_encoder"), "bauhaus-clip"
 
 
@@ -63,11 +60,8 @@ def pool_file(folder: Path, count: int, *, seed: int = SEED) -> Path:
 @lru_cache(maxsize=4)
 def read_pool(file: Path) -> Pool:
     """A pool that `pool_file` made. Raises InputError when it is damaged."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ("pixels", "features", "measured", "prompts")}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{str(file)!r} cannot be read ({error}): remove it, and it is painted again") from error
+    with stored_arrays(file, "cannot be read", "remove it, and it is painted again") as stored:
+        arrays = {name: stored[name] for name in ("pixels", "features", "measured", "prompts")}
     return Pool(arrays["pixels"], arrays["features"], arrays["measured"], tuple(map(str, arrays["prompts"])))
 
 
@@ -76,15 +70,18 @@ def _painted(count: int, seed: int) -> dict[str, np.ndarray]:
 
     from evaluators.clip import Clip
     from evaluators.features import features
-    from trainers.base_model import load, paint
+    from tools.painting import AT_ONCE, paint_in_batches
+    from trainers.base_model import load
 
     vocabulary = load_vocabulary("bauhaus")
     prompts = [vocabulary.phrase(vocabulary.random(random.Random(f"pool {seed + n}"))) for n in range(count)]
     painter, images, console = load(str(MODELS / "bauhaus"), device="auto"), list[Image.Image](), Console(stderr=True)
-    starts = range(0, count, BATCH)
-    for start in track(starts, "painting the pool", console=console, transient=True, disable=not console.is_terminal):
-        some = paint(prompts[start : start + BATCH], model=painter, seed=seed + start, steps=20, guidance_scale=3.0)
-        images += [one.image.convert("RGB") for one in some]
+    batches = paint_in_batches(prompts, model=painter, seed=seed, steps=20, guidance_scale=3.0)
+    quiet = not console.is_terminal
+    for some in track(
+        batches, "painting the pool", -(-count // AT_ONCE), console=console, transient=True, disable=quiet
+    ):
+        images += [one.convert("RGB") for one in some]
     seen = Clip(MODELS / SEES, str(painter.device)).image_features(images)
     return {
         "pixels": np.stack([np.asarray(image) for image in images]),

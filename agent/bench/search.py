@@ -66,18 +66,12 @@ def cells(options: Options) -> list[Row]:
     chosen = list(dict.fromkeys(options.strategies or CHOSEN))
     for name in chosen:
         _checked(name)
-    return [
-        {"strategy": name, "rater": rater, "seed": seed}
-        for rater in options.raters
-        for seed in options.seeds
-        for name in chosen
-    ]
+    return options.grid(chosen)
 
 
 def setting(options: Options) -> dict[str, Any]:
     """What was set, or where --quick was and nothing else was set, a small version."""
-    quick = {name: value for name, value in SMALL.items() if options.quick and options.given[name] == GIVEN[name]}
-    return {**options.given, **quick}
+    return options.fitted(GIVEN, SMALL if options.quick else {})
 
 
 def prepare(options: Options) -> Any:
@@ -305,10 +299,9 @@ def _until(rows: Sequence[Row]) -> Table:
 
 def settings(options: Options) -> dict[str, Any]:
     """What else the results depend on: what was learned of tastes before; not where a server happens to listen."""
-    from hashlib import sha256
-
+    from evaluators.weights import version_of_file
     from tools.search.prior import FILE
 
     file = MODELS / "bauhaus" / FILE
     told = {name: value for name, value in setting(options).items() if name != "url"}
-    return {**told, "prior": sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else None}
+    return {**told, "prior": version_of_file(file) if file.is_file() else None}

@@ -76,7 +76,7 @@ def setting(options: Options) -> dict[str, Any]:
     fitting = {**(PEOPLE if options.data is not None else {}), **(SMALL if options.quick else {})}
     if options.quick and options.data is not None:
         fitting = PEOPLE | {"ratings": [10], "splits": 2}
-    return {**options.given, **{name: value for name, value in fitting.items() if options.given[name] == GIVEN[name]}}
+    return options.fitted(GIVEN, fitting)
 
 
 def settings(options: Options) -> dict[str, Any]:

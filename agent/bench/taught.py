@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.bench.pool import Pool
+from evaluators.raters import LEARN_FROM
 from tools.files import write_atomically
 
 if TYPE_CHECKING:
     from evaluators.preference import Population
     from evaluators.raters import Rater
 
-FIRST = 10_000  # the seed of the first of them
+FIRST = LEARN_FROM  # the seed of the first of them
 SUFFIX = "+population"
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from evaluators.arrays import stored_arrays
 from evaluators.preference import bayes, blend, finetune, head, knn, maml
 from evaluators.preference.checks import features_of, same_width, told
 from evaluators.preference.comparison import Comparison, with_strengths
@@ -51,9 +52,7 @@ class Preference:
         """
         features = self._checked(features)
         mean, std = _predict(self.kind, self.arrays, features)
-        if self.population is None:
-            return mean, std
-        return mean + self.population.predict(features)[0], std
+        return mean + self._below(features), std
 
     def joint(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (M,) and covariance (M, M) of the likings of features (M, D): exact for "bayes" and "head", for the other
@@ -63,13 +62,15 @@ class Preference:
         """
         features = self._checked(features)
         mean, covariance = _joint(self.kind, self.arrays, features)
-        if self.population is None:
-            return mean, covariance
-        return mean + self.population.predict(features)[0], covariance
+        return mean + self._below(features), covariance
 
     def save(self, path: str | Path) -> None:
         """Write one npz (plain arrays, no pickle)."""
         np.savez_compressed(Path(path), allow_pickle=False, **_flatten(self))
+
+    def _below(self, features: np.ndarray) -> np.ndarray | float:
+        """What the population's taste adds to the mean."""
+        return 0.0 if self.population is None else self.population.predict(features)[0]
 
     def _checked(self, features: np.ndarray) -> np.ndarray:
         features, width = features_of(features), int(self.arrays["width"])
@@ -135,11 +136,8 @@ def load(path: str | Path) -> Preference:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no preference at {str(path)!r}: fit one and save it there first")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return _unflatten({name: stored[name] for name in stored.files})
-    except (ValueError, KeyError, OSError, EOFError) as error:
-        raise InputError(f"{str(path)!r} is no saved preference ({error}): fit and save it again") from error
+    with stored_arrays(path, "is no saved preference", "fit and save it again") as stored:
+        return _unflatten({name: stored[name] for name in stored.files})
 
 
 def _bayes(

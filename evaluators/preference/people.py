@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluators.arrays import stored_arrays
 from prompts.errors import InputError
 
 _COLUMNS = ("rater", "image", "rating", "block")
@@ -139,11 +140,8 @@ def _number(text: str, path: Path) -> float:
 def _features(path: Path) -> tuple[list[str], np.ndarray]:
     if not path.is_file():
         raise InputError(f"no features at {str(path)!r}: give an npz file with X (P, D) and files (P,)")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            files, matrix = [str(file).rsplit("/", 1)[-1] for file in stored["files"]], stored["X"].astype(np.float64)
-    except (ValueError, KeyError, OSError, EOFError) as error:
-        raise InputError(f"{str(path)!r} holds no features ({error}): save X (P, D) and files (P,) in it") from error
+    with stored_arrays(path, "holds no features", "save X (P, D) and files (P,) in it") as stored:
+        files, matrix = [str(file).rsplit("/", 1)[-1] for file in stored["files"]], stored["X"].astype(np.float64)
     if matrix.ndim != 2 or len(matrix) != len(files) or not np.isfinite(matrix).all():
         raise InputError(f"X of shape {matrix.shape!r} for {len(files)} files in {str(path)!r}: one finite row each")
     return files, matrix

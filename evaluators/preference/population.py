@@ -9,13 +9,12 @@ the fit are likeliest. Does not know who the raters were, nor how the features w
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from evaluators.arrays import stored_arrays
 from evaluators.preference.kernel import kernel, spread
 from evaluators.preference.prior import Prior
 from prompts.errors import InputError
@@ -106,11 +105,8 @@ class Population:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"no population at {str(path)!r}: make it with python -m tools.population")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return Population.of({name: stored[name] for name in stored.files})
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise InputError(f"{str(path)!r} is no saved population ({error}): make it again") from error
+        with stored_arrays(path, "is no saved population", "make it again") as stored:
+            return Population.of({name: stored[name] for name in stored.files})
 
 
 def standardised(ratings: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluators.arrays import stored_arrays
 from evaluators.preference.checks import features_of, same_width
 from prompts.errors import InputError
 
@@ -92,12 +93,9 @@ class Scored:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"no scorer at {str(path)!r}: make one with Scored.distilled and save it there first")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                weight, bias, explained = (stored[name] for name in ("weight", "bias", "explained"))
+        with stored_arrays(path, "is no saved scorer", "make and save it again") as stored:
+            weight, bias, explained = (stored[name] for name in ("weight", "bias", "explained"))
             return Scored(weight.astype(np.float64), float(bias), float(explained))
-        except (ValueError, KeyError, OSError, EOFError, TypeError) as error:
-            raise InputError(f"{str(path)!r} is no saved scorer ({error}): make and save it again") from error
 
 
 def _ridge(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tools.profiles.profile import Profile
 from tools.profiles.records import Taste, Worth
+from tools.taste import ENOUGH
 
 Told = tuple[str, str, Worth]  # gene, word, what it is worth
 
@@ -64,7 +65,7 @@ def _listed(title: str, found: Sequence[Told]) -> list[str]:
 
 def _trust(taste: Taste) -> str:
     if taste.agreement is None:
-        why = f"{_amount(taste.ratings, 'rating')} of {taste.name}'s, and at least 8 are needed to hold some out"
+        why = f"{_amount(taste.ratings, 'rating')} of {taste.name}'s, and at least {ENOUGH} are needed to hold some out"
         return f"How far to trust the model of {taste.name}'s taste cannot be said: {why}."
     srocc, low, high = taste.agreement
     return (

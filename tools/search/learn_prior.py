@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluators.raters import LEARN_FROM
 from prompts.errors import InputError
 from prompts.vocabulary import Genome, load_vocabulary
 from tools.context import Settings, Studio
 from tools.search.prior import save_prior
 from tools.search.space import Space
 
-FIRST = 10_000  # seeds below are for tests and benchmarks
+FIRST = LEARN_FROM
 RATERS = 400
 PULL = 3.0  # of the ridge: what it takes for a word to be worth something, in pictures
 SEED, WAVERING = 5_000_000, 0.35  # of the paintings; SD of a rating's own noise (evaluators.raters)
@@ -31,18 +32,12 @@ SEED, WAVERING = 5_000_000, 0.35  # of the paintings; SD of a rating's own noise
 def paintings(studio: Studio, space: Space, count: int) -> tuple[list[Genome], np.ndarray]:
     """Random genomes, and what is measured (N, F) in a picture of each."""
     from evaluators.features import features
-    from trainers.base_model import MAX_IMAGES, paint
+    from tools.painting import studio_paints
 
-    rng, settings = random.Random("bank 1"), studio.settings
-    genomes, measured = [space.random(rng) for _ in range(count)], []
-    for start in range(0, count, min(8, MAX_IMAGES)):
-        prompts = [space.phrase(genome) for genome in genomes[start : start + 8]]
-        painted = paint(
-            prompts, model=studio.painter, seed=SEED + start,
-            steps=settings.steps, guidance_scale=settings.guidance_scale, size=settings.size,
-        )  # fmt: skip
-        measured.append(features([one.image for one in painted]))
-    return genomes, np.concatenate(measured)
+    rng = random.Random("bank 1")
+    genomes = [space.random(rng) for _ in range(count)]
+    prompts = [space.phrase(genome) for genome in genomes]
+    return genomes, np.concatenate([features(images) for images in studio_paints(prompts, studio, SEED)])
 
 
 def likings(measured: np.ndarray, reference: np.ndarray, raters: Sequence[int]) -> np.ndarray:

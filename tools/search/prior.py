@@ -7,14 +7,13 @@ vocabulary. Empirical Bayes: Carlin & Louis 2000, chapter 3. Knows no rater and 
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from evaluators.arrays import stored_arrays
 from prompts.errors import InputError
 from prompts.genes import Several
 from tools.earlier import Earlier, informed
@@ -87,15 +86,10 @@ def save_prior(
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, float]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = [str(name) for name in stored["names"]]
-            mean, covariance, middle = (stored[key].astype(float) for key in ("mean", "covariance", "middle"))
-            noise = float(stored["noise"])
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{str(path)!r} is no prior over tastes ({error}): make it again with tools.search.learn_prior"
-        ) from error
+    with stored_arrays(path, "is no prior over tastes", "make it again with tools.search.learn_prior") as stored:
+        names = [str(name) for name in stored["names"]]
+        mean, covariance, middle = (stored[key].astype(float) for key in ("mean", "covariance", "middle"))
+        noise = float(stored["noise"])
     if mean.shape != (len(names),) or covariance.shape != (len(names), len(names)) or middle.shape != mean.shape:
         raise InputError(f"{str(path)!r} does not fit together: make it again with tools.search.learn_prior")
     return names, mean, covariance, middle, noise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tools.search.brief import Brief, Kept
@@ -64,11 +65,5 @@ def search(
 def said(history: History, feedback: str) -> History:
     """The history whose newest round has this feedback."""
     newest = history.rounds
-    tried = [one if one.round < newest else _with(one, feedback) for one in history.tried]
-    return History(tuple(tried), history.rounds_left, history.low, history.high)
-
-
-def _with(one: Tried, feedback: str) -> Tried:
-    from dataclasses import replace
-
-    return replace(one, feedback=feedback)
+    tried = [one if one.round < newest else replace(one, feedback=feedback) for one in history.tried]
+    return replace(history, tried=tuple(tried))

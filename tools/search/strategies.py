@@ -36,13 +36,17 @@ def _belief(means: Means) -> Strategy:
     return Belief(means.space, prior.informed(means.space.columns, means.earlier))
 
 
+def _screened(means: Means) -> Strategy:
+    return Screened(means.space, *_bred(means), means.earlier)
+
+
 STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
     "random": lambda means: RandomSearch(means.space),
     "genetic": lambda means: Genetic(means.space, *_bred(means)),
-    "screened": lambda means: Screened(means.space, *_bred(means), means.earlier),
+    "screened": _screened,
     "belief": _belief,
     "llm": Llm,
     "genetic_llm": lambda means: GeneticLlm(means, _bred(means)[1]),
     # The rule planner takes as many evolved prompts as there are (agent.planners): its rounds are the screened search's.
-    "rules": lambda means: Screened(means.space, *_bred(means), means.earlier),
+    "rules": _screened,
 }
