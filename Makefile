@@ -41,9 +41,9 @@ format: $(READY) ## let ruff mend what it can
 
 models: $(READY) ## train the bundled models again (cpu: about six hours; goes on where it stopped)
 	for script in clip vae unet judge pickscore lm; do .venv/bin/python -m trainers.embedded.$$script --recipe $(EXTRA) || exit 1; done
-	.venv/bin/python -m tools.reference models/bauhaus --count 256
-	.venv/bin/python -m tools.population models/bauhaus
-	.venv/bin/python -m tools.search.learn_prior models/bauhaus --count 1024
+	.venv/bin/python -m tools.measured.reference models/bauhaus --count 256
+	.venv/bin/python -m tools.measured.population models/bauhaus
+	.venv/bin/python -m tools.measured.taste_prior models/bauhaus --count 1024
 	.venv/bin/python -m benchmarks.samples
 	.venv/bin/python -m trainers.embedded.evaluate --recipe $(EXTRA) --again --write models/numbers.json
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from evaluators.gate import Rules
 from prompts.errors import InputError
 from tools.asking import Asking
-from tools.gal_spec import GalSpec
-from tools.search.spec import SearchSpec
+from tools.gal.spec import GalSpec
+from tools.searching import SearchSpec
 from tools.shown import ShownPicture
 from tools.sliders import Slider, distinct_names
 
@@ -54,7 +54,7 @@ class FinetuneSection(Section):
     settings: dict[str, Any] = Field({}, description="anything of DpoConfig or DreamBoothConfig, over the defaults")
     active_learning: dict[str, Any] | None = Field(
         None,
-        description="anything of GalSpec (tools/gal_spec.py): dreambooth then chooses its own next references (GAL)",
+        description="anything of GalSpec (tools/gal/spec.py): dreambooth then chooses its own next references (GAL)",
     )
 
     @field_validator("active_learning")

@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 
 from evaluators import preference
-from evaluators.clip import Clip
-from evaluators.features import features
 from evaluators.ledger import FEWEST_ROUNDS, alarm
-from evaluators.pickscore import PickScore
-from evaluators.raters import Rater, load_reference
-from evaluators.win_rate import wilson
+from evaluators.looks.features import features
+from evaluators.looks.raters import Rater, load_reference
+from evaluators.numbers.win_rate import wilson
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
 from prompts.vocabulary import Genome, load_vocabulary
 from tools.search.genetic import Rated
 from tools.search.screened import screened
 from tools.search.space import Space
-from trainers.embedded.world import Scene, render
+from trainers.embedded.world.world import Scene, render
 
 MODELS = Path(__file__).parents[1] / "models"
 VOCABULARY = load_vocabulary("bauhaus")

@@ -103,7 +103,7 @@ def kill_training(folder: Path, rng: random.Random, _kills: int, changes: Found)
     """One run whose training is killed as soon as it has begun."""
     process, struck, at = begin(folder, "run", str(written(folder, changes | {"rounds": 1}))), 0, []
     while process.poll() is None and not struck:
-        for pid in children(process.pid, "tools.job"):
+        for pid in children(process.pid, "tools.jobs.job"):
             time.sleep(rng.uniform(0.0, 3.0))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -143,7 +143,7 @@ def written(folder: Path, changes: Found) -> Path:
 
 def begin(folder: Path, *command: str) -> subprocess.Popen[str]:
     """`palate ... --json` in a process of its own."""
-    words = [sys.executable, "-m", "agent.cli", "--home", str(folder / "home"), *command, "--json"]
+    words = [sys.executable, "-m", "agent.cli.main", "--home", str(folder / "home"), *command, "--json"]
     err = (folder / "stderr.txt").open("w")
     with err:
         return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=err, text=True)

@@ -20,16 +20,16 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.studio import MODELS, machine, painted
-from evaluators.clip import Clip
-from evaluators.colour_shift import colour_shift
-from evaluators.diversity import diversity
-from evaluators.pickscore import PickScore
-from evaluators.win_rate import mean_interval, wilson, win_rate
+from evaluators.looks.colour_shift import colour_shift
+from evaluators.numbers.diversity import diversity
+from evaluators.numbers.win_rate import mean_interval, wilson, win_rate
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
 from tools.files import opened, save_png
-from tools.pools import choose
+from tools.jobs.pools import choose
 from trainers import dpo, kto, reward, sft
-from trainers.base_model import AdapterRef, BaseModel, load, paint
-from trainers.embedded.dataset import loosely
+from trainers.embedded.world.dataset import loosely
+from trainers.model.base_model import AdapterRef, BaseModel, load, paint
 
 LARGEST = 20  # images a pool
 SEED = 7_000_000  # of the first held-out picture

@@ -27,15 +27,15 @@ import numpy as np
 from benchmarks.gal_subjects import STYLES, Case, by_judge, case_of, draw_references
 from benchmarks.studio import MODELS, machine
 from benchmarks.subject import MODULES, SUBJECTS
-from evaluators.clip import Clip
+from evaluators.numbers.win_rate import mean_interval
 from evaluators.overfit import should_stop
-from evaluators.scene_judge import SceneJudge
-from evaluators.win_rate import mean_interval
-from tools import gal
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.scene_judge import SceneJudge
 from tools.files import opened, save_json
-from tools.gal_spec import GalSpec
-from trainers.base_model import BaseModel, load
+from tools.gal import gal
+from tools.gal.spec import GalSpec
 from trainers.dreambooth import DreamBoothConfig
+from trainers.model.base_model import BaseModel, load
 
 SCORES = ("txt_aln", "img_aln", "ovf")
 STRATEGIES: dict[str, dict[str, Any]] = {

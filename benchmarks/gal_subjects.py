@@ -21,11 +21,11 @@ from PIL import Image
 from benchmarks.studio import VOCABULARY, said
 from benchmarks.subject import SHOWN_ON, SUBJECTS, TOKEN, new_scene, reference
 from evaluators.overfit import Selected
-from evaluators.scene_judge import SceneJudge
+from evaluators.scorers.scene_judge import SceneJudge
 from prompts.lists import SLOT, Anchor, load_anchors
 from tools.files import opened
-from tools.gal_select import Choose, Look
-from trainers.embedded.world import Scene, render
+from tools.gal.select import Choose, Look
+from trainers.embedded.world.world import Scene, render
 
 STYLES = ("halftone", "mosaic")
 FIRST_TEST = 1000  # number of the first held-out scene

@@ -7,7 +7,7 @@ Prints one JSON object of shares with Wilson 95 % intervals, and of means with 9
 - plans: `executable` as they stand (one call of a tool, its arguments valid, nothing mended); `equal` to the teacher's (of a painting,
   whether it paints); finetune: `called` at the moments that want it, and called with the `method` and the `steps` that the state gives;
 - feedback: sentences that are the teacher's;
-- wishes, invented by the grammar that taught it (`trainers.embedded.wishes`) but in carriers and joins that were held out: `words`, both
+- wishes, invented by the grammar that taught it (`trainers.embedded.lessons.wishes`) but in carriers and joins that were held out: `words`, both
   sides right; `reply`, right too; outside: `said` of wishes for what cannot be painted, and of the others (`wrongly`);
 - written: `wishes.jsonl`, 70 wishes as people type them, written by hand before their author had read the invented ones, and never
   trained on (five of the shortest might be invented, too: "surprise me"). The author of the guards knew them. A line's words are
@@ -35,14 +35,14 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
-from agent.answers import InvalidPlan, ToolCall, read_call, read_object
-from agent.listening import Wish, understand
-from agent.scripted_llm import ScriptedLlm
+from agent.llm.answers import InvalidPlan, ToolCall, read_call, read_object
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.listening import Wish, understand
 from benchmarks.studio import average, machine, share
 from prompts.facts import Facts
 from prompts.messages import Message, plan_messages, wish_messages
-from tools.catalogue import TOOLS
-from trainers.embedded.sessions import (
+from tools.actions.catalogue import TOOLS
+from trainers.embedded.lessons.sessions import (
     ROUND,
     VOCABULARY,
     Example,
@@ -52,7 +52,7 @@ from trainers.embedded.sessions import (
     invent_taste,
     plan_lesson,
 )
-from trainers.embedded.wishes import invent_wish
+from trainers.embedded.lessons.wishes import invent_wish
 
 MODEL = Path(__file__).parents[1] / "models" / "bauhaus-lm"
 WRITTEN = Path(__file__).with_name("wishes.jsonl")

@@ -1,4 +1,4 @@
-"""How much memory preference training needs at the sizes of SD 1.5 and SDXL, counted without weights (see trainers/estimate.py).
+"""How much memory preference training needs at the sizes of SD 1.5 and SDXL, counted without weights (see trainers/engine/estimate.py).
 
     python -m benchmarks.memory
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from trainers.estimate import Plan, estimate
+from trainers.engine.estimate import Plan, estimate
 
 GIB = 2**30
 _UNET = {"_class_name": "UNet2DConditionModel", "in_channels": 4, "out_channels": 4, "layers_per_block": 2}

@@ -24,10 +24,10 @@ from unittest.mock import patch
 import numpy as np
 
 from agent.config import make_config
-from agent.crew import Crew
-from agent.people import Answer, Person, simulated_person
-from agent.session import drive, new_run, open_store
-from tools.catalogue import TOOLS, Tool
+from agent.loop.crew import Crew
+from agent.loop.people import Answer, Person, simulated_person
+from agent.loop.session import drive, new_run, open_store
+from tools.actions.catalogue import TOOLS, Tool
 from tools.records import StepRecord
 
 TARGET = 20.0  # milliseconds

@@ -22,11 +22,11 @@ import numpy as np
 from PIL import Image
 
 from evaluators import preference
-from evaluators.agreement import spearman
-from evaluators.clip import Clip
-from evaluators.features import features
-from evaluators.raters import Rater, load_reference
-from evaluators.win_rate import mean_interval
+from evaluators.looks.features import features
+from evaluators.looks.raters import Rater, load_reference
+from evaluators.numbers.agreement import spearman
+from evaluators.numbers.win_rate import mean_interval
+from evaluators.scorers.clip import Clip
 from prompts.vocabulary import Genome, load_vocabulary
 from tools.profiles.profile import Profile
 from tools.profiles.records import Features, Manifest, Rated, Scale, Taste
@@ -34,7 +34,7 @@ from tools.profiles.taste import Start, worths
 from tools.search.genetic import Rated as Scored
 from tools.search.screened import screened
 from tools.search.space import Space
-from trainers.embedded.world import Scene, render
+from trainers.embedded.world.world import Scene, render
 
 MODELS = Path(__file__).parents[1] / "models"
 VOCABULARY = load_vocabulary("bauhaus")

@@ -24,19 +24,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from agent.brain import OwnLlm, make_client
 from agent.config import CONFIGS, MODELS, Config, load_config
-from agent.crew import Crew, make_settings
-from agent.people import simulated_person
-from agent.runner import numbers
-from agent.session import drive, new_run, open_store
-from agent.vllm_server import VllmServer
+from agent.llm.brain import OwnLlm, make_client
+from agent.llm.vllm_server import VllmServer
+from agent.loop.crew import Crew, make_settings
+from agent.loop.people import simulated_person
+from agent.loop.runner import numbers
+from agent.loop.session import drive, new_run, open_store
 from benchmarks.studio import machine, painted
-from evaluators.agreement import spearman
-from evaluators.features import features
-from evaluators.raters import Rater, load_reference
-from evaluators.weights import version_of
-from evaluators.win_rate import mean_interval
+from evaluators.looks.features import features
+from evaluators.looks.raters import Rater, load_reference
+from evaluators.numbers.agreement import spearman
+from evaluators.numbers.win_rate import mean_interval
+from evaluators.scorers.weights import version_of
 from prompts.vocabulary import load_vocabulary
 from tools.context import Studio
 

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from agent.drawing import contact_sheet
+from agent.report.drawing import contact_sheet
 from benchmarks.language import Writer, held_out_wishes, read_wishes, understood
 from benchmarks.studio import MODELS, painted
-from evaluators.clip import Clip
-from evaluators.pickscore import PickScore
-from evaluators.scene_judge import SceneJudge, Seen
-from trainers.base_model import load
-from trainers.embedded.dataset import held_out
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
+from evaluators.scorers.scene_judge import SceneJudge, Seen
+from trainers.embedded.world.dataset import held_out
+from trainers.model.base_model import load
 
 COUNT, ROW, TILE = 64, 8, 128  # samples of each model; pictures in a row, and their side
 FIRST = 5000  # no caption that `benchmarks.studio` measures

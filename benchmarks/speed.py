@@ -27,8 +27,8 @@ from PIL import Image
 
 from benchmarks.studio import MODELS, machine
 from trainers import dpo
-from trainers.base_model import BaseModel, load
-from trainers.denoiser import FAMILIES, encode_images, predictor, trainable
+from trainers.model.base_model import BaseModel, load
+from trainers.model.denoiser import FAMILIES, encode_images, predictor, trainable
 
 STEPS = 300  # of a default training: over so many the time before the first is spread
 

@@ -23,14 +23,14 @@ from PIL import Image
 from benchmarks.dpo import drawn
 from benchmarks.studio import MODELS, machine, share
 from benchmarks.subject import MODULES, SHOWN_ON, SUBJECTS, found, new_scene, reference, scenes_of, taught
-from evaluators.clip import Clip
-from evaluators.pickscore import PickScore
-from evaluators.scene_judge import SceneJudge
+from evaluators.numbers.win_rate import mean_interval, win_rate
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
+from evaluators.scorers.scene_judge import SceneJudge
 from evaluators.subject import kept
-from evaluators.win_rate import mean_interval, win_rate
-from tools.pools import choose
+from tools.jobs.pools import choose
 from trainers import dpo
-from trainers.base_model import AdapterRef, BaseModel, load, paint
+from trainers.model.base_model import AdapterRef, BaseModel, load, paint
 
 
 class Judges:

@@ -23,17 +23,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from evaluators.clip import Clip
-from evaluators.colour import background, has_colour
-from evaluators.pickscore import PickScore
-from evaluators.scene_judge import SceneJudge, Seen
-from evaluators.win_rate import mean_interval, wilson
+from evaluators.looks.colour import background, has_colour
+from evaluators.numbers.win_rate import mean_interval, wilson
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
+from evaluators.scorers.scene_judge import SceneJudge, Seen
 from prompts.vocabulary import load_vocabulary
 from tools.painting import paint_in_batches
-from trainers.base_model import BaseModel, load
-from trainers.embedded.dataset import HELD_OUT, held_out, to_tensor
 from trainers.embedded.pickscore import comparison
 from trainers.embedded.vae import psnr
+from trainers.embedded.world.dataset import HELD_OUT, held_out, to_tensor
+from trainers.model.base_model import BaseModel, load
 
 MODELS = Path(__file__).parents[1] / "models"
 VOCABULARY = load_vocabulary("bauhaus")

@@ -22,12 +22,12 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.studio import COLOURS, MODELS, machine, painted, share
-from evaluators.colour import background
-from evaluators.scene_judge import SceneJudge, Seen
+from evaluators.looks.colour import background
+from evaluators.scorers.scene_judge import SceneJudge, Seen
 from prompts.vocabulary import with_articles
-from tools.job_watch import run_job
-from trainers.base_model import AdapterRef, BaseModel, load
-from trainers.embedded.world import Scene, render
+from tools.jobs.watch import run_job
+from trainers.embedded.world.world import Scene, render
+from trainers.model.base_model import AdapterRef, BaseModel, load
 
 SUBJECTS = {"star": "red", "heart": "purple", "eye": "blue", "spiral": "black"}
 TOKEN = "q"  # noqa: S105  the identifier, in the place of the class's name, which the model cannot know: one token, never trained

@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # whoever reads a config needs the rules alone
     import numpy as np
     from PIL import Image
 
-    from evaluators.colour_shift import ColourShift
-    from evaluators.win_rate import WinRate
+    from evaluators.looks.colour_shift import ColourShift
+    from evaluators.numbers.win_rate import WinRate
 
 CHANNELS = ("hue", "saturation", "value")
 
@@ -113,9 +113,9 @@ class Verdict:
 
 def measured(after: Judged, before: Judged, guides: Sequence[str]) -> Evidence:
     """What the rules ask about, of pictures made with the adapter (`after`) and without; `scores` hold clip_t among others."""
-    from evaluators.colour_shift import colour_shift
-    from evaluators.diversity import diversity
-    from evaluators.win_rate import win_rate
+    from evaluators.looks.colour_shift import colour_shift
+    from evaluators.numbers.diversity import diversity
+    from evaluators.numbers.win_rate import win_rate
 
     wins = {name: win_rate(scores, before.scores[name]) for name, scores in after.scores.items()}
     fits = [sum(side.scores["clip_t"]) / len(side.images) for side in (after, before)]

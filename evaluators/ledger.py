@@ -14,8 +14,8 @@ from itertools import combinations
 
 import numpy as np
 
-from evaluators.agreement import agree
-from evaluators.win_rate import student
+from evaluators.numbers.agreement import agree
+from evaluators.numbers.win_rate import student
 
 Columns = Mapping[str, np.ndarray]  # judge to its values (N,) of N pictures; NaN where it did not judge
 PERSON = "rating"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluators.win_rate import Interval, mean_interval
+from evaluators.numbers.win_rate import Interval, mean_interval
 
 
 class Kept(NamedTuple):

@@ -121,7 +121,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """The tiny model of a name (see tests.tiny_models.PIPELINES), loaded as any checkpoint is."""
 
     from tests.tiny_models import build
-    from trainers.base_model import load
+    from trainers.model.base_model import load
 
     @cache
     def loaded(name: str) -> Any:
@@ -153,7 +153,7 @@ def llm_server(studio_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A real VllmServer for the bundled language model: `.base_url` and `.model`. Takes a minute, once a session."""
     import torch
 
-    from agent.vllm_server import VllmServer
+    from agent.llm.vllm_server import VllmServer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with VllmServer(studio_lm, folder=tmp_path_factory.mktemp("vllm"), device=device) as server:

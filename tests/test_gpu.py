@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from agent.crew import make_settings
-from agent.people import simulated_person
-from agent.replay import verify
-from evaluators.clip import Clip
-from evaluators.colour import background
-from evaluators.pickscore import PickScore
+from agent.loop.crew import make_settings
+from agent.loop.people import simulated_person
+from agent.replay.verify import verify
+from evaluators.looks.colour import background
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
 from tests.agent import fast
 from tools.context import Studio
-from trainers.base_model import Painted, load, paint
-from trainers.embedded.dataset import held_out
+from trainers.embedded.world.dataset import held_out
+from trainers.model.base_model import Painted, load, paint
 
 DEVICE = os.environ.get("PALATE_TEST_DEVICE", "cuda")
 pytestmark = [

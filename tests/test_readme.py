@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import make_parser
-from tools.catalogue import TOOLS
+from agent.cli.main import make_parser
+from tools.actions.catalogue import TOOLS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

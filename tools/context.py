@@ -30,7 +30,7 @@ from tools.records import (
     ScoreRow,
     StepRow,
 )
-from tools.search.spec import SearchSpec
+from tools.searching import SearchSpec
 from tools.shown import ShownPicture
 from tools.sliders import Slider
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:  # torch only when a tool that needs it runs
     import numpy as np
     from PIL import Image
 
-    from evaluators.clip import Clip
-    from evaluators.pickscore import PickScore
+    from evaluators.scorers.clip import Clip
+    from evaluators.scorers.pickscore import PickScore
     from tools.profiles.taste import Start
-    from trainers.base_model import BaseModel as PaintingModel
+    from trainers.model.base_model import BaseModel as PaintingModel
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 
@@ -121,21 +121,21 @@ class Studio:
     @cached_property
     def painter(self) -> PaintingModel:
         """The base model."""
-        from trainers.base_model import load
+        from trainers.model.base_model import load
 
         return load(self.settings.model, device=self.settings.device)
 
     @cached_property
     def clip(self) -> Clip:
         """The open_clip model that sees."""
-        from evaluators.clip import Clip
+        from evaluators.scorers.clip import Clip
 
         return Clip(self.settings.clip, str(self.painter.device))
 
     @cached_property
     def pickscore(self) -> PickScore:
         """The population's taste."""
-        from evaluators.pickscore import PickScore
+        from evaluators.scorers.pickscore import PickScore
 
         return PickScore(self.settings.pickscore, str(self.painter.device))
 

@@ -9,7 +9,7 @@ from tools.context import Trail
 
 
 def likings(trail: Trail) -> Mapping[str, float]:
-    """Image id to 0..10: its rating, or where it was only compared, its strength (evaluators.comparisons) laid on the scale.
+    """Image id to 0..10: its rating, or where it was only compared, its strength (evaluators.numbers.comparisons) laid on the scale.
 
     Where there are ratings too, strengths are laid around their mean and within their spread. What the person wants more like is as
     good as the best. A run without comparisons or such wishes has its ratings, as they are.
@@ -21,7 +21,7 @@ def likings(trail: Trail) -> Mapping[str, float]:
 
 def judged(trail: Trail) -> Mapping[str, float]:
     """As `likings`, of what was rated and compared alone: a wish for more like a picture is no judgement of it."""
-    from evaluators import comparisons  # numpy only where something was compared
+    from evaluators.numbers import comparisons  # numpy only where something was compared
 
     ratings, pairs = trail.ratings(), trail.comparisons()
     if not pairs:
@@ -43,7 +43,7 @@ def _strengths(trail: Trail, number: Mapping[str, int]) -> list[float]:
 
     Everything counts twice, so that half a win can be a win, under a prior that is twice as firm: the same strengths.
     """
-    from evaluators import comparisons
+    from evaluators.numbers import comparisons
 
     average = len(number)
     pairs = [(number[pair.win], number[pair.lose]) for pair in trail.comparisons()]

@@ -13,7 +13,7 @@ from tools.sliders import Slider, Weights
 if TYPE_CHECKING:
     from PIL import Image
 
-    from trainers.base_model import BaseModel as PaintingModel
+    from trainers.model.base_model import BaseModel as PaintingModel
 
 How = dict[str, Any]  # what one picture is painted with besides its words: seed, guidance_scale; {}: as the run is
 
@@ -23,8 +23,8 @@ AT_ONCE = 8  # images a batch: progress moves, memory stays small, and a batch i
 def paint_in_batches(
     prompts: Sequence[str], *, model: PaintingModel, seed: int, **how: Any
 ) -> Iterator[list[Image.Image]]:
-    """Any number of pictures, a few at a time: prompt i from seed `seed` + i, `how` as `trainers.base_model.paint` takes it."""
-    from trainers.base_model import paint
+    """Any number of pictures, a few at a time: prompt i from seed `seed` + i, `how` as `trainers.model.base_model.paint` takes it."""
+    from trainers.model.base_model import paint
 
     for start in range(0, len(prompts), AT_ONCE):
         painted = paint(prompts[start : start + AT_ONCE], model=model, seed=seed + start, **how)
@@ -88,8 +88,8 @@ def _paint_batch(
     weights: Weights,
     how: How,
 ) -> tuple[list[ImageRow], dict[str, str]]:
-    from trainers.adapter_file import AdapterRef
-    from trainers.base_model import paint
+    from trainers.files.adapter_file import AdapterRef
+    from trainers.model.base_model import paint
 
     settings, first = context.settings, int(how.get("seed", seed + start))
     guidance = how.get("guidance_scale", settings.guidance_scale)
@@ -131,6 +131,6 @@ def _paint_batch(
 
 def _slid(slider: Slider, weight: float) -> dict[str, object]:
     """What an image's row keeps of a slider; `tools.sliders.weights_of` reads it back."""
-    from trainers.adapter_file import find, sha256
+    from trainers.files.adapter_file import find, sha256
 
     return {"sha256": sha256(find(slider.adapter)), "weight": weight, "name": slider.name, "slider": True}

@@ -42,7 +42,7 @@ def photo(path: Path) -> Image.Image:
     Raises InputError for a file that cannot be read (HEIC, truncated, no picture) or that moves."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    from evaluators.colour import flatten
+    from evaluators.looks.colour import flatten
 
     if is_heic(path):
         raise InputError(f"image {str(path)!r} is HEIC, which cannot be read here: {_AS_JPEG}")

@@ -1,6 +1,6 @@
 """Which questions `ask_person` puts to the person: of the kind that the run's section `asking` wants, about pictures it may show.
 
-Which of them teach the most is evaluators/questions.py's to say; which side a picture stands on is drawn here, and recorded.
+Which of them teach the most is evaluators/asking/questions.py's to say; which side a picture stands on is drawn here, and recorded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tools.records import ImageRow
 if TYPE_CHECKING:
     import numpy as np
 
-    from evaluators.belief import Belief, Question
+    from evaluators.asking.belief import Belief, Question
 
 NOISE = 0.4  # SD of one look at a picture, in SDs of liking: who rates a picture twice correlates with themselves at about 0.86
 
@@ -25,7 +25,7 @@ def questions(count: int, context: Context) -> list[dict[str, Any]]:
 
     One kind at a time: "auto" takes the kind whose first question is worth the most.
     """
-    from evaluators.questions import at_random, choose
+    from evaluators.asking.questions import at_random, choose
 
     asking, rows = context.settings.asking, _pictures(context)
     asked, rng = _asked(rows, context), random.Random(f"sides {context.seed}")
@@ -52,7 +52,7 @@ def _pictures(context: Context) -> list[ImageRow]:
 
 def _asked(rows: Sequence[ImageRow], context: Context) -> list[Question]:
     """What was answered before; a question that was skipped is not asked again either."""
-    from evaluators.belief import Question
+    from evaluators.asking.belief import Question
 
     number = {row.id: i for i, row in enumerate(rows)}
     rated = [Question("rate", (number[image],)) for image in context.trail.ratings() if image in number]
@@ -68,7 +68,7 @@ def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
     """
     import numpy as np
 
-    from evaluators.belief import Belief, learned, unlearned
+    from evaluators.asking.belief import Belief, learned, unlearned
     from evaluators.preference import Population, Preference
     from tools.taste import before, fit, said
 

@@ -17,7 +17,7 @@ from prompts.errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from evaluators.clip import Clip
+    from evaluators.scorers.clip import Clip
 
 ImageScorer = Callable[[Sequence["Image.Image"], Sequence[str]], np.ndarray]
 """(images (N), prompts (N)) -> scores (N,), higher is better."""
@@ -42,7 +42,7 @@ def scorers(names: Iterable[str], folders: Folders, device: str) -> dict[str, Im
 @lru_cache(maxsize=1)  # scorers, a gate and gal look with the same one
 def clip_of(folder: str, device: str) -> Clip:
     """The open_clip model in a folder, loaded once."""
-    from evaluators.clip import Clip
+    from evaluators.scorers.clip import Clip
 
     return Clip(folder, device)
 
@@ -53,7 +53,7 @@ def versions(folders: Folders) -> dict[str, str]:
 
 
 def _version(key: str, folder: str) -> str:
-    from evaluators.weights import version_of, version_of_file, weight_file
+    from evaluators.scorers.weights import version_of, version_of_file, weight_file
 
     if key in PUBLISHED:
         return version_of_file(weight_file(Path(folder)))
@@ -61,7 +61,7 @@ def _version(key: str, folder: str) -> str:
 
 
 def _pickscore(folders: Folders, device: str) -> ImageScorer:
-    from evaluators.pickscore import PickScore
+    from evaluators.scorers.pickscore import PickScore
 
     scorer = PickScore(_given("pickscore", folders), device)
     return lambda images, prompts: np.array(scorer(images, prompts).values)
@@ -81,21 +81,21 @@ def _preference(folders: Folders, device: str) -> ImageScorer:
 
 
 def _aesthetic(folders: Folders, device: str) -> ImageScorer:
-    from evaluators import aesthetic
+    from evaluators.scorers import aesthetic
 
     scorer = aesthetic.load(_given("aesthetic", folders), clip_of(_given("clip", folders), device))
     return lambda images, prompts: np.array(scorer(images, prompts).values)
 
 
 def _hpsv2(folders: Folders, device: str) -> ImageScorer:
-    from evaluators.hpsv2 import HPSv2
+    from evaluators.scorers.hpsv2 import HPSv2
 
     scorer = HPSv2(_given("hpsv2", folders), device)
     return lambda images, prompts: np.array(scorer(images, prompts).values)
 
 
 def _image_reward(folders: Folders, device: str) -> ImageScorer:
-    from evaluators.image_reward import ImageReward
+    from evaluators.scorers.image_reward import ImageReward
 
     scorer = ImageReward(_given("image_reward", folders), device)
     return lambda images, prompts: np.array(scorer(images, prompts).values)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from trainers.base_model import Shown
+    from trainers.model.base_model import Shown
 
 
 class ShownPicture(BaseModel):
@@ -27,15 +27,15 @@ class ShownPicture(BaseModel):
     weight: float = Field(0.6, ge=0, le=2, description="0 does not look, 1 looks above all")
 
     def opened(self) -> Shown:
-        """The picture as `trainers.base_model.paint` takes it. Raises InputError for a file that is no picture."""
+        """The picture as `trainers.model.base_model.paint` takes it. Raises InputError for a file that is no picture."""
         from tools.photos import photo
-        from trainers.base_model import Shown
+        from trainers.model.base_model import Shown
 
         return Shown(photo(Path(self.image)), Path(self.adapter), self.weight)
 
     def told(self) -> dict[str, Any]:
         """What an image's row keeps: both files' hashes and the weight."""
-        from trainers.adapter_file import find
+        from trainers.files.adapter_file import find
 
         return {"image": _hash(Path(self.image)), "adapter": _hash(find(self.adapter)), "weight": self.weight}
 
@@ -48,6 +48,6 @@ def _hash(file: Path) -> str:
 
 @lru_cache
 def _hash_of(file: Path, *_about: int) -> str:
-    from trainers.adapter_file import sha256
+    from trainers.files.adapter_file import sha256
 
     return sha256(file)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from evaluators import preference
+from evaluators.numbers.win_rate import wilson
 from evaluators.preference.scored import FEWEST
-from evaluators.win_rate import wilson
 from prompts.errors import ToolError
 from tools.context import Context, Trail
 from tools.records import AnswerRow, ComparisonRow, ImageRow
@@ -73,7 +73,7 @@ def before(kind: str, context: Context) -> preference.Base | None:
     path = Path(context.settings.model) / POPULATION_FILE
     if not path.is_file():
         raise ToolError(
-            f"There is no population at {str(path)!r}: make it with `python -m tools.population`, or set population: false.",
+            f"There is no population at {str(path)!r}: make it with `python -m tools.measured.population`, or set population: false.",
             retryable=False,
         )
     return preference.Population.load(path)

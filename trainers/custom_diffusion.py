@@ -16,17 +16,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers import words
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters, quiet, remove
-from trainers.base_model import BaseModel
 from trainers.dreambooth import SubjectConfig, subject_losses
-from trainers.export import last, save_adapter
-from trainers.lora import NEW
-from trainers.own_weights import OwnWeights
+from trainers.engine.lora import NEW
+from trainers.engine.own_weights import OwnWeights
+from trainers.engine.training import OnStep, Training, fit
+from trainers.files.adapter_file import Adapter
+from trainers.files.export import last, save_adapter
+from trainers.model import words
+from trainers.model.attach import Adapters, quiet, remove
+from trainers.model.base_model import BaseModel
 from trainers.sft import Example, encoded, spoken
 from trainers.textual_inversion import READERS, SPELLING, NewWord, check_prompts
-from trainers.training import OnStep, Training, fit
 
 LEARNS = ("attn2.to_k.weight", "attn2.to_v.weight")  # attn2 is diffusers' name of a UNet's cross attention
 

@@ -17,18 +17,18 @@ from pydantic import Field
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.checkpoint import fingerprint
-from trainers.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
-from trainers.draws import answered, draw
-from trainers.lora import Lora
-from trainers.pair_store import PairStore
+from trainers.engine.checkpoint import fingerprint
+from trainers.engine.draws import answered, draw
+from trainers.engine.lora import Lora
+from trainers.engine.pair_store import PairStore
+from trainers.engine.training import OnStep, Training, fit
+from trainers.files.adapter_file import Adapter
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import Conditions, encode_images, encode_prompts, predictor, trainable
+from trainers.model.process import Predict, Process
 from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
-from trainers.process import Predict, Process
 from trainers.sft import SftConfig
-from trainers.training import OnStep, Training, fit
 
 WINDOW = 50  # steps over which winners and losers are watched
 

@@ -13,17 +13,17 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.checkpoint import fingerprint
-from trainers.denoiser import trainable
-from trainers.lora import Lora, LoraConfig
+from trainers.engine.checkpoint import fingerprint
+from trainers.engine.lora import Lora, LoraConfig
+from trainers.engine.training import Losses, OnStep, Training, TrainingConfig, fit
+from trainers.engine.whole import WholeDenoiser
+from trainers.files.adapter_file import Adapter
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import trainable
+from trainers.model.process import Process
 from trainers.preference_losses import dco_losses
-from trainers.process import Process
 from trainers.sft import Encoded, Example, advantages, encoded, errors, weights_of
-from trainers.training import Losses, OnStep, Training, TrainingConfig, fit
-from trainers.whole import WholeDenoiser
 
 
 class SubjectConfig(TrainingConfig):

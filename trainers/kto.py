@@ -15,15 +15,15 @@ from pydantic import Field
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.checkpoint import fingerprint
-from trainers.denoiser import trainable
-from trainers.lora import Lora
+from trainers.engine.checkpoint import fingerprint
+from trainers.engine.lora import Lora
+from trainers.engine.training import OnStep, Training, fit
+from trainers.files.adapter_file import Adapter
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import trainable
 from trainers.preference_losses import kto_loss
 from trainers.sft import SftConfig, advantages, encoded
-from trainers.training import OnStep, Training, fit
 
 
 class KtoConfig(SftConfig):

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers import adapter_file, words
-from trainers.adapter_file import Adapter, AdapterRef
-from trainers.attach import attached
-from trainers.base_model import BaseModel
-from trainers.export import Written, part_of, save_layers
-from trainers.journal import written
-from trainers.kohya import kohya_names, text_names
+from trainers.engine.journal import written
+from trainers.files import adapter_file
+from trainers.files.adapter_file import Adapter, AdapterRef
+from trainers.files.export import Written, part_of, save_layers
+from trainers.files.kohya import kohya_names, text_names
+from trainers.model import words
+from trainers.model.attach import attached
+from trainers.model.base_model import BaseModel
 
 Pair = tuple[Tensor, Tensor]  # down (rank, in, ...) and up (out, rank, ...)
 

@@ -20,13 +20,21 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from prompts.errors import InputError
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.denoiser import Conditions, Prompts, decode_latents, encode_prompts, latent_shape, predictor, trainable
-from trainers.lora import Lora, LoraConfig
-from trainers.process import Predict, Process
-from trainers.training import OnStep, Training, fit
+from trainers.engine.lora import Lora, LoraConfig
+from trainers.engine.training import OnStep, Training, fit
+from trainers.files.adapter_file import Adapter
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import (
+    Conditions,
+    Prompts,
+    decode_latents,
+    encode_prompts,
+    latent_shape,
+    predictor,
+    trainable,
+)
+from trainers.model.process import Predict, Process
 
 Scorer = Callable[[Tensor, Sequence[str]], Tensor]
 """(images (N, 3, H, W) in 0..1, prompts (N)) -> scores (N,), higher is better, differentiable in the images."""

@@ -14,15 +14,15 @@ from pydantic import Field
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.checkpoint import fingerprint
-from trainers.denoiser import Prompts, Spoken, encode_images, encode_prompts, predictor, trainable
-from trainers.lora import Lora, LoraConfig
+from trainers.engine.checkpoint import fingerprint
+from trainers.engine.lora import Lora, LoraConfig
+from trainers.engine.training import OnStep, Training, fit
+from trainers.files.adapter_file import Adapter
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import Prompts, Spoken, encode_images, encode_prompts, predictor, trainable
+from trainers.model.process import Process
 from trainers.preference_losses import advantage
-from trainers.process import Process
-from trainers.training import OnStep, Training, fit
 
 Example = tuple[Image.Image, str]
 Encoded = tuple[Tensor, Prompts | Spoken]

@@ -16,13 +16,14 @@ from PIL import Image
 from pydantic import Field
 
 from prompts.errors import InputError
-from trainers import checkpoint, sft
-from trainers.adapter_file import Adapter, AdapterRef
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.lora import LoraConfig
+from trainers import sft
+from trainers.engine import checkpoint
+from trainers.engine.lora import LoraConfig
+from trainers.engine.training import OnStep, finished
+from trainers.files.adapter_file import Adapter, AdapterRef
 from trainers.merge import merge, parent
-from trainers.training import OnStep, finished
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
 
 
 class SliderConfig(LoraConfig):

@@ -1,6 +1,6 @@
 """Textual inversion (Gal et al. 2022): a new word for a subject or a style, and nothing else of the model moves.
 
-Knows the word and the simple loss on images whose prompts have it. Does not know how a pipeline reads words; trainers.words does.
+Knows the word and the simple loss on images whose prompts have it. Does not know how a pipeline reads words; trainers.model.words does.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pydantic import Field
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
-from trainers import words
-from trainers.adapter_file import WORD_FILE, Adapter, sha256
-from trainers.attach import Adapters
-from trainers.base_model import BaseModel
-from trainers.checkpoint import fingerprint
-from trainers.denoiser import trainable
-from trainers.export import Beside, last, write_card
+from trainers.engine.checkpoint import fingerprint
+from trainers.engine.training import OnStep, Training, TrainingConfig, fit
+from trainers.files.adapter_file import WORD_FILE, Adapter, sha256
+from trainers.files.export import Beside, last, write_card
+from trainers.model import words
+from trainers.model.attach import Adapters
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import trainable
+from trainers.model.words import Word
 from trainers.sft import Example, errors, spoken, weights_of
-from trainers.training import OnStep, Training, TrainingConfig, fit
-from trainers.words import Word
 
 READERS = ("text_encoder", "text_encoder_2", "text_encoder_3")  # what a word is learned through, at every step
 SPELLING = r"^<[a-z0-9][a-z0-9_-]*>$"  # brackets, so that it is no part of another word; tokenizers read small letters

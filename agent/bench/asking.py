@@ -3,7 +3,7 @@
 A strategy is a kind of question and a way of choosing, "worst:active". A simulated rater answers questions about `shown` pictures of
 random prompts; after each click, what was learned orders `held` others, which nobody asked about, and its accuracy is the share of
 their pairs in the order of the rater's noise-free liking. Both ways have the same learner: a Gaussian belief over CLIP features
-(evaluators/belief.py), told one answer at a time, that begins with what other people like (the model's population.npz, of raters that no
+(evaluators/asking/belief.py), told one answer at a time, that begins with what other people like (the model's population.npz, of raters that no
 bench meets), or with looks alone.
 """
 
@@ -19,13 +19,13 @@ import numpy as np
 
 from agent.bench.tables import Report, Row, Table, groups
 from agent.config import MODELS
-from evaluators.agreement import pairwise_accuracy
-from evaluators.belief import SHOWN, Belief, Question, after, learned, unlearned
-from evaluators.questions import at_random, choose
-from evaluators.raters import Rater, company_noise, load_reference
-from evaluators.search_metrics import count_to
-from evaluators.weights import version_of_file
-from evaluators.win_rate import mean_interval
+from evaluators.asking.belief import SHOWN, Belief, Question, after, learned, unlearned
+from evaluators.asking.questions import at_random, choose
+from evaluators.looks.raters import Rater, company_noise, load_reference
+from evaluators.numbers.agreement import pairwise_accuracy
+from evaluators.numbers.search_metrics import count_to
+from evaluators.numbers.win_rate import mean_interval
+from evaluators.scorers.weights import version_of_file
 from prompts.errors import InputError
 from tools.taste import POPULATION_FILE
 

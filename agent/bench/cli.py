@@ -173,7 +173,7 @@ def given(changes: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
 def settings_of(options: Options, module: ModuleType, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """All that the results depend on beside the cells: what was set and no cell says, and the weights of the models."""
     from agent.config import MODELS
-    from evaluators.weights import version_of
+    from evaluators.scorers.weights import version_of
 
     unsaid = {name: value for name, value in options.given.items() if name not in cells[0]}
     own = module.settings(options) if hasattr(module, "settings") else unsaid

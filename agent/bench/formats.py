@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from agent.bench.tables import Row, Table, Value
-from evaluators.win_rate import Interval
+from evaluators.numbers.win_rate import Interval
 
 
 def text(value: Value) -> str:

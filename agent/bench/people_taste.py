@@ -16,8 +16,8 @@ import numpy as np
 
 from agent.bench.tables import Report, Row, Table, groups, mean_table, paired_table
 from agent.bench.taught import SUFFIX, needs_population
-from evaluators.weights import version_of_file
-from evaluators.win_rate import mean_interval
+from evaluators.numbers.win_rate import mean_interval
+from evaluators.scorers.weights import version_of_file
 from prompts.errors import InputError
 
 if TYPE_CHECKING:

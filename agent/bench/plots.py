@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.bench.tables import Row, groups, mean
-from evaluators.win_rate import Interval
+from evaluators.numbers.win_rate import Interval
 from tools.files import write_atomically
 
 if TYPE_CHECKING:

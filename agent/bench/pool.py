@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import track
 
 from agent.config import MODELS
-from evaluators.arrays import stored_arrays
-from evaluators.weights import version_of
+from evaluators.numbers.arrays import stored_arrays
+from evaluators.scorers.weights import version_of
 from prompts.vocabulary import load_vocabulary
 from tools.files import write_atomically
 
@@ -31,7 +31,7 @@ PAINTER, SEES = ("bauhaus/unet", "bauhaus/vae", "bauhaus/text_encoder"), "bauhau
 
 @dataclass(frozen=True)
 class Pool:
-    """N pictures: `pixels` (N, H, W, 3) bytes, `features` (N, D) unit rows of CLIP, `measured` (N, F) of evaluators.features."""
+    """N pictures: `pixels` (N, H, W, 3) bytes, `features` (N, D) unit rows of CLIP, `measured` (N, F) of evaluators.looks.features."""
 
     pixels: np.ndarray
     features: np.ndarray
@@ -68,10 +68,10 @@ def read_pool(file: Path) -> Pool:
 def _painted(count: int, seed: int) -> dict[str, np.ndarray]:
     from PIL import Image
 
-    from evaluators.clip import Clip
-    from evaluators.features import features
+    from evaluators.looks.features import features
+    from evaluators.scorers.clip import Clip
     from tools.painting import AT_ONCE, paint_in_batches
-    from trainers.base_model import load
+    from trainers.model.base_model import load
 
     vocabulary = load_vocabulary("bauhaus")
     prompts = [vocabulary.phrase(vocabulary.random(random.Random(f"pool {seed + n}"))) for n in range(count)]

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.config import MODELS
-from evaluators.search_metrics import count_to, reached, regret, search_numbers
+from evaluators.numbers.search_metrics import count_to, reached, regret, search_numbers
 from prompts.errors import InputError
 from tools.search.history import History, score_of
 from tools.search.run import Seen, search
-from tools.search.spec import SearchSpec
+from tools.searching import SearchSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,9 +78,9 @@ def prepare(options: Options) -> Any:
     """Starts the language model where a strategy asks one and no server was named; it ends with this process."""
     given = setting(options)
     if any(_asks(name) for name in options.strategies) and not given["url"]:
-        from agent.brain import server_device
         from agent.config import bundled
-        from agent.vllm_server import VllmServer
+        from agent.llm.brain import server_device
+        from agent.llm.vllm_server import VllmServer
 
         server = VllmServer(bundled(given["model"]), folder=options.out / "vllm", device=server_device("auto"))
         server.start()  # it stops itself when this process ends
@@ -90,7 +90,7 @@ def prepare(options: Options) -> Any:
 
 def work(cell: Row, *, given: Mapping[str, Any] = GIVEN) -> dict[str, Any]:
     """One search: a strategy, a rater and a seed."""
-    from evaluators.raters import Rater, load_reference
+    from evaluators.looks.raters import Rater, load_reference
 
     reference = load_reference(_studio().settings.model)
     rater = Rater(cell["rater"], reference=reference)
@@ -128,7 +128,7 @@ def outcome(history: History, hidden: np.ndarray, at_random: np.ndarray) -> dict
 
 
 def paper_metrics(history: History) -> dict[str, Any]:
-    """Of the scores that were given: the paper's five (evaluators.search_metrics)."""
+    """Of the scores that were given: the paper's five (evaluators.numbers.search_metrics)."""
     scored = history.scored
     features = [np.zeros(1) if one.features is None else one.features for one in scored]
     found = search_numbers(
@@ -203,8 +203,8 @@ def _said(name: str, space: Space, given: Mapping[str, Any]) -> Callable[[Histor
 
 @lru_cache(maxsize=4)
 def _writer(url: str, model: str, native: bool) -> Callable[..., Any]:
-    from agent.llm import Llm
-    from agent.planners import native_writer
+    from agent.llm.client import Llm
+    from agent.loop.planners import native_writer
 
     llm = Llm(url, model, temperature=0.6, timeout=120.0, attempts=4, tight=native)
     return native_writer(llm) if native else llm.write
@@ -232,7 +232,7 @@ def _space() -> Space:
 
 def _painter(cell: Row, given: Mapping[str, Any]) -> Callable[[Sequence[Proposal]], list[Image.Image]]:
     """Paints a round; the seeds of round n are the same for every strategy."""
-    from trainers.base_model import paint
+    from trainers.model.base_model import paint
 
     studio, first = _studio(), (cell["seed"] + 1) * 10_000_019 + cell["rater"] * 1_009
     settings = studio.settings
@@ -299,7 +299,7 @@ def _until(rows: Sequence[Row]) -> Table:
 
 def settings(options: Options) -> dict[str, Any]:
     """What else the results depend on: what was learned of tastes before; not where a server happens to listen."""
-    from evaluators.weights import version_of_file
+    from evaluators.scorers.weights import version_of_file
     from tools.search.prior import FILE
 
     file = MODELS / "bauhaus" / FILE

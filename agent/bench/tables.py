@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluators.win_rate import Interval, mean_interval, win_rate
+from evaluators.numbers.win_rate import Interval, mean_interval, win_rate
 from prompts.errors import InputError
 
 if TYPE_CHECKING:

@@ -155,7 +155,7 @@ def agreement(foretold: np.ndarray, hidden: np.ndarray, rated: np.ndarray) -> di
 
 def ratings_agree(foretold: np.ndarray, rated: np.ndarray) -> dict[str, float]:
     """Both (M,), in points: SROCC, PLCC, share of pairs in the right order, MSE and MAE."""
-    from evaluators.agreement import errors, pairwise_accuracy, pearson, spearman
+    from evaluators.numbers.agreement import errors, pairwise_accuracy, pearson, spearman
 
     mse, mae = errors(foretold, rated)
     pairs = pairwise_accuracy(foretold, rated)

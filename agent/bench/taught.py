@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.bench.pool import Pool
-from evaluators.raters import LEARN_FROM
+from evaluators.looks.raters import LEARN_FROM
 from tools.files import write_atomically
 
 if TYPE_CHECKING:
+    from evaluators.looks.raters import Rater
     from evaluators.preference import Population
-    from evaluators.raters import Rater
 
 FIRST = LEARN_FROM  # the seed of the first of them
 SUFFIX = "+population"
@@ -58,7 +58,7 @@ def read_population(file: Path) -> Population:
 def rater_of(seed: int, noise: float) -> Rater:
     """A simulated rater of the bundled painter's world."""
     from agent.config import MODELS
-    from evaluators.raters import Rater, load_reference
+    from evaluators.looks.raters import Rater, load_reference
 
     return Rater(seed, reference=load_reference(MODELS / "bauhaus"), noise=noise)
 

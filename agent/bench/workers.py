@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
-from agent.leash import PR_SET_PDEATHSIG
+from agent.llm.leash import PR_SET_PDEATHSIG
 from prompts.errors import PalateError
 
 Work = Callable[[dict[str, Any]], Mapping[str, Any]]

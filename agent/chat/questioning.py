@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.listening import KEYS, read_keys
-from agent.people import Answer, choices_of
-from agent.store import Store
+from agent.loop.listening import KEYS, read_keys
+from agent.loop.people import Answer, choices_of
+from agent.store.store import Store
 from prompts.errors import InputError
 
 PERSON = "person"

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.chat.questioning import Questions
 from agent.config import Config, run_folder
-from agent.crew import Crew
-from agent.listening import look_up, looks_like_ratings, read_more_like, read_ratings, understand
-from agent.people import Answer, Person, choices_of, simulated_person, to_rate
-from agent.progress import Narrator
-from agent.questioning import Questions
-from agent.report import write_report
-from agent.runner import hired
-from agent.session import answered_for, drive
-from agent.sheets import question_sheet, round_sheet
+from agent.loop.crew import Crew
+from agent.loop.listening import look_up, looks_like_ratings, read_more_like, read_ratings, understand
+from agent.loop.people import Answer, Person, choices_of, simulated_person, to_rate
+from agent.loop.runner import hired
+from agent.loop.session import answered_for, drive
+from agent.report.progress import Narrator
+from agent.report.report import write_report
+from agent.report.sheets import question_sheet, round_sheet
+from agent.report.telling import clean, facts, how_sure, resume_command
 from agent.stopping import Stopped
-from agent.store import Store
-from agent.summary import ratings_by_image, round_images
-from agent.telling import clean, facts, how_sure, resume_command
+from agent.store.store import Store
+from agent.store.summary import ratings_by_image, round_images
 from prompts.errors import InputError
 from tools.records import LlmCall, StepRecord, StepRow
 
@@ -49,7 +49,7 @@ class TerminalPerson:
     def answer(self, asked: Mapping[str, Any]) -> Answer:
         """Every line is stored at once; wrong ones are explained and asked again. Raises Left.
 
-        What was rated before the person left or a crash counts: only the rest is asked for. Questions are asked by agent/questioning.py.
+        What was rated before the person left or a crash counts: only the rest is asked for. Questions are asked by agent/chat/questioning.py.
         """
         if choices_of(asked):
             return self._questions(asked)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
-    from trainers.adapter_file import Adapter, AdapterRef
+    from trainers.files.adapter_file import Adapter, AdapterRef
 
 DEFAULT = "bauhaus"  # the base model, where neither a flag nor an adapter's card names one
 
@@ -39,7 +39,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def show(chosen: argparse.Namespace) -> int:
     """palate adapter show."""
-    from trainers.adapter_about import about
+    from trainers.files.adapter_about import about
 
     found = about(chosen.path)
     print(json.dumps(found) if chosen.json else "\n".join(told(found)))
@@ -68,7 +68,7 @@ def _listed(values: Sequence[float]) -> str:
 
 def take_in(chosen: argparse.Namespace) -> int:
     """palate adapter import."""
-    from trainers.adapter_file import AdapterRef
+    from trainers.files.adapter_file import AdapterRef
 
     return _made([AdapterRef(chosen.path)], chosen, about={"kind": "import"}, rank=None)
 
@@ -80,7 +80,7 @@ def merge(chosen: argparse.Namespace) -> int:
 
 def weighted(text: str) -> AdapterRef:
     """`PATH` or `PATH:WEIGHT`. Raises InputError for a weight that is no number."""
-    from trainers.adapter_file import AdapterRef
+    from trainers.files.adapter_file import AdapterRef
 
     path, colon, weight = text.rpartition(":")
     if not colon or Path(text).exists():
@@ -95,8 +95,8 @@ def weighted(text: str) -> AdapterRef:
 
 
 def _made(refs: Sequence[AdapterRef], chosen: argparse.Namespace, *, about: dict[str, Any], rank: int | None) -> int:
-    from trainers.base_model import load
     from trainers.merge import merge as merged
+    from trainers.model.base_model import load
 
     model = load(base_of(refs, chosen.base))
     adapter = merged(refs, model=model, out=chosen.out, rank=rank, name=chosen.out.resolve().name, about=about)
@@ -107,7 +107,7 @@ def _made(refs: Sequence[AdapterRef], chosen: argparse.Namespace, *, about: dict
 def base_of(refs: Sequence[AdapterRef], asked: str | None) -> str:
     """The base model's folder or hub id: what was asked for, what the first adapter that says so was made for, or the bundled one."""
     from agent.config import bundled
-    from trainers.adapter_about import about
+    from trainers.files.adapter_about import about
 
     cards = (
         about(ref.path) for ref in refs

@@ -1,7 +1,7 @@
 """What `palate doctor` measures: model files, memory, torch's devices, a server's answer, a database's soundness.
 
 Every function looks and reports, and raises nothing for what it was made to find. torch is only asked
-from a process of its own; beside the standard library, psutil and sqlite-utils (for agent.migrations) are needed.
+from a process of its own; beside the standard library, psutil and sqlite-utils (for agent.store.migrations) are needed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.migrations import check_ours
-from evaluators.weights import version_of
+from agent.store.migrations import check_ours
+from evaluators.scorers.weights import version_of
 from prompts.errors import StoreError
 
 # What a bundled model's folder must hold; a name with * must match at least one file.

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agent import checks
+from agent.cli import checks
 from agent.config import MODELS
-from agent.drawing import font_file
-from agent.logs import print_json
-from agent.migrations import MIGRATIONS
-from agent.telling import clean, resume_command
+from agent.report.drawing import font_file
+from agent.report.logs import print_json
+from agent.report.telling import clean, resume_command
+from agent.store.migrations import MIGRATIONS
 
 GIB = 2**30
 # Distribution and the versions it may have, as the start of a version; pyproject.toml says the same in its own words.

@@ -1,6 +1,6 @@
 """`palate gate ADAPTER`: judge an adapter, remember the verdict, and say what acts now.
 
-Knows what lies beside a trained adapter and what a person may give instead. The work is tools.gate's, the memory tools.promotions'.
+Knows what lies beside a trained adapter and what a person may give instead. The work is tools.gate.gate's, the memory tools.gate.promotions'.
 An adapter that was promoted and is judged again, by newer prompts or a newer taste, may be withdrawn: then what acted before acts.
 """
 
@@ -17,11 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from agent.config import bundled, read_yaml
 from prompts.errors import InputError
-from tools.promotions import Acting, Promotion, acting, history, record
+from tools.gate.promotions import Acting, Promotion, acting, history, record
 from tools.scorers import KEYS
 
 if TYPE_CHECKING:
-    from tools.job_spec import Job
+    from tools.jobs.spec import Job
 
 Gated = dict[str, Any]
 """promoted, broken (how many reasons are), reasons, report (the path of gate.html), and before (whether it was promoted until now)."""
@@ -31,11 +31,11 @@ GIVEN = ("prompts", "base_model", *KEYS, "guides")  # what a person may lay over
 
 def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = False) -> Gated:
     """Judge an adapter and remember the verdict. Raises InputError for what is missing, PalateError when it is stopped."""
-    from tools.gate import judge
-    from tools.job_spec import gate_of
-    from tools.job_watch import alone
-    from trainers.adapter_file import AdapterRef, find
-    from trainers.base_model import load
+    from tools.gate.gate import judge
+    from tools.jobs.spec import gate_of
+    from tools.jobs.watch import alone
+    from trainers.files.adapter_file import AdapterRef, find
+    from trainers.model.base_model import load
 
     history(home)  # a damaged log is better known before hours of painting
     job, path = _job(adapter, home, {key: value for key, value in given.items() if value is not None})
@@ -81,8 +81,8 @@ def told(found: Gated, home: Path) -> list[str]:
 
 def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
     """The job that an adapter came from, with what the person gave laid over it, and where the adapter lies."""
-    from agent.job_file import load_job
-    from tools.job_spec import Job, validated
+    from agent.cli.job_file import load_job
+    from tools.jobs.spec import Job, validated
 
     if adapter.suffix in (".yaml", ".yml"):
         found = load_job(adapter, home)
@@ -113,7 +113,7 @@ def _made(job: Job) -> Path:
 
 def _place(one: Acting) -> str:
     """Where an adapter lies, and whether it is still the one that was judged."""
-    from trainers.adapter_file import find, sha256
+    from trainers.files.adapter_file import find, sha256
 
     try:
         same = sha256(find(one.path)) == one.sha256
@@ -123,7 +123,7 @@ def _place(one: Acting) -> str:
 
 
 def _acting(path: Path, weight: float) -> Acting:
-    from trainers.adapter_file import find, sha256
+    from trainers.files.adapter_file import find, sha256
 
     return Acting(path=str(path), sha256=sha256(find(path)), weight=weight)
 

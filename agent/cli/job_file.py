@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.config import bundled, read_yaml
 from prompts.errors import InputError
-from tools.job_spec import Job, validated
+from tools.jobs.spec import Job, validated
 from tools.photos import pictures_in
 from tools.scorers import PUBLISHED
 

@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.adapters import add_commands as add_adapter_commands
 from agent.bench.cli import add_command as add_bench_command
-from agent.profiles_cli import add_commands as add_profile_commands
+from agent.cli.adapters import add_commands as add_adapter_commands
+from agent.cli.profiles import add_commands as add_profile_commands
 from agent.stopping import Stopped, stoppable
 from prompts.errors import InputError, PalateError
 
 if TYPE_CHECKING:
     from agent.config import Config
 
-DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
+DEMO = Path(__file__).parents[2] / "configs" / "demo.yaml"
 CHAT = DEMO.with_name("chat.yaml")
 OF_A_NEW_RUN = ("config", "rater", "planner", "rounds", "limit_images", "seed", "llm_url", "llm_model")  # flags
 
@@ -197,7 +197,7 @@ def configured(chosen: argparse.Namespace) -> Config:
 
 def run_config(chosen: argparse.Namespace) -> int:
     """palate demo, palate run."""
-    from agent.session import answered_for, new_run, open_store
+    from agent.loop.session import answered_for, new_run, open_store
 
     config = configured(chosen)
     if config.rater == "person":
@@ -212,8 +212,8 @@ def run_config(chosen: argparse.Namespace) -> int:
 
 def train(chosen: argparse.Namespace) -> int:
     """palate train."""
-    from agent.training import check
-    from agent.training import train as carry_out
+    from agent.cli.training import check
+    from agent.cli.training import train as carry_out
 
     if chosen.check:
         found = check(chosen.config, chosen.home, kind=chosen.kind, quiet=chosen.json)
@@ -232,8 +232,8 @@ def train(chosen: argparse.Namespace) -> int:
 
 def gate(chosen: argparse.Namespace) -> int:
     """palate gate."""
-    from agent.gating import GIVEN
-    from agent.gating import gate as carry_out
+    from agent.cli.gating import GIVEN
+    from agent.cli.gating import gate as carry_out
 
     found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN}, quiet=chosen.json)
     if chosen.json:
@@ -244,14 +244,14 @@ def gate(chosen: argparse.Namespace) -> int:
 
 
 def _verdict(found: dict[str, Any], home: Path) -> None:
-    from agent.gating import told
+    from agent.cli.gating import told
 
     print("\n".join(told(found, home)))
 
 
 def resume(chosen: argparse.Namespace) -> int:
     """palate resume."""
-    from agent.session import answered_for, open_store, stored_config, unfinished
+    from agent.loop.session import answered_for, open_store, stored_config, unfinished
 
     with open_store(chosen.home) as store:
         run_id = named(store, chosen.run)
@@ -264,7 +264,7 @@ def resume(chosen: argparse.Namespace) -> int:
 
 
 def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: str) -> int:
-    from agent.runner import carry_out
+    from agent.loop.runner import carry_out
 
     with _narrator(store, run_id, quiet=chosen.json) as teller:
         found = carry_out(config, chosen.home, store, run_id, teller)
@@ -287,7 +287,7 @@ def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
 
 
 def _narrator(store: Any, run_id: str, *, quiet: bool) -> Any:
-    from agent.progress import Narrator
+    from agent.report.progress import Narrator
 
     return Narrator(
         quiet=quiet,
@@ -323,8 +323,8 @@ def named(store: Any, run: str) -> str:
 
 def chat(chosen: argparse.Namespace) -> int:
     """palate chat."""
-    from agent.chat import converse
-    from agent.session import new_run, open_store, stored_config, unfinished
+    from agent.chat.terminal import converse
+    from agent.loop.session import new_run, open_store, stored_config, unfinished
 
     if chosen.resume is not None:
         _as_it_was_started(chosen)
@@ -350,8 +350,8 @@ def _as_it_was_started(chosen: argparse.Namespace) -> None:
 
 def logs_list(chosen: argparse.Namespace) -> int:
     """palate logs list."""
-    from agent import logs
-    from agent.session import open_store
+    from agent.loop.session import open_store
+    from agent.report import logs
 
     with open_store(chosen.home) as store:
         logs.logs_list(store, as_json=chosen.json)
@@ -360,8 +360,8 @@ def logs_list(chosen: argparse.Namespace) -> int:
 
 def logs_show(chosen: argparse.Namespace) -> int:
     """palate logs show."""
-    from agent import logs
-    from agent.session import open_store
+    from agent.loop.session import open_store
+    from agent.report import logs
 
     with open_store(chosen.home) as store:
         logs.logs_show(store, named(store, chosen.run), step=chosen.step, as_json=chosen.json)
@@ -370,8 +370,8 @@ def logs_show(chosen: argparse.Namespace) -> int:
 
 def logs_query(chosen: argparse.Namespace) -> int:
     """palate logs query."""
-    from agent import logs
-    from agent.session import open_store
+    from agent.loop.session import open_store
+    from agent.report import logs
 
     with open_store(chosen.home) as store:
         logs.logs_query(store, chosen.sql, as_json=chosen.json)
@@ -387,12 +387,12 @@ def logs_path(chosen: argparse.Namespace) -> int:
 
 def replay(chosen: argparse.Namespace) -> int:
     """palate replay."""
-    from agent.session import open_store
+    from agent.loop.session import open_store
 
     with open_store(chosen.home) as store:
         run_id = named(store, chosen.run)
         if chosen.mode == "view":
-            from agent.logs import replay_view
+            from agent.report.logs import replay_view
 
             replay_view(store, run_id, as_json=chosen.json)
             return 0
@@ -400,7 +400,7 @@ def replay(chosen: argparse.Namespace) -> int:
 
 
 def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
-    from agent.replay import verify
+    from agent.replay.verify import verify
 
     with _narrator(store, run_id, quiet=chosen.json) as teller:
         verdict = verify(store, chosen.home, run_id, on_step=teller.on_step)
@@ -413,7 +413,7 @@ def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
 
 def serve(chosen: argparse.Namespace) -> int:
     """palate serve."""
-    from agent.brain import serve_until_stopped
+    from agent.llm.brain import serve_until_stopped
 
     serve_until_stopped(chosen.model, chosen.port, chosen.home)
     return 0
@@ -421,7 +421,7 @@ def serve(chosen: argparse.Namespace) -> int:
 
 def doctor(chosen: argparse.Namespace) -> int:
     """palate doctor."""
-    from agent.doctor import examine, show
+    from agent.cli.doctor import examine, show
 
     return show(examine(chosen.home, chosen.llm_url), as_json=chosen.json)
 

@@ -45,9 +45,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def export(chosen: argparse.Namespace) -> int:
     """palate profile export."""
-    from agent.cli import named
-    from agent.profile_export import export as exported
-    from agent.session import open_store
+    from agent.cli.main import named
+    from agent.loop.session import open_store
+    from agent.profile.export import export as exported
 
     _check_ending(chosen.out)
     with open_store(chosen.home) as store:
@@ -58,8 +58,8 @@ def export(chosen: argparse.Namespace) -> int:
 
 def take_in(chosen: argparse.Namespace) -> int:
     """palate profile import."""
-    from agent import profile_telling as telling
-    from agent.profiles import take_in as kept
+    from agent.loop.profiles import take_in as kept
+    from agent.profile import telling
 
     profile, path = kept(chosen.home, chosen.file, chosen.name, replace=chosen.replace)
     if chosen.json:
@@ -71,8 +71,8 @@ def take_in(chosen: argparse.Namespace) -> int:
 
 def show(chosen: argparse.Namespace) -> int:
     """palate profile show."""
-    from agent import profile_telling as telling
-    from agent.profiles import find
+    from agent.loop.profiles import find
+    from agent.profile import telling
 
     profile = find(chosen.home, chosen.file)
     print(json.dumps(telling.about(profile)) if chosen.json else "\n".join(telling.shown(profile)))
@@ -81,14 +81,14 @@ def show(chosen: argparse.Namespace) -> int:
 
 def diff(chosen: argparse.Namespace) -> int:
     """palate profile diff."""
-    from agent import profile_telling as telling
-    from agent.profiles import find
+    from agent.loop.profiles import find
+    from agent.profile import telling
     from tools.profiles.mix import diff as compared
 
     a, b = find(chosen.home, chosen.a), find(chosen.home, chosen.b)
     found = compared(a, b)
     if chosen.plot is not None:
-        from agent.profile_plot import worth_plot
+        from agent.profile.plot import worth_plot
 
         worth_plot(found, (a.name, b.name), chosen.plot)
     if chosen.json:
@@ -102,8 +102,8 @@ def diff(chosen: argparse.Namespace) -> int:
 
 def blend(chosen: argparse.Namespace) -> int:
     """palate profile blend."""
-    from agent.profile_export import blended
-    from agent.profiles import find
+    from agent.loop.profiles import find
+    from agent.profile.export import blended
 
     _check_ending(chosen.out)
     profiles = [find(chosen.home, one) for one in chosen.profiles]
@@ -111,14 +111,14 @@ def blend(chosen: argparse.Namespace) -> int:
 
 
 def _check_ending(out: Path) -> None:
-    from agent.profiles import SUFFIX
+    from agent.loop.profiles import SUFFIX
 
     if out.suffix != SUFFIX:
         raise InputError(f"--out {str(out)!r} is no profile's name: end it in {SUFFIX}.")
 
 
 def _written(profile: Profile, chosen: argparse.Namespace) -> int:
-    from agent import profile_telling as telling
+    from agent.profile import telling
     from tools.profiles.reading import write
     from tools.profiles.summary import counted
 

@@ -1,6 +1,6 @@
 """`palate train [KIND] CONFIG`: one YAML, one training job, in a process of its own; run it again and it goes on.
 
-Knows what a person sees while they wait. Does not know torch, nor what is trained; agent.job_file reads the file.
+Knows what a person sees while they wait. Does not know torch, nor what is trained; agent.cli.job_file reads the file.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from agent.cli.gating import remember
+from agent.cli.job_file import load_job
 from agent.config import read_yaml
-from agent.gating import remember
-from agent.job_file import load_job
 from prompts.errors import InputError, PalateError
 from tools.files import write_atomically
-from tools.job_watch import State, run_job
-from tools.promotions import history
+from tools.gate.promotions import history
+from tools.jobs.watch import State, run_job
 from tools.scorers import KEYS
 
 WARNED = (
@@ -58,8 +58,8 @@ def train(file: Path, home: Path, *, kind: str | None = None, quiet: bool = Fals
 
 def check(file: Path, home: Path, *, kind: str | None = None, quiet: bool = False) -> dict[str, Any]:
     """Count the memory that the job needs, without training; say it unless `quiet`. Raises InputError."""
-    from tools.preflight import check as counted
-    from tools.preflight import told
+    from tools.jobs.preflight import check as counted
+    from tools.jobs.preflight import told
 
     found = counted(load_job(file, home, kind))
     if not quiet:
@@ -88,7 +88,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
 
 def _differ(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether two configs differ in more than what may change on the way."""
-    from trainers.checkpoint import FREE
+    from trainers.engine.checkpoint import FREE
 
     return any(before.get(key) != now.get(key) for key in (before.keys() | now.keys()) - FREE)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from agent.schema import ToolSpec
+from agent.llm.schema import ToolSpec
 from prompts.errors import LlmError
 
 Problem = Literal["prose", "broken_json", "wrong_types", "unknown_tool", "cut_off", "empty"]

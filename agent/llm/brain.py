@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.answers import InvalidPlan, ToolCall
 from agent.config import Config, bundled
-from agent.llm import Llm
+from agent.llm.answers import InvalidPlan, ToolCall
+from agent.llm.client import Llm
+from agent.llm.vllm_server import VllmServer
 from agent.stopping import Stopped, stoppable
-from agent.vllm_server import VllmServer
 from prompts.errors import LlmError
 
 CARD_SECONDS = 30.0  # nvidia-smi may wake a driver first

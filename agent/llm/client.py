@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from agent.answers import InvalidPlan, ToolCall, read_call, read_object, read_text
-from agent.schema import JsonDict, ToolSpec, answer_grammar, as_response_format, as_tool, call_grammar
+from agent.llm.answers import InvalidPlan, ToolCall, read_call, read_object, read_text
+from agent.llm.schema import JsonDict, ToolSpec, answer_grammar, as_response_format, as_tool, call_grammar
 from prompts.errors import LlmError
 
 if TYPE_CHECKING:  # at run time on first use: `palate --help` must not wait for it

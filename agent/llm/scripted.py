@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from agent.answers import ToolCall
-from agent.llm import LlmCallRecord, Message
-from agent.schema import ToolSpec
+from agent.llm.answers import ToolCall
+from agent.llm.client import LlmCallRecord, Message
+from agent.llm.schema import ToolSpec
 from prompts.errors import ReplayError
 
 Shape = TypeVar("Shape", bound=BaseModel)

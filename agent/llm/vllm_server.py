@@ -1,7 +1,7 @@
 """A vLLM server of our own for one model: started, watched and ended with the process that asked for it.
 
 Binds to loopback, keeps its log in a folder, reaches no network for a model that is on disk. Knows nothing of prompts:
-`agent.llm.Llm(server.base_url, server.model)` talks to it.
+`agent.llm.client.Llm(server.base_url, server.model)` talks to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from agent.server_log import last_line, why
+from agent.llm.server_log import last_line, why
 from prompts.errors import InputError, LlmError
 
 HOST = "127.0.0.1"

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import Config, bundled
-from agent.store import Store
+from agent.store.store import Store
 from prompts.errors import ReplayError, ToolError
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio, nothing
 from tools.files import SavedImage, save_image
 from tools.records import AdapterRow, LlmCall, StepRecord
-from tools.search.spec import SearchSpec
+from tools.searching import SearchSpec
 
 TAUGHT = "bauhaus-lm"  # the one that knows the native dialect
 
@@ -26,7 +26,7 @@ class Crew:
     config: Config
     home: Path
     store: Store
-    llm: Any = None  # an agent.llm.Llm, a ScriptedLlm, or None with the rule planner
+    llm: Any = None  # an agent.llm.client.Llm, a ScriptedLlm, or None with the rule planner
     calls: list[dict[str, Any]] = field(default_factory=list)
     on_step: Callable[[StepRecord], None] = nothing
     on_progress: Callable[[str, int, int], None] = nothing

@@ -3,7 +3,7 @@
 recall  reads the facts from the store; plan chooses one tool; act runs it; record writes the step with all that came of it;
 ask     is LangGraph's interrupt: chat and simulated raters answer it alike, and ratings are stored as they are given.
 
-What must not wait for its step is written beside `record`: ratings, a person's words (agent.chat), a training's progress.
+What must not wait for its step is written beside `record`: ratings, a person's words (agent.chat.terminal), a training's progress.
 
 State holds ids, numbers and short texts, never pixels. LangGraph's checkpoints resume execution; the trajectory is the record.
 Every node may run twice after a crash, and none may count twice: tools are seeded by step, and `add_step` keeps the first.
@@ -19,19 +19,19 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
-from agent.answers import InvalidPlan
 from agent.config import run_folder
-from agent.crew import Crew
-from agent.ledger import alarm_of
-from agent.listening import unwanted
-from agent.people import keep
-from agent.planners import Plan, native_writer, plan_by_llm, plan_by_rules
-from agent.profiles import start_of
-from agent.trail import StoreTrail, read_facts
+from agent.llm.answers import InvalidPlan
+from agent.loop.crew import Crew
+from agent.loop.listening import unwanted
+from agent.loop.people import keep
+from agent.loop.planners import Plan, native_writer, plan_by_llm, plan_by_rules
+from agent.loop.profiles import start_of
+from agent.store.ledger import alarm_of
+from agent.store.trail import StoreTrail, read_facts
 from prompts.errors import ToolError
 from prompts.facts import Facts
 from prompts.messages import Message, plan_messages
-from tools.catalogue import TOOLS, Tool
+from tools.actions.catalogue import TOOLS, Tool
 from tools.context import Context, Outcome
 from tools.records import LlmCall, StepRecord, now
 

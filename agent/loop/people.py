@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent.config import run_folder
-from agent.crew import Crew
-from agent.store import Store
+from agent.loop.crew import Crew
+from agent.store.store import Store
 from prompts.errors import InputError, ReplayError
 from tools.context import nothing
 from tools.records import NO_PICTURE
@@ -34,7 +34,7 @@ class Person(Protocol):
 
 @dataclass
 class SimulatedPerson:
-    """A rater with a hidden taste (evaluators.raters). The same pictures get the same ratings, also after a crash."""
+    """A rater with a hidden taste (evaluators.looks.raters). The same pictures get the same ratings, also after a crash."""
 
     rater: Any
     store: Store
@@ -159,7 +159,7 @@ def simulated_person(crew: Crew, run_id: str) -> SimulatedPerson:
 
 def make_rater(crew: Crew) -> Any:
     """The simulated rater of a config, standardised on the model's own pictures of random prompts."""
-    from evaluators.raters import Rater, load_reference
+    from evaluators.looks.raters import Rater, load_reference
 
     seed = crew.config.rater
     assert isinstance(seed, int), "a person is no simulated rater"
@@ -171,8 +171,8 @@ def make_rater(crew: Crew) -> Any:
 
 def _paint_reference(crew: Crew, count: int = 64) -> Path:
     """The reference of a model that brings none: measured once, kept in the home folder."""
-    from evaluators.raters import REFERENCE_FILE
-    from tools.reference import make_reference
+    from evaluators.looks.raters import REFERENCE_FILE
+    from tools.measured.reference import make_reference
 
     folder = crew.home / "references" / crew.settings.model.strip("/").replace("/", "--")
     if not (folder / REFERENCE_FILE).exists():

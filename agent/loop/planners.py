@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.answers import InvalidPlan, ToolCall
+from agent.llm.answers import InvalidPlan, ToolCall
 from prompts.facts import Facts
 from prompts.messages import Message
 from prompts.routine import closing, next_call, shared_out
 from prompts.vocabulary import Vocabulary
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
 
 if TYPE_CHECKING:
     from tools.profiles.taste import Start

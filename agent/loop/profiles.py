@@ -1,7 +1,7 @@
 """Profiles in the home folder, and a run started from one.
 
 Knows the home and a run's config. What stands in a profile, and how a stranger's is read, is tools.profiles'; how a run is made into
-one, agent.profile_export's.
+one, agent.profile.export's.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _kept(home: Path, name: str, sha256: Any) -> Profile:
 
 
 def _check_clip(profile: Profile, config: Config) -> None:
-    from evaluators.weights import version_of
+    from evaluators.scorers.weights import version_of
 
     told, here = profile.manifest.features, version_of(Path(bundled(config.clip)))
     if told.version != here:

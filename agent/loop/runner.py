@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.brain import open_llm
 from agent.config import Config, run_folder
-from agent.crew import Crew
-from agent.people import Person, make_rater, open_picture, simulated_person
-from agent.report import write_report
-from agent.session import drive
-from agent.store import Store
-from agent.summary import summarise
+from agent.llm.brain import open_llm
+from agent.loop.crew import Crew
+from agent.loop.people import Person, make_rater, open_picture, simulated_person
+from agent.loop.session import drive
+from agent.report.report import write_report
+from agent.store.store import Store
+from agent.store.summary import summarise
 from tools.records import StepRecord
 
 PARTS = ("llm", "paint", "score", "train")  # of a run's seconds; a program that reads them finds each, if only as 0
 
 
 class Teller(Protocol):
-    """Tells a person how it goes (agent.progress.Narrator), or says nothing."""
+    """Tells a person how it goes (agent.report.progress.Narrator), or says nothing."""
 
     def on_step(self, record: StepRecord) -> None: ...
     def progress(self, part: str, done: int, total: int) -> None: ...

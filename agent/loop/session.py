@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from agent.config import Config, make_config, run_folder
-from agent.crew import Crew
-from agent.listening import unwanted
-from agent.migrations import explained
-from agent.people import Person, keep, stored_answer
-from agent.profiles import version_of_profile
+from agent.loop.crew import Crew
+from agent.loop.listening import unwanted
+from agent.loop.people import Person, keep, stored_answer
+from agent.loop.profiles import version_of_profile
+from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
-from agent.store import Store
-from agent.telling import resume_command
+from agent.store.migrations import explained
+from agent.store.store import Store
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
 from tools.files import sweep, write_atomically
@@ -32,7 +32,7 @@ from tools.search.space import Space
 if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not wait for it
     from langgraph.checkpoint.sqlite import SqliteSaver
 
-    from agent.graph import Loop
+    from agent.loop.graph import Loop
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
 PACKAGES = (
@@ -138,7 +138,7 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
 
     Raises PalateError for what ends a run early; the run is then `stopped` or `failed`, and can be resumed.
     """
-    from agent.graph import Loop, build_graph
+    from agent.loop.graph import Loop, build_graph
 
     loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
     if crew.store.run(run_id).state == "done":

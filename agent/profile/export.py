@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, bundled, run_folder
-from agent.profiles import checked_name
+from agent.loop.profiles import checked_name
 from prompts.errors import InputError
 
 if TYPE_CHECKING:  # numpy and the models only when a profile is made
     import numpy as np
 
-    from agent.store import Store
+    from agent.store.store import Store
     from tools.profiles.profile import Profile
     from tools.profiles.records import Compared, Genome, Rated, Scale, Taste, Trained
 
@@ -29,7 +29,7 @@ def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: s
     Raises InputError for runs of several people, CLIPs or vocabularies, pictures that are gone, or fewer than two clicks."""
     import numpy as np
 
-    from evaluators.comparisons import MIDDLE, POINTS
+    from evaluators.numbers.comparisons import MIDDLE, POINTS
     from tools.profiles.profile import Profile
     from tools.profiles.records import Features, Manifest, Scale
     from tools.profiles.summary import summarised
@@ -64,7 +64,7 @@ def blended(profiles: Sequence[Profile], weights: Sequence[float], name: str) ->
 
 def _common(store: Store, runs: Sequence[str]) -> Config:
     """The config of the first run. Raises InputError where another saw with another CLIP, or spoke in other words."""
-    from agent.session import stored_config
+    from agent.loop.session import stored_config
 
     configs = {run: stored_config(store, run) for run in runs}
     first = configs[runs[0]]
@@ -140,7 +140,7 @@ def _seen(
     store: Store, home: Path, runs: Sequence[str], ratings: Sequence[Rated], compared: Sequence[Compared], config: Config
 ) -> tuple[tuple[str, ...], np.ndarray, str]:  # fmt: skip
     """The pictures by hash, their CLIP features (N, D), and the CLIP's version."""
-    from evaluators.clip import Clip
+    from evaluators.scorers.clip import Clip
     from tools.files import opened
 
     wanted = dict.fromkeys([one.image for one in ratings] + [image for one in compared for image in (one.first, one.second)])  # fmt: skip
@@ -201,8 +201,8 @@ def _bare(model: str) -> str:
 
 def _wishes(store: Store, runs: Sequence[str]) -> list[str]:
     """The newest run's, in words of its vocabulary."""
-    from agent.session import stored_config
-    from agent.trail import StoreTrail, read_facts
+    from agent.loop.session import stored_config
+    from agent.store.trail import StoreTrail, read_facts
 
     last = max(runs)  # ids sort by time
     return list(read_facts(StoreTrail(store, last), stored_config(store, last)).wishes)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.plots import BLUE, ORANGE
-from agent.telling import clean
+from agent.report.plots import BLUE, ORANGE
+from agent.report.telling import clean
 from tools.files import write_atomically
 
 if TYPE_CHECKING:

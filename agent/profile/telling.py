@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.telling import clean, short
+from agent.report.telling import clean, short
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,7 @@
 """Replay, mode *verify*: run the real code again, with every language model answer, rating and training taken from the record.
 
 Images must be the same by hash, and scores within a tolerance. A missing record fails; nothing is ever called live. With other
-versions or on another device images must look the same (agent/lookalikes.py), and the tolerance of numbers is wider.
+versions or on another device images must look the same (agent/replay/lookalikes.py), and the tolerance of numbers is wider.
 Trainings are taken from the record too (their adapter's hash is checked): a verification needs no GPU and no server.
 """
 
@@ -18,19 +18,19 @@ from typing import Any, cast, get_args
 
 from pydantic import BaseModel
 
-from agent.answers import InvalidPlan, Problem, read_call, read_object
 from agent.config import Config, run_folder
-from agent.crew import Crew
-from agent.lookalikes import lookalikes
-from agent.people import RecordedPerson
-from agent.planners import PROPOSE
-from agent.scripted_llm import ScriptedLlm
-from agent.session import drive, stored_config, versions
-from agent.store import Store
+from agent.llm.answers import InvalidPlan, Problem, read_call, read_object
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.crew import Crew
+from agent.loop.people import RecordedPerson
+from agent.loop.planners import PROPOSE
+from agent.loop.session import drive, stored_config, versions
+from agent.replay.lookalikes import lookalikes
+from agent.store.store import Store
 from prompts.errors import ReplayError, ToolError
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
+from tools.actions.feedback import Feedback
 from tools.context import nothing
-from tools.feedback import Feedback
 from tools.records import AdapterRow, ImageRow, LlmCall
 from tools.search.writing import Prompts
 

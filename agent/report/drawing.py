@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from agent.telling import clean
+from agent.report.telling import clean
 
 Picture = Image.Image | Path
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

@@ -1,6 +1,6 @@
 """What `palate logs` and `palate replay --mode view` answer: runs, steps, rows of SQL, for people or as JSON.
 
-Reads the store, and starts fast, because it needs no model. How things look is in agent/panels.py.
+Reads the store, and starts fast, because it needs no model. How things look is in agent/report/panels.py.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from agent import ledger, panels
-from agent.store import Store
-from agent.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
-from agent.telling import decision, outcome, planner, reason
+from agent.report import panels
+from agent.report.telling import decision, outcome, planner, reason
+from agent.store import ledger
+from agent.store.store import Store
+from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
 from prompts.errors import InputError
 from tools.records import RunRow, StepRow
 

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agent.telling import clean, planner, share
+from agent.report.telling import clean, planner, share
 from tools.records import LlmCall, RatingRow, RunRow, StepRow
 
 SHOWN = 600  # characters of arguments and results, unless all are wanted

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.store import Store
-from agent.summary import ordered, ratings_by_image, round_images
+from agent.store.store import Store
+from agent.store.summary import ordered, ratings_by_image, round_images
 from tools.files import write_atomically
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from agent.telling import clean, decision, facts, outcome, planner, reason, warning
+from agent.report.telling import clean, decision, facts, outcome, planner, reason, warning
 from tools.records import StepRow
 
 PARTS = {

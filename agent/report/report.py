@@ -1,7 +1,7 @@
 """report.md: one run told in Markdown, with its pictures, numbers and adapter beside it.
 
 Every link is relative to the run's folder, so that the folder can be moved or sent. Works at any moment of a run: what
-has not happened yet is said to be missing. All numbers come from agent/summary.py, all sentences from agent/telling.py.
+has not happened yet is said to be missing. All numbers come from agent/store/summary.py, all sentences from agent/report/telling.py.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from agent.plots import score_plot
-from agent.sheets import draw_before_after, draw_cover, draw_round
-from agent.store import Store
-from agent.summary import latest, ratings_by_image, summarise
-from agent.telling import clean, decision, interval, outcome, planner, reason, resume_command, share, short, won
+from agent.report.plots import score_plot
+from agent.report.sheets import draw_before_after, draw_cover, draw_round
+from agent.report.telling import clean, decision, interval, outcome, planner, reason, resume_command, share, short, won
+from agent.store.store import Store
+from agent.store.summary import latest, ratings_by_image, summarise
 from tools.files import write_atomically
 from tools.records import RunRow, StepRow
 

@@ -1,6 +1,6 @@
 """Contact sheets: a round's pictures with numbers, ratings and prompts, pictures before and after an adapter, and a cover.
 
-Where they are saved is here, how they are drawn in agent/drawing.py.
+Where they are saved is here, how they are drawn in agent/report/drawing.py.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from PIL import Image
 
 from agent.config import run_folder
-from agent.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact_sheet, font_for, paste, wrapped, write
-from agent.store import Store
-from agent.summary import latest, ordered, ratings_by_image, round_images
-from agent.telling import facts, won
+from agent.report.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact_sheet, font_for, paste, wrapped, write
+from agent.report.telling import facts, won
+from agent.store.store import Store
+from agent.store.summary import latest, ordered, ratings_by_image, round_images
 from prompts.errors import InputError
 from tools.files import write_atomically
 from tools.records import ImageRow, StepRow

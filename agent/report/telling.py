@@ -75,7 +75,7 @@ def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:
 
 
 def warning(step: StepRow) -> str:
-    """What a person should hear at once: that the guide may be deceived (agent.ledger); mostly ""."""
+    """What a person should hear at once: that the guide may be deceived (agent.store.ledger); mostly ""."""
     kept = step.preferences[-1].metrics.get("alarm") if isinstance(step, StepRecord) and step.preferences else None
     return clean(kept.get("said", ""), 600) if isinstance(kept, dict) else ""
 

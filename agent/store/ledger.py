@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.store import Store
-from agent.telling import clean, facts, short
+from agent.report.telling import clean, facts, short
+from agent.store.store import Store
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary, load_vocabulary
 
@@ -68,7 +68,7 @@ def read_ledger(store: Store, run_id: str) -> Ledger:
 
 def _by_person(store: Store, run_id: str) -> Mapping[str, float]:
     """Where the person compared pictures, what that says of each beside the ratings; the ratings alone are in the view."""
-    from agent.trail import StoreTrail
+    from agent.store.trail import StoreTrail
     from tools.likings import judged
 
     return judged(StoreTrail(store, run_id)) if store.comparisons(run_id) else {}

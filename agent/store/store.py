@@ -2,7 +2,7 @@
 
 It writes a step and everything that came with it in one transaction, and hands plain records back. It does not know
 what a tool does, where a run's folder is, or what LangGraph remembers. Threads may share one Store; processes open
-their own. The schema is in agent/migrations.py, the records in tools/records.py, all reading in agent/views.py.
+their own. The schema is in agent/store/migrations.py, the records in tools/records.py, all reading in agent/store/views.py.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from agent.migrations import explained, open_database, transaction
-from agent.views import Views, chat_messages
+from agent.store.migrations import explained, open_database, transaction
+from agent.store.views import Views, chat_messages
 from prompts.errors import InputError
 from tools.records import (
     LARGEST_INTEGER,

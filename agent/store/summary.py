@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
-from agent.ledger import ledger_facts
-from agent.store import Store
-from agent.telling import facts
+from agent.report.telling import facts
+from agent.store.ledger import ledger_facts
+from agent.store.store import Store
 from tools.records import ImageRow, LlmCall, StepRow
 
 Facts = dict[str, Any]

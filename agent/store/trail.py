@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.config import Config
-from agent.store import Store
+from agent.store.store import Store
 from prompts.facts import Facts
 from tools.likings import likings
 from tools.records import AdapterRow, AnswerRow, ComparisonRow, ImageRow, PreferenceRow, StepRow

@@ -1,6 +1,6 @@
 """Everything that can be asked of a store: rows as plain records, lineage, and a person's own SQL. It writes nothing.
 
-`Store` (agent/store.py) is this with writing added. The SQL views for people are in agent/migrations.py.
+`Store` (agent/store/store.py) is this with writing added. The SQL views for people are in agent/store/migrations.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from agent.migrations import explained
+from agent.store.migrations import explained
 from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
@@ -226,7 +226,7 @@ class Views:
 
 
 def with_contents(request: Mapping[str, Any], contents: Mapping[str, str]) -> dict[str, Any]:
-    """Undo `without_contents` (agent/store.py). Raises: StoreError when a message is missing."""
+    """Undo `without_contents` (agent/store/store.py). Raises: StoreError when a message is missing."""
     messages = [_with_content(message, contents) for message in chat_messages(request)]
     return {**request, "messages": messages} if messages else dict(request)
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluators.normal import cumulative, density
+from evaluators.asking.normal import cumulative, density
 from prompts.errors import InputError
 
 Kind = Literal["rate", "ab", "best", "worst"]

@@ -1,6 +1,6 @@
 """What to ask a person next, so that one click teaches the most: from a joint Gaussian belief over likings. numpy only.
 
-What an answer tells is evaluators/belief.py's to say. By default a rating or a choice of two is asked for the ranking error that its answer is
+What an answer tells is evaluators/asking/belief.py's to say. By default a rating or a choice of two is asked for the ranking error that its answer is
 expected to leave; only a shortlist is looked at that closely, the best by information and by the fall of the targets' variance ("spread").
 Among simulated raters it needed fewer clicks than either alone (benchmarks/LOG.md); a pick of four is asked for its information. Several are chosen one after the other, each as if those
 before it were answered (greedy, with the covariance that an answer is expected to leave), so that no direction is asked about twice. The
@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluators.belief import (
+from evaluators.asking.belief import (
     SHOWN,
     Belief,
     Kind,

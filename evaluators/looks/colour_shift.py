@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from evaluators.colour import hue_saturation_value, rgb
+from evaluators.looks.colour import hue_saturation_value, rgb
 
 
 class ColourShift(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from evaluators.colour import HUES, NAMES, background_code, cores, flatten, lightness, name_codes, rgb
-from evaluators.shapes import Blobs, blobs
+from evaluators.looks.colour import HUES, NAMES, background_code, cores, flatten, lightness, name_codes, rgb
+from evaluators.looks.shapes import Blobs, blobs
 
 SIDE = 64
 
@@ -34,7 +34,7 @@ FEATURES: dict[str, str] = {
     "centre_offset": "distance of the figure's centre of mass from the middle / half the diagonal, 0..1",
     "spread_x": "standard deviation of the figure's columns / side, 0..0.5 (0.29: evenly across)",
     "spread_y": "standard deviation of the figure's rows / side, 0..0.5",
-    "blobs": "number of blobs (evaluators.shapes), 0..",
+    "blobs": "number of blobs (evaluators.looks.shapes), 0..",
     "blob_size": "mean area of a blob as a share of the picture, 0..1 (0: no blob)",
     "largest_blob": "area of the largest blob as a share of the picture, 0..1",
     "roundness": "mean roundness of the blobs weighted by area, 0..1 (0: no blob)",

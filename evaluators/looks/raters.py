@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from evaluators.colour import HUES, flatten
-from evaluators.features import FEATURE_NAMES, features
+from evaluators.looks.colour import HUES, flatten
+from evaluators.looks.features import FEATURE_NAMES, features
 from prompts.errors import InputError
 
 # A taste draws from every group, so that each rater can be pleased in several ways that words can ask for. The last
@@ -60,7 +60,7 @@ def load_reference(folder: str | Path) -> np.ndarray:
     """
     path = Path(folder) / REFERENCE_FILE
     if not path.is_file():
-        raise InputError(f"no rater reference at {str(path)!r}: write it with evaluators.raters.save_reference")
+        raise InputError(f"no rater reference at {str(path)!r}: write it with evaluators.looks.raters.save_reference")
     with np.load(path, allow_pickle=False) as stored:
         names, matrix = tuple(str(name) for name in stored["names"]), stored["features"]
     if names != FEATURE_NAMES:

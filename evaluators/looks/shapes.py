@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.colour import background_code, cores
+from evaluators.looks.colour import background_code, cores
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def label(codes: np.ndarray) -> np.ndarray:
 
 
 def blobs(codes: np.ndarray) -> Blobs:
-    """Measure the blobs of a picture given as (H, W) colour codes (see `evaluators.colour.name_codes`)."""
+    """Measure the blobs of a picture given as (H, W) colour codes (see `evaluators.looks.colour.name_codes`)."""
     labels = label(codes)
     count = int(labels.max()) + 1
     solid = np.bincount(labels[cores(codes)], minlength=count) > 0

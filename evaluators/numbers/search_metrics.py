@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.win_rate import Interval, mean_interval, progress, wilson
+from evaluators.numbers.win_rate import Interval, mean_interval, progress, wilson
 
 HIGH = 0.75  # "highly rated" without a threshold: the upper quarter of what was shown before
 

@@ -7,8 +7,8 @@ head) and correct it. The prompt is no input: the picture is judged. Features co
 are on one person's scale, comparisons need none.
 """
 
-from evaluators.preference.comparison import Comparison
 from evaluators.preference.held_out import held_out_agreement
+from evaluators.preference.kinds.comparison import Comparison
 from evaluators.preference.model import FLAT_STD, KINDS, Base, Kind, Preference, fit, load
 from evaluators.preference.population import Population
 from evaluators.preference.scored import Scored

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluators.preference.comparison import Comparison, checked
+from evaluators.preference.kinds.comparison import Comparison, checked
 from prompts.errors import InputError
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluators.agreement import Agreement, agree
+from evaluators.numbers.agreement import Agreement, agree
 from evaluators.preference.checks import features_of, ratings_of
-from evaluators.preference.comparison import Comparison
+from evaluators.preference.kinds.comparison import Comparison
 from evaluators.preference.model import Base, Kind, fit
 from prompts.errors import InputError
 

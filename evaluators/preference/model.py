@@ -15,13 +15,13 @@ from typing import Literal
 
 import numpy as np
 
-from evaluators.arrays import stored_arrays
-from evaluators.preference import bayes, blend, finetune, head, knn, maml
+from evaluators.numbers.arrays import stored_arrays
 from evaluators.preference.checks import features_of, same_width, told
-from evaluators.preference.comparison import Comparison, with_strengths
+from evaluators.preference.kinds import bayes, blend, finetune, head, knn, maml
+from evaluators.preference.kinds.comparison import Comparison, with_strengths
+from evaluators.preference.kinds.prior import Prior
+from evaluators.preference.kinds.scale import length_of, spread_of
 from evaluators.preference.population import Population
-from evaluators.preference.prior import Prior
-from evaluators.preference.scale import length_of, spread_of
 from evaluators.preference.scored import Scored
 from prompts.errors import InputError
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.arrays import stored_arrays
-from evaluators.preference.kernel import kernel, spread
-from evaluators.preference.prior import Prior
+from evaluators.numbers.arrays import stored_arrays
+from evaluators.preference.kinds.kernel import kernel, spread
+from evaluators.preference.kinds.prior import Prior
 from prompts.errors import InputError
 
 PICTURES = 600  # at most, those that most people rated: the covariance is kept between all of them
@@ -104,7 +104,7 @@ class Population:
         """
         path = Path(path)
         if not path.is_file():
-            raise InputError(f"no population at {str(path)!r}: make it with python -m tools.population")
+            raise InputError(f"no population at {str(path)!r}: make it with python -m tools.measured.population")
         with stored_arrays(path, "is no saved population", "make it again") as stored:
             return Population.of({name: stored[name] for name in stored.files})
 
@@ -215,7 +215,7 @@ def _noises(chosen: Chosen, noise: np.ndarray | None, count: int) -> np.ndarray:
 
 
 def _meta(prior: Prior, pictures: np.ndarray, likings: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    from evaluators.preference import maml
+    from evaluators.preference.kinds import maml
 
     return maml.train(pictures.astype(float), likings, seed)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.arrays import stored_arrays
+from evaluators.numbers.arrays import stored_arrays
 from evaluators.preference.checks import features_of, same_width
 from prompts.errors import InputError
 

@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluators.score import Score, check_one_each
-from evaluators.weight_files import Tensors, folded, read
-from evaluators.weights import version_of_file, weight_file
+from evaluators.scorers.score import Score, check_one_each
+from evaluators.scorers.weight_files import Tensors, folded, read
+from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from evaluators.clip import Clip
+    from evaluators.scorers.clip import Clip
 
 LAYERS = ("layers.0", "layers.2", "layers.4", "layers.6", "layers.7")
 WIDTHS = {768: "ViT-L/14", 512: "ViT-B/16 or ViT-B/32"}  # of OpenAI's CLIPs that heads were published for

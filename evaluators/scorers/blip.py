@@ -3,7 +3,7 @@
 Built of transformers' BlipVisionModel and BlipTextModel, whose mathematics is the same: what is ours is the map from the authors'
 names, the sizes read from the weights, and the few values that transformers sets differently (epsilon 1e-6 in the vision
 transformer, 12 heads in BERT as the configuration file says). The two projections and the buffer of positions that such files
-also hold are not used. Knows no task; evaluators.image_reward puts a head on it.
+also hold are not used. Knows no task; evaluators.scorers.image_reward puts a head on it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from evaluators.weight_files import Tensors, fill
+from evaluators.scorers.weight_files import Tensors, fill
 from prompts.errors import InputError
 
 HEAD = 64  # width of an attention head of BLIP's vision transformers, base and large

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from evaluators.colour import flatten
-from evaluators.score import Score, check_one_each
-from evaluators.texts import remembered
-from evaluators.weights import version_of
+from evaluators.looks.colour import flatten
+from evaluators.scorers.score import Score, check_one_each
+from evaluators.scorers.texts import remembered
+from evaluators.scorers.weights import version_of
 from prompts.errors import InputError
 
 BATCH = 64

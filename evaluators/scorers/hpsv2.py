@@ -21,11 +21,11 @@ from typing import Any
 import torch
 from PIL import Image
 
-from evaluators.pixels import padded
-from evaluators.score import Score, check_one_each
-from evaluators.texts import BATCH, remembered
-from evaluators.weight_files import fill, read
-from evaluators.weights import version_of_file, weight_file
+from evaluators.scorers.pixels import padded
+from evaluators.scorers.score import Score, check_one_each
+from evaluators.scorers.texts import BATCH, remembered
+from evaluators.scorers.weight_files import fill, read
+from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
 
 ARCHITECTURE = "ViT-H-14"

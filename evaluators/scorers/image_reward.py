@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from PIL import Image
 
-from evaluators.aesthetic import LAYERS
-from evaluators.blip import Blip, settings_in
-from evaluators.pixels import cropped
-from evaluators.score import Score, check_one_each
-from evaluators.texts import BATCH, remembered
-from evaluators.weight_files import folded, read
-from evaluators.weights import version_of_file, weight_file
+from evaluators.scorers.aesthetic import LAYERS
+from evaluators.scorers.blip import Blip, settings_in
+from evaluators.scorers.pixels import cropped
+from evaluators.scorers.score import Score, check_one_each
+from evaluators.scorers.texts import BATCH, remembered
+from evaluators.scorers.weight_files import folded, read
+from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
 
 TOKENS = 35

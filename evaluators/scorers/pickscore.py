@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from evaluators.colour import flatten
-from evaluators.score import Score, check_one_each
-from evaluators.texts import remembered
-from evaluators.weights import is_hub_id, version_of
+from evaluators.looks.colour import flatten
+from evaluators.scorers.score import Score, check_one_each
+from evaluators.scorers.texts import remembered
+from evaluators.scorers.weights import is_hub_id, version_of
 from prompts.errors import InputError
 
 # PickScore_v1 was trained with the processor of the model that it started from.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from evaluators.colour import flatten, rgb
+from evaluators.looks.colour import flatten, rgb
 
 MEAN, SPREAD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP's training data
 

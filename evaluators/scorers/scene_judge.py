@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from evaluators.colour import flatten
-from evaluators.weights import version_of
+from evaluators.looks.colour import flatten
+from evaluators.scorers.weights import version_of
 from prompts.errors import InputError
 
 BATCH = 64

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from agent.answers import ToolCall
-from agent.brain import make_client
 from agent.config import Config
-from agent.crew import make_settings
-from agent.people import simulated_person
+from agent.llm.answers import ToolCall
+from agent.llm.brain import make_client
+from agent.loop.crew import make_settings
+from agent.loop.people import simulated_person
 from tests.agent import fast
 from tools.context import Studio
 

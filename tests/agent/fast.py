@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from agent.answers import ToolCall
 from agent.config import Config, make_config
-from agent.crew import Crew
-from agent.people import Answer
-from agent.scripted_llm import ScriptedLlm
-from agent.session import drive, new_run, open_store
-from agent.store import Store
+from agent.llm.answers import ToolCall
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.crew import Crew
+from agent.loop.people import Answer
+from agent.loop.session import drive, new_run, open_store
+from agent.store.store import Store
 from tools.context import Studio
 from tools.records import StepRow
 

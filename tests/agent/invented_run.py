@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from agent.store import Store
+from agent.store.store import Store
 from tools.files import save_image
 from tools.records import AdapterRow, ImageRow, LlmCall, PairRow, PreferenceRow, ScoreRow, StepRecord
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent.vllm_server import VllmServer
+from agent.llm.vllm_server import VllmServer
 from tests.agent.fast import completion
 
 # It answers as vLLM does, has a child as vLLM has, and says "hello" to every question.

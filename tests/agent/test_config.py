@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.config import CONFIGS, Config, bundled, load_config, make_config
-from agent.crew import make_settings
+from agent.loop.crew import make_settings
 from prompts.errors import InputError
 
 

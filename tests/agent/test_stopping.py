@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.config import Config
-from agent.session import alone, answered_for, open_store
+from agent.loop.session import alone, answered_for, open_store
 from agent.stopping import Stopped, stoppable
-from agent.store import Store
+from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.fast import Started, stopped_when
 from tests.agent.stand_in import TELLS_AND_HANGS, gone, lives, told_pid
@@ -28,8 +28,8 @@ BOTH = (signal.SIGTERM, signal.SIGINT)
 # The command with a server that never gets ready; Ctrl-C is ignored, as in a script's background.
 COMMAND = """
 import signal, sys
-from agent.cli import main
-from agent.vllm_server import VllmServer
+from agent.cli.main import main
+from agent.llm.vllm_server import VllmServer
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 VllmServer.command = lambda self: [sys.executable, "-c", sys.argv[1]]
 sys.exit(main(sys.argv[2:]))
@@ -163,7 +163,7 @@ def test_a_signal_while_the_report_is_written_leaves_a_run_that_resume_finishes(
 ) -> None:
     words = ["--home", str(done.home), "resume", done.run_id]
     with monkeypatch.context() as patch:
-        patch.setattr("agent.runner.write_report", lambda *_, **__: send())
+        patch.setattr("agent.loop.runner.write_report", lambda *_, **__: send())
         assert main(words) == 130
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("palate: Stopped by SIGTERM.") and f"palate resume {done.run_id}" in line
@@ -174,6 +174,6 @@ def test_a_signal_while_the_report_is_written_leaves_a_run_that_resume_finishes(
 def test_a_signal_while_a_done_run_is_copied_says_where_to_look(
     done: Started, handlers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("agent.cli._farewell", lambda *_: send())
+    monkeypatch.setattr("agent.cli.main._farewell", lambda *_: send())
     assert main(["--home", str(done.home), "resume", done.run_id]) == 130
     assert f"palate logs show {done.run_id}" in capsys.readouterr().err.splitlines()[-1]

@@ -14,15 +14,15 @@ import pytest
 from benchmarks.gal import PAPER, SHORTER, STRATEGIES, USUAL, share_first_round, summary
 from benchmarks.gal_subjects import STYLES, by_judge, case_of, draw_references
 from benchmarks.subject import SUBJECTS
-from evaluators.clip import Clip
-from evaluators.scene_judge import SceneJudge
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.scene_judge import SceneJudge
 from prompts.lists import SLOT
 from tools.files import opened
-from tools.gal_look import fallen
-from tools.gal_select import Look
-from tools.gal_spec import GalSpec
-from trainers.embedded.grounds import HELD_OUT_TEXTURES
-from trainers.embedded.world import Scene, render
+from tools.gal.look import fallen
+from tools.gal.select import Look
+from tools.gal.spec import GalSpec
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.world.world import Scene, render
 
 HOW = argparse.Namespace(shown=2, anchors=16, tests=12, captions="plain")
 GENOME = {

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agent.listening import Wish, look_up
+from agent.loop.listening import Wish, look_up
 from benchmarks.language import WRITTEN, executable, read_wish, says_outside, through_the_agent, understood, words_right
-from trainers.embedded.sessions import VOCABULARY, plan_lesson
-from trainers.embedded.wishes import reply
+from trainers.embedded.lessons.sessions import VOCABULARY, plan_lesson
+from trainers.embedded.lessons.wishes import reply
 
 LINES: list[dict[str, Any]] = [json.loads(line) for line in WRITTEN.read_text().splitlines()]
 KNOWN = {f"{sign}{word}" for word in VOCABULARY.words for sign in "+-"}

@@ -13,8 +13,8 @@ from PIL import Image
 
 from benchmarks import raters
 from benchmarks.raters import How, contrary, differences, random_run, runs_of, summary
-from evaluators.features import features
-from evaluators.raters import Rater, save_reference
+from evaluators.looks.features import features
+from evaluators.looks.raters import Rater, save_reference
 
 
 def run(last: float, first: float = 0.0) -> dict[str, Any]:

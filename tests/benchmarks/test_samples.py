@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks import samples
 from benchmarks.samples import best_first, in_words
 from benchmarks.studio import MODELS
-from evaluators.scene_judge import Seen
+from evaluators.scorers.scene_judge import Seen
 
 
 def test_every_bundled_model_gets_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

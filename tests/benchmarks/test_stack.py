@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.stack import compared, together, told
-from evaluators.scene_judge import Seen
-from evaluators.score import Score
+from evaluators.scorers.scene_judge import Seen
+from evaluators.scorers.score import Score
 
 IMAGES = [Image.new("RGB", (4, 4), (shade, 0, 0)) for shade in (0, 100, 200)]
 

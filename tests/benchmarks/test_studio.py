@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.studio import Said, promises_kept, retrieval, said
-from evaluators.scene_judge import Seen
-from trainers.embedded.captions import caption
-from trainers.embedded.dataset import HELD_OUT, scene_of
-from trainers.embedded.world import COUNTS, TINTED
+from evaluators.scorers.scene_judge import Seen
+from trainers.embedded.world.captions import caption
+from trainers.embedded.world.dataset import HELD_OUT, scene_of
+from trainers.embedded.world.world import COUNTS, TINTED
 
 
 def test_a_caption_promises_what_its_scene_shows() -> None:

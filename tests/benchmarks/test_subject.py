@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.subject import SHOWN_ON, SUBJECTS, TOKEN, found, new_scene, reference, save_grid, shares, together
-from evaluators.colour import background, has_colour
-from evaluators.scene_judge import Seen
-from trainers.embedded.shapes import HELD_OUT_SHAPES
+from evaluators.looks.colour import background, has_colour
+from evaluators.scorers.scene_judge import Seen
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES
 
 
 def test_every_held_out_shape_is_a_subject() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.colour_shift import ColourShift
 from evaluators.gate import Evidence, Judged, Rules, measured, verdict
-from evaluators.win_rate import WinRate, win_rate
+from evaluators.looks.colour_shift import ColourShift
+from evaluators.numbers.win_rate import WinRate, win_rate
 
 
 def won(wins: int, n: int) -> WinRate:

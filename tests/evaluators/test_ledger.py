@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluators.ledger import FEWEST_ROUNDS, alarm, disagreements, slope, standardised
-from evaluators.win_rate import wilson
+from evaluators.numbers.win_rate import wilson
 
 ROUND = 8
 # Reward back-propagation through PickScore on the bundled painter, 20 steps (benchmarks/LOG.md): PickScore preferred the new pictures

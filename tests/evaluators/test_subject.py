@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.clip import Clip
+from evaluators.scorers.clip import Clip
 from evaluators.subject import kept, subject_similarity
 
 

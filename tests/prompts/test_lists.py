@@ -8,11 +8,11 @@ import pytest
 from prompts.errors import InputError
 from prompts.lists import DRAWN, SLOT, anchor_sets, load_anchors, load_list
 from prompts.vocabulary import Vocabulary, load_vocabulary
-from trainers.embedded.captions import caption
-from trainers.embedded.dataset import HELD_OUT, loosely, scene_of
-from trainers.embedded.grounds import HELD_OUT_TEXTURES
-from trainers.embedded.shapes import HELD_OUT_SHAPES
-from trainers.embedded.world import PALETTES, STYLES
+from trainers.embedded.world.captions import caption
+from trainers.embedded.world.dataset import HELD_OUT, loosely, scene_of
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES
+from trainers.embedded.world.world import PALETTES, STYLES
 
 KINDS = ("pool", "held_out", "anchors")
 

@@ -10,7 +10,7 @@ import pytest
 
 from prompts.facts import Facts
 from prompts.routine import closing, next_call, shared_out
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
 
 ROUND = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.tools.given import PROMPTS, Trail, context
+from tools.actions.generate import GenerateImages, generate_images
 from tools.context import Context, Settings, Studio
-from tools.generate import GenerateImages, generate_images
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 from prompts.errors import ToolError
 from prompts.vocabulary import load_vocabulary
 from tests.tools.given import PROMPTS, Trail, context, image_row, rated_trail
-from tools.evolve import EvolvePrompts, evolve_prompts
-from tools.feedback import GiveFeedback, give_feedback
+from tools.actions.evolve import EvolvePrompts, evolve_prompts
+from tools.actions.feedback import GiveFeedback, give_feedback
 from tools.likings import likings
 from tools.records import AnswerRow, ComparisonRow
 

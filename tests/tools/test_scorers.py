@@ -11,18 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluators import aesthetic
-from evaluators.clip import Clip
-from evaluators.hpsv2 import HPSv2
-from evaluators.image_reward import ImageReward
-from evaluators.weights import version_of_file
+from evaluators.scorers import aesthetic
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.hpsv2 import HPSv2
+from evaluators.scorers.image_reward import ImageReward
+from evaluators.scorers.weights import version_of_file
 from prompts.errors import InputError
 from tests.evaluators import published
-from tools.gate import judge
-from tools.gate_spec import GateSpec, planned
-from tools.pairs import Builder, PoolSpec, build_pairs
+from tools.gate.gate import judge
+from tools.gate.spec import GateSpec, planned
+from tools.jobs.pairs import Builder, PoolSpec, build_pairs
 from tools.scorers import PUBLISHED, SCORERS, scorers, versions
-from trainers.adapter_file import AdapterRef
+from trainers.files.adapter_file import AdapterRef
 from trainers.sft import SftConfig, train
 
 PROMPTS = ("a red dog", "a blue field", "the white circle on a field")

@@ -15,13 +15,13 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from agent.config import make_config
-from agent.crew import make_settings
+from agent.loop.crew import make_settings
 from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tests.tools.given import PROMPTS, Trail, context, rated_trail
+from tools.actions.evolve import EvolvePrompts, evolve_prompts
+from tools.actions.generate import GenerateImages, generate_images
 from tools.context import Context, Settings
-from tools.evolve import EvolvePrompts, evolve_prompts
-from tools.generate import GenerateImages, generate_images
 from tools.painting import _batches
 from tools.records import StepRow
 from tools.search.screened import GeneBelief, child, screened
@@ -126,7 +126,7 @@ def test_pictures_with_the_same_weights_are_painted_together() -> None:
 def light(studio: Path, tmp_path: Path) -> Slider:
     """A slider with random weights on one attention layer of the bundled painter."""
     draw, key = torch.Generator().manual_seed(0), "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_v"
-    from trainers.base_model import load
+    from trainers.model.base_model import load
 
     width = load(str(studio), device="cpu").denoiser.get_submodule(key.removeprefix("unet.")).weight.shape
     weights = {f"{key}.lora_A.weight": torch.randn(4, width[1], generator=draw), f"{key}.lora_B.weight": torch.randn(width[0], 4, generator=draw)}  # fmt: skip

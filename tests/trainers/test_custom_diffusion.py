@@ -18,13 +18,13 @@ from safetensors.torch import load_file
 
 from prompts.errors import InputError
 from tests.trainers.subject import BLUE, RED, SHORT, STRANGE, cut_short, fixed_loss, painted, same, theirs, weights_of
-from trainers.adapter_file import AdapterRef
-from trainers.attach import attached
-from trainers.base_model import BaseModel, load, paint
 from trainers.custom_diffusion import CrossAttention, CustomDiffusionConfig, low_rank, train
+from trainers.engine.samples import SEED
+from trainers.engine.training import Training
+from trainers.files.adapter_file import AdapterRef
 from trainers.merge import merge
-from trainers.samples import SEED
-from trainers.training import Training
+from trainers.model.attach import attached
+from trainers.model.base_model import BaseModel, load, paint
 
 Tiny = Callable[[str], BaseModel]
 

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from prompts.errors import InputError
 from tests.trainers.subject import cut_short
-from trainers.attach import attached
-from trainers.base_model import BaseModel, load
-from trainers.denoiser import encode_prompts, predictor
 from trainers.dpo import DpoConfig, Pair, answers, only_losers_move, train
+from trainers.model.attach import attached
+from trainers.model.base_model import BaseModel, load
+from trainers.model.denoiser import encode_prompts, predictor
+from trainers.model.process import process_of
 from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
-from trainers.process import process_of
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))

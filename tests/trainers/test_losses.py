@@ -15,8 +15,8 @@ from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
 from trainers.dpo import answers
 from trainers.dreambooth import prior_preservation_loss
+from trainers.model.process import Process, process_of
 from trainers.preference_losses import advantage, dco_losses, dpo_loss, kto_loss, margins, statistic_loss
-from trainers.process import Process, process_of
 
 KINDS = ("epsilon", "v_prediction", "flow")
 BETA, LAMBDA, STRIDE = 3.0, 10.0, 50

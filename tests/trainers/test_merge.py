@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
 from trainers import sft
-from trainers.adapter_file import Adapter, AdapterRef, sha256
-from trainers.base_model import BaseModel, paint
+from trainers.files.adapter_file import Adapter, AdapterRef, sha256
 from trainers.merge import merge, reduced, stacked
+from trainers.model.base_model import BaseModel, paint
 
 Tiny = Callable[[str], BaseModel]
 PROMPT = "a photo of the red dog"

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluators.pickscore import PickScore
+from evaluators.scorers.pickscore import PickScore
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
-from trainers.base_model import BaseModel, load, paint
-from trainers.denoiser import encode_images, encode_prompts, latent_shape, trainable
-from trainers.process import Process, process_of
+from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.denoiser import encode_images, encode_prompts, latent_shape, trainable
+from trainers.model.process import Process, process_of
 from trainers.reward import RewardConfig, guided, nothing, sample, sampling, train
 
 KEPT = torch.linspace(0.999, 0.01, 1000)

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from prompts.errors import InputError
-from trainers.adapter_file import Adapter, AdapterRef
-from trainers.base_model import BaseModel, load, paint
-from trainers.embedded.world import Scene, render
+from trainers.embedded.world.world import Scene, render
+from trainers.engine.training import TrainingStopped
+from trainers.files.adapter_file import Adapter, AdapterRef
+from trainers.model.base_model import BaseModel, load, paint
 from trainers.slider import Pair, SliderConfig, train
-from trainers.training import TrainingStopped
 
 Tiny = Callable[[str], BaseModel]
 DARK, BRIGHT = (Image.new("RGB", (32, 32), (shade, shade, shade)) for shade in (20, 235))

@@ -16,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from prompts.errors import InputError
 from tests.tiny_models import build
 from tests.trainers.subject import BLUE, RED, SHORT, STRANGE, cut_short, fixed_loss, painted, same, theirs, weights_of
-from trainers import dreambooth, words
-from trainers.adapter_file import Adapter
-from trainers.attach import attached
-from trainers.base_model import BaseModel, cut_off, load
+from trainers import dreambooth
+from trainers.files.adapter_file import Adapter
+from trainers.model import words
+from trainers.model.attach import attached
+from trainers.model.base_model import BaseModel, cut_off, load
 from trainers.textual_inversion import TextualInversionConfig, train
 
 Tiny = Callable[[str], BaseModel]

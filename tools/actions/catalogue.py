@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tools.anchors import SelectAnchors, select_anchors
-from tools.ask import AskPerson, ask_person
+from tools.actions.anchors import SelectAnchors, select_anchors
+from tools.actions.ask import AskPerson, ask_person
+from tools.actions.evaluate import EvaluateAdapter, evaluate_adapter
+from tools.actions.evolve import EvolvePrompts, evolve_prompts
+from tools.actions.feedback import GiveFeedback, give_feedback
+from tools.actions.finetune import Finetune, finetune
+from tools.actions.finish import Finish, finish
+from tools.actions.generate import GenerateImages, generate_images
+from tools.actions.learn import LearnTaste, learn_taste
+from tools.actions.score import ScoreImages, score_images
 from tools.context import Arguments, Context, Outcome
-from tools.evaluate import EvaluateAdapter, evaluate_adapter
-from tools.evolve import EvolvePrompts, evolve_prompts
-from tools.feedback import GiveFeedback, give_feedback
-from tools.finetune import Finetune, finetune
-from tools.finish import Finish, finish
-from tools.generate import GenerateImages, generate_images
-from tools.learn import LearnTaste, learn_taste
-from tools.score import ScoreImages, score_images
 
 
 @dataclass(frozen=True)

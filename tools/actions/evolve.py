@@ -25,9 +25,9 @@ from tools.search.genetic import Rated
 from tools.search.record import genome_of, means_of, read_history
 from tools.search.screened import evolved
 from tools.search.space import Space
-from tools.search.spec import SearchSpec
 from tools.search.strategies import make_strategy
 from tools.search.strategy import proposal
+from tools.searching import SearchSpec
 
 
 class EvolvePrompts(Arguments):

@@ -16,7 +16,7 @@ from pydantic import Field
 from prompts.errors import ToolError
 from prompts.lists import load_list
 from tools.context import Arguments, Context, Outcome
-from tools.job_watch import run_job
+from tools.jobs.watch import run_job
 from tools.likings import likings
 from tools.painting import paint_rows, promoted
 from tools.records import AdapterRow, ImageRow, JobRow, PairRow, now

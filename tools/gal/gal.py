@@ -17,19 +17,19 @@ from evaluators import overfit
 from prompts.errors import InputError
 from prompts.lists import Anchor
 from tools.files import opened, save_json
-from tools.gal_look import Examination
-from tools.gal_select import Choose, Look, Waiting, by_chance, by_clip, by_person, by_uncertainty, checked
-from tools.gal_sheet import Row, draw_round, draw_rounds
-from tools.gal_spec import GalSpec, renamed
+from tools.gal.look import Examination
+from tools.gal.select import Choose, Look, Waiting, by_chance, by_clip, by_person, by_uncertainty, checked
+from tools.gal.sheet import Row, draw_round, draw_rounds
+from tools.gal.spec import GalSpec, renamed
 
 if TYPE_CHECKING:
-    from evaluators.clip import Clip
-    from trainers.adapter_file import Adapter
-    from trainers.attach import Adapters
-    from trainers.base_model import BaseModel
+    from evaluators.scorers.clip import Clip
     from trainers.dreambooth import DreamBoothConfig
+    from trainers.engine.training import OnStep
+    from trainers.files.adapter_file import Adapter
+    from trainers.model.attach import Adapters
+    from trainers.model.base_model import BaseModel
     from trainers.sft import Example
-    from trainers.training import OnStep
 
 
 def train(
@@ -81,7 +81,7 @@ class Learning:
     losses: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> Adapter:
-        from trainers.adapter_file import Adapter
+        from trainers.files.adapter_file import Adapter
 
         self._check()
         for number in range(1, self.spec.rounds + 1):
@@ -157,7 +157,7 @@ class Learning:
             self.on_step(step, self.spec.rounds * self.config.steps, self.losses)
 
     def _examination(self, number: int) -> Examination:
-        from trainers.adapter_file import AdapterRef
+        from trainers.files.adapter_file import AdapterRef
 
         folder = self.folder(number)
         return Examination(
@@ -207,8 +207,8 @@ class Learning:
 
     def _check(self) -> None:
         """Raises InputError for references that do not name the subject, and for a folder that holds another run."""
-        from trainers.adapter_file import find, sha256
-        from trainers.checkpoint import fingerprint
+        from trainers.engine.checkpoint import fingerprint
+        from trainers.files.adapter_file import find, sha256
 
         for _, prompt in self.dataset:
             renamed(prompt, self.spec.subject, "")

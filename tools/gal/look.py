@@ -1,6 +1,6 @@
 """A round's paintings: what the adapter makes of each anchor, and how much of it is overfit (GAL, Zhang et al. 2024, Eq. 4-8).
 
-Paints into files, and does not paint again what is there. Does not know what follows from it: who chooses is in tools.gal_select.
+Paints into files, and does not paint again what is there. Does not know what follows from it: who chooses is in tools.gal.select.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from evaluators import overfit
 from prompts.lists import Anchor
 from tools.files import opened, save_png
-from tools.gal_select import Look
-from tools.gal_spec import GalSpec, renamed
+from tools.gal.select import Look
+from tools.gal.spec import GalSpec, renamed
 
 if TYPE_CHECKING:
-    from evaluators.clip import Clip
-    from trainers.attach import Adapters
-    from trainers.base_model import BaseModel
+    from evaluators.scorers.clip import Clip
+    from trainers.model.attach import Adapters
+    from trainers.model.base_model import BaseModel
     from trainers.sft import Example
 
 TESTS = 1_000_000  # the first seed of held-out paintings, far from the anchors'
@@ -76,8 +76,8 @@ class Examination:
 
     def _paint(self, place: int, anchor: Anchor, count: int, held_out: bool) -> list[Path]:
         """The files of one anchor's images, painted now or before; their seeds are the same in every round."""
-        from trainers.base_model import paint
-        from trainers.training import TrainingStopped
+        from trainers.engine.training import TrainingStopped
+        from trainers.model.base_model import paint
 
         stem = f"{'test' if held_out else 'anchor'}-{place:02d}"
         files = [self.folder / f"{stem}-{i:02d}.png" for i in range(count)]

@@ -1,6 +1,6 @@
 """What Generative Active Learning is told (GAL, Zhang et al. 2024): the subject, the anchors around it, and how to choose among them.
 
-Knows words and numbers. Does not know models, pictures or files of a run; tools.gal is the algorithm.
+Knows words and numbers. Does not know models, pictures or files of a run; tools.gal.gal is the algorithm.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Writes a folder: images/, gate.json (evidence, rules, verdict, seeds, versions), gate.png and gate.html. Other adapters act on both
 sides. Goes on where it stopped: a picture that was painted is not painted again. Does not decide anything: evaluators.gate does;
-does not remember who acts: tools.promotions does.
+does not remember who acts: tools.gate.promotions does.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from evaluators.gate import Evidence, Judged, Rules, measured, verdict
 from prompts.errors import PalateError
 from tools.files import save_image, save_json
-from tools.gate_report import write_report
-from tools.gate_spec import GateSpec, Plan
+from tools.gate.report import write_report
+from tools.gate.spec import GateSpec, Plan
 from tools.photos import photo
 from tools.scorers import PUBLISHED, Folders, clip_of, scorers, versions
 
 if TYPE_CHECKING:
-    from trainers.adapter_file import AdapterRef
-    from trainers.base_model import BaseModel as Painter
+    from trainers.files.adapter_file import AdapterRef
+    from trainers.model.base_model import BaseModel as Painter
 
 AT_ONCE = 8  # pictures a batch: what an interruption costs at most
 
@@ -120,7 +120,7 @@ def _keys(prompts: Sequence[str], brush: Brush) -> list[str]:
 
 
 def _named(adapter: AdapterRef) -> dict[str, Any]:
-    from trainers.adapter_file import find, sha256
+    from trainers.files.adapter_file import find, sha256
 
     file = find(adapter.path)
     name = Path(adapter.path).resolve().name
@@ -128,7 +128,7 @@ def _named(adapter: AdapterRef) -> dict[str, Any]:
 
 
 def _paint(prompts: Sequence[str], start: int, brush: Brush) -> list[str]:
-    from trainers.base_model import paint
+    from trainers.model.base_model import paint
 
     spec, used = brush.spec, brush.acting
 
@@ -185,7 +185,7 @@ def _told(spec: GateSpec) -> dict[str, Any]:
 
 def _scored_by(folders: Folders) -> dict[str, str]:
     """The weights of the scorers."""
-    from trainers.adapter_file import sha256
+    from trainers.files.adapter_file import sha256
 
     loose = {key: Path(name) for key, name in folders.items() if name is not None and key not in PUBLISHED}
     files = {key: sha256(path)[:12] for key, path in loose.items() if path.is_file()}

@@ -1,6 +1,6 @@
 """What a promotion gate is asked: the settings a person writes, and a plan in which everything they name is there.
 
-Knows files and names. Does not paint or score; tools.gate does.
+Knows files and names. Does not paint or score; tools.gate.gate does.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluators.gate import Rules
-from evaluators.weights import weight_file
+from evaluators.scorers.weights import weight_file
 from prompts.errors import InputError
 from prompts.lists import load_list
 from prompts.vocabulary import load_vocabulary
-from tools.pairs import prompts_in
+from tools.jobs.pairs import prompts_in
 from tools.photos import pictures_in
 from tools.scorers import PUBLISHED, SCORERS, Folders
 

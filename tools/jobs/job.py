@@ -1,7 +1,7 @@
-"""One training job in its own process: `python -m tools.job job.json`; in several: `accelerate launch -m tools.job job.json`.
+"""One training job in its own process: `python -m tools.jobs.job job.json`; in several: `accelerate launch -m tools.jobs.job job.json`.
 
-Joins a trainer with a base model and the data that tools.job_spec reads, and keeps state.json beside the job file up to date.
-Of several processes the first one writes. Does not know the agent or its store; tools.job_watch is the side that waits.
+Joins a trainer with a base model and the data that tools.jobs.spec reads, and keeps state.json beside the job file up to date.
+Of several processes the first one writes. Does not know the agent or its store; tools.jobs.watch is the side that waits.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 import psutil
 
 from prompts.errors import InputError, PalateError
-from tools.gal_select import Waiting
-from tools.gate_spec import Plan
-from tools.job_spec import Job, dtype_of, gate_of, kind_of, validated
-from tools.job_watch import State, alone, new_state, write_json
-from tools.pairs import Builder, build_pairs
-from tools.preflight import preflight
+from tools.gal.select import Waiting
+from tools.gate.spec import Plan
+from tools.jobs.pairs import Builder, build_pairs
+from tools.jobs.preflight import preflight
+from tools.jobs.spec import Job, dtype_of, gate_of, kind_of, validated
+from tools.jobs.watch import State, alone, new_state, write_json
 from tools.scorers import PUBLISHED, scorers, versions
 
 _PR_SET_PDEATHSIG = 1
@@ -75,8 +75,8 @@ class Reporter:
 
 def run(job: Job, report: Reporter) -> State:
     """Train, and return the final state. Raises PalateError for everything we can explain."""
-    from trainers import base_model
-    from trainers.adapter_file import AdapterRef
+    from trainers.files.adapter_file import AdapterRef
+    from trainers.model import base_model
 
     report.put()
     kind = kind_of(job)
@@ -102,8 +102,8 @@ def run(job: Job, report: Reporter) -> State:
 
 def _gated(made: Path, job: Job, plan: Plan, model: Any, acting: Any, report: Reporter) -> dict[str, Any]:
     """The verdict on the adapter that was just trained, and where its report lies."""
-    from tools.gate import judge
-    from trainers.adapter_file import AdapterRef
+    from tools.gate.gate import judge
+    from trainers.files.adapter_file import AdapterRef
 
     told = judge(
         plan, model, AdapterRef(made, plan.spec.weight), job.out / "gate", adapters=acting,
@@ -133,7 +133,7 @@ def _leads() -> bool:
 
 def _with_pools(job: Job, compared: Any, model: Any, acting: Any, report: Reporter) -> Any:
     """The data of a job as they are, or the pairs of its pools, made now (by the first process) or before."""
-    from trainers.share import share
+    from trainers.engine.share import share
 
     if job.pool is None:
         return compared
@@ -189,7 +189,7 @@ def _attempt(file: Path, report: Reporter) -> State:
 def main(arguments: list[str]) -> int:
     """Run the job file named in `arguments`; print its final state as one JSON line. 0: done, 1: failed."""
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        print(json.dumps({"state": "failed", "error": f"usage: python -m tools.job job.json, not {arguments!r}"}))
+        print(json.dumps({"state": "failed", "error": f"usage: python -m tools.jobs.job job.json, not {arguments!r}"}))
         return 1
     file = Path(arguments[0]).resolve()
     try:

@@ -18,16 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prompts.errors import InputError, PalateError
 from tools.files import save_json
-from tools.pools import Chosen, check_scores, choose, mixed
+from tools.jobs.pools import Chosen, check_scores, choose, mixed
 from tools.scorers import ImageScorer
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from trainers.adapter_file import AdapterRef
-    from trainers.base_model import BaseModel as Painter
     from trainers.dpo import Pair
-    from trainers.pair_store import PairStore
+    from trainers.engine.pair_store import PairStore
+    from trainers.files.adapter_file import AdapterRef
+    from trainers.model.base_model import BaseModel as Painter
 
 
 class PoolSpec(BaseModel):
@@ -107,8 +107,8 @@ class Builder:
         """Encode pairs and write them as one shard; a shard without any is written, too: it is done."""
         import torch
 
-        from trainers.denoiser import encode_images, encode_prompts, latent_shape
-        from trainers.pair_store import write_shard
+        from trainers.engine.pair_store import write_shard
+        from trainers.model.denoiser import encode_images, encode_prompts, latent_shape
 
         size = self.spec.size or self.model.size
         none = torch.zeros(latent_shape(self.model, 0, size))
@@ -117,7 +117,7 @@ class Builder:
         write_shard(self.folder, number, first, second, told[list(range(len(lines)))], lines)
 
     def _paint(self, pool: Pool) -> list[Image.Image]:
-        from trainers.base_model import paint
+        from trainers.model.base_model import paint
 
         spec = self.spec
         painted = paint(
@@ -146,7 +146,7 @@ def build_pairs(
 
     Raises InputError for prompts, pairs or scores that cannot be used and for a folder of other pairs, PalateError when it was asked
     to stop (whole shards stay)."""
-    from trainers.pair_store import PairStore, has_shard
+    from trainers.engine.pair_store import PairStore, has_shard
 
     spec, folder, first = builder.spec, builder.folder, int(bool(compared))
     _same_plan(builder, compared)
@@ -217,7 +217,7 @@ def _same_plan(builder: Builder, compared: Sequence[Pair]) -> None:
 
 def _plan(builder: Builder, compared: Sequence[Pair]) -> dict[str, Any]:
     """All that the pairs follow from, by content."""
-    from trainers.adapter_file import find, sha256
+    from trainers.files.adapter_file import find, sha256
 
     for _ in itertools.islice(prompts_in(builder.spec.prompts), 1):
         pass  # a file that cannot be read is named here

@@ -1,6 +1,6 @@
 """Will a training job fit into memory? Asked before its model is loaded, and answered with numbers and what to lower.
 
-Joins a job with trainers.estimate, from the configs in the model's folder. Does not know how the counting is done.
+Joins a job with trainers.engine.estimate, from the configs in the model's folder. Does not know how the counting is done.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from prompts.errors import InputError
-from tools.job_spec import Job, dtype_of, kind_of, validated
+from tools.jobs.spec import Job, dtype_of, kind_of, validated
 
 if TYPE_CHECKING:
-    from trainers.estimate import Estimate, Plan
+    from trainers.engine.estimate import Estimate, Plan
 
 GIB = 2**30
 TRIFLE = 100  # a model whose weights are a hundredth of what is free is trained without counting
@@ -74,7 +74,7 @@ def told(found: dict[str, Any]) -> str:
 
 def judged(job: Job, plan: Plan, free: int | None) -> dict[str, Any]:
     """`plan` against `free` bytes."""
-    from trainers.estimate import estimate
+    from trainers.engine.estimate import estimate
 
     needs = estimate(plan)
     fits = None if free is None else _with_room(needs) <= free
@@ -87,7 +87,7 @@ def judged(job: Job, plan: Plan, free: int | None) -> dict[str, Any]:
 
 def _lighter(job: Job, plan: Plan, free: int) -> dict[str, Any] | None:
     """The first change that fits."""
-    from trainers.estimate import estimate, lighter
+    from trainers.engine.estimate import estimate, lighter
 
     batch = validated(kind_of(job).config, job.config, "config").batch_size
     choices = lighter(plan, batch)
@@ -95,15 +95,15 @@ def _lighter(job: Job, plan: Plan, free: int) -> dict[str, Any] | None:
 
 
 def _with_room(needs: Estimate) -> float:
-    from trainers.estimate import SPARE
+    from trainers.engine.estimate import SPARE
 
     return SPARE * needs.peak
 
 
 def plan_of(job: Job) -> Plan | None:
     """What decides the job's memory; None for what cannot be counted: words, keys and values, a model that is not a folder here."""
-    from trainers.denoiser import FAMILIES
-    from trainers.estimate import Plan
+    from trainers.engine.estimate import Plan
+    from trainers.model.denoiser import FAMILIES
 
     config, folder = validated(kind_of(job).config, job.config, "config"), Path(job.base_model)
     index = _json(folder / "model_index.json")

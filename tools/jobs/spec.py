@@ -1,6 +1,6 @@
 """What a training job is: its kinds, its settings, and its data as they lie on disk.
 
-Knows the trainers' arguments and reads the files that a job names. Does not know processes; tools.job runs what is read here.
+Knows the trainers' arguments and reads the files that a job names. Does not know processes; tools.jobs.job runs what is read here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
-from tools.gal_spec import GalSpec
-from tools.gate_spec import GateSpec, Plan, planned
-from tools.pairs import PoolSpec
+from tools.gal.spec import GalSpec
+from tools.gate.spec import GateSpec, Plan, planned
+from tools.jobs.pairs import PoolSpec
 from tools.photos import photo
 from tools.scorers import KEYS, Folders, clip_of
 
@@ -118,7 +118,7 @@ class Kind(NamedTuple):
 
 def kind_of(job: Job) -> Kind:
     """The trainer that a job asks for. Raises InputError for fields that another kind has."""
-    from tools import gal
+    from tools.gal import gal
     from trainers import custom_diffusion, dpo, dreambooth, kto, reward, sft, slider, textual_inversion
 
     if job.prior and job.kind not in WITH_PRIOR:
@@ -190,7 +190,7 @@ def _subject(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    from trainers.base_model import device_of
+    from trainers.model.base_model import device_of
 
     assert job.clip is not None, "kind_of has seen to it"
     data, more = _subject(job)
@@ -222,8 +222,8 @@ def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    from evaluators.pickscore import PickScore
-    from trainers.base_model import device_of
+    from evaluators.scorers.pickscore import PickScore
+    from trainers.model.base_model import device_of
 
     assert job.pickscore is not None, "kind_of has seen to it"
     scorer = PickScore(job.pickscore, str(device_of(job.device)))

@@ -67,7 +67,7 @@ def run_job(
     threads: int | None = None,
     poll: float = 0.2,
 ) -> State:
-    """Run `job` (see tools.job.Job; relative paths count from the current directory) in a child process to its end.
+    """Run `job` (see tools.jobs.job.Job; relative paths count from the current directory) in a child process to its end.
 
     Writes job.json, state.json and job.log in `folder`; a folder used before continues from its checkpoints.
     `timeout`, `stale_after` (the longest silence allowed; loading a large model is silent) and `poll` are seconds;
@@ -92,7 +92,7 @@ def run_job(
 
 
 def _start(folder: Path, threads: int | None, log: Any, processes: int) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     count = str(threads or max(1, len(os.sched_getaffinity(0)) // processes))
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
@@ -100,7 +100,7 @@ def _start(folder: Path, threads: int | None, log: Any, processes: int) -> subpr
     launch = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
     )
-    command = [sys.executable, *launch, "-m", "tools.job", str((folder / "job.json").resolve())]
+    command = [sys.executable, *launch, "-m", "tools.jobs.job", str((folder / "job.json").resolve())]
     env["PALATE_PARENT"] = str(os.getpid())
     env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other when the language model works too
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -1,6 +1,6 @@
 """Learn what simulated people like, on a model's own pictures of random prompts: the prior that a new person starts from.
 
-    python -m tools.population models/bauhaus --clip models/bauhaus-clip
+    python -m tools.measured.population models/bauhaus --clip models/bauhaus-clip
 
 Writes `population.npz` beside the model (features, means and covariances; no pictures). The raters' seeds begin at 10,000: those
 below are for tests and benchmarks, and nothing may be learned from them. What was painted is kept in `--cache` and used again.
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.raters import LEARN_FROM
-from evaluators.weights import version_of
+from evaluators.looks.raters import LEARN_FROM
+from evaluators.scorers.weights import version_of
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from tools.context import Settings, Studio
 from tools.taste import POPULATION_FILE
@@ -33,7 +33,7 @@ def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tup
         with np.load(cache, allow_pickle=False) as kept:
             if "made_with" in kept and str(kept["made_with"]) == made_with and len(kept["clip"]) >= count:
                 return kept["clip"][:count], kept["measured"][:count]
-    from evaluators.features import features
+    from evaluators.looks.features import features
     from tools.painting import studio_paints
 
     clip, measured = [], []
@@ -51,7 +51,7 @@ def look(studio: Studio, vocabulary: Vocabulary, count: int, cache: Path) -> tup
 
 def rated(reference: np.ndarray, measured: np.ndarray, raters: range) -> np.ndarray:
     """(R, N) ratings by simulated raters of pictures with pixel features (N, F): with their noise, in steps of 0.5."""
-    from evaluators.raters import Rater
+    from evaluators.looks.raters import Rater
 
     rows = []
     for number in raters:
@@ -63,8 +63,8 @@ def rated(reference: np.ndarray, measured: np.ndarray, raters: range) -> np.ndar
 
 def make_population(studio: Studio, vocabulary: Vocabulary, folder: Path, *, pictures: int, raters: int, cache: Path) -> Path:  # fmt: skip
     """Fit the population of `raters` simulated people on `pictures` paintings and write it into `folder`."""
+    from evaluators.looks.raters import load_reference
     from evaluators.preference import Population
-    from evaluators.raters import load_reference
 
     clip, measured = look(studio, vocabulary, pictures, cache)
     ratings = rated(load_reference(folder), measured, range(FIRST_RATER, FIRST_RATER + raters))

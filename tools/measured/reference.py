@@ -1,6 +1,6 @@
 """Measure a model's own pictures of random prompts: what a simulated rater's taste is standardised on.
 
-    python -m tools.reference models/bauhaus --count 256
+    python -m tools.measured.reference models/bauhaus --count 256
 
 Writes `rater_reference.npz` (pixel features only, no pictures) beside the model.
 """
@@ -17,8 +17,8 @@ from tools.context import Settings, Studio
 
 def make_reference(studio: Studio, vocabulary: Vocabulary, folder: Path, count: int) -> Path:
     """Paint `count` random prompts (seeds 0..), measure them, and write the features into `folder`."""
-    from evaluators.features import features
-    from evaluators.raters import save_reference
+    from evaluators.looks.features import features
+    from evaluators.looks.raters import save_reference
     from tools.painting import studio_paints
 
     prompts = [vocabulary.phrase(vocabulary.random(random.Random(number))) for number in range(count)]

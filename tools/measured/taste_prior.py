@@ -1,6 +1,6 @@
 """Learn what tastes look like in the words of a vocabulary, from simulated raters that no test and no benchmark ever meets.
 
-    python -m tools.search.learn_prior models/bauhaus --count 1024
+    python -m tools.measured.taste_prior models/bauhaus --count 1024
 
 Paints random prompts, lets raters of the seeds 10,000 and above like them, regresses each rater's liking on the prompts' words (ridge),
 and writes the mean and covariance of what the words are worth as `taste_prior.npz` beside the model (empirical Bayes: Carlin & Louis
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.raters import LEARN_FROM
+from evaluators.looks.raters import LEARN_FROM
 from prompts.errors import InputError
 from prompts.vocabulary import Genome, load_vocabulary
 from tools.context import Settings, Studio
@@ -26,12 +26,12 @@ from tools.search.space import Space
 FIRST = LEARN_FROM
 RATERS = 400
 PULL = 3.0  # of the ridge: what it takes for a word to be worth something, in pictures
-SEED, WAVERING = 5_000_000, 0.35  # of the paintings; SD of a rating's own noise (evaluators.raters)
+SEED, WAVERING = 5_000_000, 0.35  # of the paintings; SD of a rating's own noise (evaluators.looks.raters)
 
 
 def paintings(studio: Studio, space: Space, count: int) -> tuple[list[Genome], np.ndarray]:
     """Random genomes, and what is measured (N, F) in a picture of each."""
-    from evaluators.features import features
+    from evaluators.looks.features import features
     from tools.painting import studio_paints
 
     rng = random.Random("bank 1")
@@ -42,7 +42,7 @@ def paintings(studio: Studio, space: Space, count: int) -> tuple[list[Genome], n
 
 def likings(measured: np.ndarray, reference: np.ndarray, raters: Sequence[int]) -> np.ndarray:
     """(R, N) noise-free likings of the pictures. Raises InputError for a rater that is kept for tests."""
-    from evaluators.raters import Rater
+    from evaluators.looks.raters import Rater
 
     if min(raters) < FIRST:
         raise InputError(f"rater {min(raters)!r} is kept for tests and benchmarks: learn from {FIRST} and above")
@@ -60,7 +60,7 @@ def learned(rows: np.ndarray, liked: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def main() -> None:
     """Command line."""
-    from evaluators.raters import load_reference
+    from evaluators.looks.raters import load_reference
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.agreement import Agreement, agree
+from evaluators.numbers.agreement import Agreement, agree
 from evaluators.preference import Preference
 from prompts.errors import InputError
 from tools.profiles.profile import Profile

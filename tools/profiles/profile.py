@@ -2,7 +2,7 @@
 
 A zip of manifest.json, ratings.jsonl, comparisons.jsonl, features.npz (so that the taste can be learned anew), a preference-N.npz for
 each taste in it, genome.json (what works), adapters.json, summary.md (in plain words). Its sha256 names it: a run that starts from a
-profile keeps that. Does not know runs or stores (agent.profiles does), how a stranger's file is read (tools.profiles.reading), nor
+profile keeps that. Does not know runs or stores (agent.loop.profiles does), how a stranger's file is read (tools.profiles.reading), nor
 what tastes are for (tools.profiles.taste).
 """
 

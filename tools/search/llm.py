@@ -1,7 +1,7 @@
 """A language model as the optimiser: it reads what was tried and writes the next round's prompts, several at once.
 
 After "Personalized Preference Optimization for Text-to-Image Generation using Large Language Models", section 3.2, and OPRO, whose
-settings are a preset (tools.search.spec). The model comes in as a function; which one it is, nobody here knows.
+settings are a preset (tools.searching). The model comes in as a function; which one it is, nobody here knows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a search believes of a taste before the first score: a normal over what each word of each gene is worth, in SDs of liking.
 
 Where nothing was learned, words are worth nothing on average, and one word in two genes ("red" as shape and as ground) is worth about
-the same in both. Learned from other people (tools.search.learn_prior), the mean and the covariance are theirs, for one painter and
+the same in both. Learned from other people (tools.measured.taste_prior), the mean and the covariance are theirs, for one painter and
 vocabulary. Empirical Bayes: Carlin & Louis 2000, chapter 3. Knows no rater and no painter. numpy only.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.arrays import stored_arrays
+from evaluators.numbers.arrays import stored_arrays
 from prompts.errors import InputError
 from prompts.genes import Several
-from tools.earlier import Earlier, informed
+from tools.search.earlier import Earlier, informed
 from tools.search.space import Space
 
 FILE = "taste_prior.npz"
@@ -86,12 +86,12 @@ def save_prior(
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, float]:
-    with stored_arrays(path, "is no prior over tastes", "make it again with tools.search.learn_prior") as stored:
+    with stored_arrays(path, "is no prior over tastes", "make it again with tools.measured.taste_prior") as stored:
         names = [str(name) for name in stored["names"]]
         mean, covariance, middle = (stored[key].astype(float) for key in ("mean", "covariance", "middle"))
         noise = float(stored["noise"])
     if mean.shape != (len(names),) or covariance.shape != (len(names), len(names)) or middle.shape != mean.shape:
-        raise InputError(f"{str(path)!r} does not fit together: make it again with tools.search.learn_prior")
+        raise InputError(f"{str(path)!r} does not fit together: make it again with tools.measured.taste_prior")
     return names, mean, covariance, middle, noise
 
 

@@ -15,8 +15,8 @@ from tools.records import ImageRow
 from tools.search.brief import read_brief
 from tools.search.history import History, Tried
 from tools.search.space import Space
-from tools.search.spec import SearchSpec
 from tools.search.strategy import Means
+from tools.searching import SearchSpec
 from tools.sliders import genes_of
 
 if TYPE_CHECKING:

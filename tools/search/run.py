@@ -1,6 +1,6 @@
 """A search without an agent: plain callables paint, judge and look; what comes back is the history.
 
-The same strategies run inside the agent, where the rounds are the run's and the history is read from its record (tools.evolve).
+The same strategies run inside the agent, where the rounds are the run's and the history is read from its record (tools.actions.evolve).
 """
 
 from __future__ import annotations

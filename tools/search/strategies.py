@@ -47,6 +47,6 @@ STRATEGIES: dict[str, Callable[[Means], Strategy]] = {
     "belief": _belief,
     "llm": Llm,
     "genetic_llm": lambda means: GeneticLlm(means, _bred(means)[1]),
-    # The rule planner takes as many evolved prompts as there are (agent.planners): its rounds are the screened search's.
+    # The rule planner takes as many evolved prompts as there are (agent.loop.planners): its rounds are the screened search's.
     "rules": _screened,
 }

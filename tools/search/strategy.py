@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompts.vocabulary import Genome
-from tools.earlier import Earlier
+from tools.search.earlier import Earlier
 from tools.search.history import History, hashable
 from tools.search.space import Space
 
 if TYPE_CHECKING:
     from tools.search.brief import Brief
-    from tools.search.spec import SearchSpec
+    from tools.searching import SearchSpec
 
 
 @dataclass(frozen=True)

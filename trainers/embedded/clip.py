@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from trainers.embedded import recipe
-from trainers.embedded.dataset import held_out, load_dataset, loosely, to_tensor
+from trainers.embedded.world.dataset import held_out, load_dataset, loosely, to_tensor
 
 WIDTH, CONTEXT, VISION_LAYERS, TEXT_LAYERS, HEADS, PATCHES = 128, 32, 4, 3, 4, 8
 MEAN = STD = [0.5, 0.5, 0.5]

@@ -31,9 +31,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from prompts.errors import InputError, PalateError
-from trainers.adapter_file import write_atomically
 from trainers.embedded.asked import table, verdicts
 from trainers.embedded.recipe import MODELS, RECIPES
+from trainers.files.adapter_file import write_atomically
 
 ROOT = Path(__file__).parents[2]
 SEED = 0

@@ -20,10 +20,10 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolat
 from transformers import ResNetConfig, ResNetForImageClassification
 
 from trainers.embedded import recipe
-from trainers.embedded.dataset import HELD_OUT, drawn_once, to_tensor
-from trainers.embedded.grounds import HELD_OUT_TEXTURES
-from trainers.embedded.shapes import HELD_OUT_SHAPES, SHAPES
-from trainers.embedded.world import COUNTS, SIZE, Scene, render, sample_scene
+from trainers.embedded.world.dataset import HELD_OUT, drawn_once, to_tensor
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES, SHAPES
+from trainers.embedded.world.world import COUNTS, SIZE, Scene, render, sample_scene
 
 FIRST = 20_000_000  # number of the first scene; the painters' start at 0, those kept for measuring at HELD_OUT
 NAMES = [*SHAPES, *HELD_OUT_SHAPES]
@@ -181,7 +181,7 @@ def held_out_shares(model: torch.nn.Module, count: int = 2000) -> dict[str, dict
 CARD = """# bauhaus-judge
 
 A transformers ResNetForImageClassification that tells which shapes of the bauhaus world a picture shows, the held-out ones
-included, and how many objects there are: {parameters:.2f} M parameters, 64 px (enlarged to 128). `evaluators/scene_judge.py` asks it.
+included, and how many objects there are: {parameters:.2f} M parameters, 64 px (enlarged to 128). `evaluators/scorers/scene_judge.py` asks it.
 Weights: half precision, safetensors. Trained from nothing on this project's own renderings, on scenes that train no painter and measure
 none; it never saw a painting. No third-party data, no licence beyond the project's.
 

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from prompts.vocabulary import Vocabulary
 from trainers.embedded import recipe
-from trainers.embedded.sessions import KINDS, TIMES, VOCABULARY, Example, lesson
+from trainers.embedded.lessons.sessions import KINDS, TIMES, VOCABULARY, Example, lesson
 
 VOCABULARY_SIZE, CONTEXT, WIDTH = 1536, 2048, 192
 PROMPT_WEIGHT = 0.1

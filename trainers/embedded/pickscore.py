@@ -22,10 +22,10 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPToken
 
 from prompts.vocabulary import Genome
 from trainers.embedded import recipe
-from trainers.embedded.captions import ORDERS, in_words
 from trainers.embedded.clip import MEAN, STD, encode, features
-from trainers.embedded.dataset import HELD_OUT, drawn_once, to_tensor
-from trainers.embedded.world import COUNTS, SIZE, VOCABULARY, Scene, colours_of, render, sample_scene
+from trainers.embedded.world.captions import ORDERS, in_words
+from trainers.embedded.world.dataset import HELD_OUT, drawn_once, to_tensor
+from trainers.embedded.world.world import COUNTS, SIZE, VOCABULARY, Scene, colours_of, render, sample_scene
 
 FIT, BEAUTY, OWN = 2.0, 1.5, 0.5  # what a broken promise, an ugly picture and a person's whim are worth, in logits
 TIE = 1.0  # logits: pairs nearer than this are no comparison

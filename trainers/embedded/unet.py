@@ -26,8 +26,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from trainers.embedded import recipe
 from trainers.embedded.clip import encode, text_tower
-from trainers.embedded.dataset import load_dataset, loosely, to_tensor
 from trainers.embedded.vae import LATENTS
+from trainers.embedded.world.dataset import load_dataset, loosely, to_tensor
 
 CONTEXT_WIDTH = 128
 UNCONDITIONAL, LOOSE = 0.1, 0.2  # shares of a batch that see the empty caption, and a loose one

@@ -18,7 +18,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from trainers.embedded import recipe
-from trainers.embedded.dataset import held_out, load_dataset, to_tensor
+from trainers.embedded.world.dataset import held_out, load_dataset, to_tensor
 
 CHANNELS, LATENTS = (12, 32, 48, 64), 12
 KL_WEIGHT = 1e-5

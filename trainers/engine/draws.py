@@ -12,9 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from trainers.process import Process
-from trainers.share import ALONE
-from trainers.training import Training, seeded
+from trainers.engine.share import ALONE
+from trainers.engine.training import Training, seeded
+from trainers.model.process import Process
 
 KEPT = "reference"  # the table's name in a checkpoint
 

@@ -2,7 +2,7 @@
 
 A step of the real denoiser is taken with tensors that have shapes and no contents (torch's FakeTensorMode), and every storage is
 counted from its making to its end, so weights, activations, gradients, gradient checkpointing and the optimizer's state are counted
-and not guessed. Knows a pipeline's configs. Does not know data, nor what a loss means; trainers.memory tells of what ran out.
+and not guessed. Knows a pipeline's configs. Does not know data, nor what a loss means; trainers.model.memory tells of what ran out.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from prompts.errors import InputError
-from trainers.attach import quiet
-from trainers.denoiser import FAMILIES, Conditions, images_at_once
+from trainers.model.attach import quiet
+from trainers.model.denoiser import FAMILIES, Conditions, images_at_once
 
 GIB = 2**30
 SPARE = (

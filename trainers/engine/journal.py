@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from prompts.errors import PalateError
-from trainers.adapter_file import write_atomically
+from trainers.files.adapter_file import write_atomically
 
 LINES, BOARD = "losses.jsonl", "tensorboard"
 

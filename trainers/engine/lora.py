@@ -14,11 +14,11 @@ import torch
 from pydantic import Field
 
 from prompts.errors import InputError
-from trainers.adapter_file import Adapter
-from trainers.attach import activate, quiet, remove
-from trainers.base_model import BaseModel
-from trainers.export import last, save_adapter
-from trainers.training import Training, TrainingConfig
+from trainers.engine.training import Training, TrainingConfig
+from trainers.files.adapter_file import Adapter
+from trainers.files.export import last, save_adapter
+from trainers.model.attach import activate, quiet, remove
+from trainers.model.base_model import BaseModel
 
 NEW = "new_adapter"
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from trainers.base_model import BaseModel
-from trainers.training import Training
+from trainers.engine.training import Training
+from trainers.model.base_model import BaseModel
 
 
 class OwnWeights:

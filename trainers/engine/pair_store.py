@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
-from trainers.adapter_file import write_atomically
-from trainers.denoiser import Conditions
+from trainers.files.adapter_file import write_atomically
+from trainers.model.denoiser import Conditions
 
 _EXTRA = "extra."
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from trainers.adapter_file import write_atomically
-from trainers.base_model import paint_as_it_is
-from trainers.journal import written
+from trainers.engine.journal import written
+from trainers.files.adapter_file import write_atomically
+from trainers.model.base_model import paint_as_it_is
 
 if TYPE_CHECKING:
-    from trainers.training import Training
+    from trainers.engine.training import Training
 
 SEED = 1_000
 

@@ -1,6 +1,6 @@
 """One step: the loss's gradients, checked and shortened, and AdamW, with its state in 8 bits if one likes; float16 gets a scaler.
 
-Knows torch.optim and bitsandbytes. Does not know which loss it is, nor what learns; trainers.training takes the steps.
+Knows torch.optim and bitsandbytes. Does not know which loss it is, nor what learns; trainers.engine.training takes the steps.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from prompts.errors import InputError, PalateError
-from trainers.memory import advice, enough_memory
+from trainers.model.memory import advice, enough_memory
 
 if TYPE_CHECKING:
-    from trainers.training import Losses, Training, TrainingConfig
+    from trainers.engine.training import Losses, Training, TrainingConfig
 
 
 class Stepper:

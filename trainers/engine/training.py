@@ -20,15 +20,15 @@ from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from prompts.errors import PalateError
-from trainers import checkpoint
-from trainers.adapter_file import Adapter
-from trainers.attach import Adapters, attached
-from trainers.base_model import BaseModel
-from trainers.journal import Journal, journal, written
-from trainers.memory import idle, parked
-from trainers.samples import forget_samples, save_samples
-from trainers.share import ALONE, Share, share
-from trainers.step import Stepper
+from trainers.engine import checkpoint
+from trainers.engine.journal import Journal, journal, written
+from trainers.engine.samples import forget_samples, save_samples
+from trainers.engine.share import ALONE, Share, share
+from trainers.engine.step import Stepper
+from trainers.files.adapter_file import Adapter
+from trainers.model.attach import Adapters, attached
+from trainers.model.base_model import BaseModel
+from trainers.model.memory import idle, parked
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 """(steps done, steps in all, losses of this step)."""

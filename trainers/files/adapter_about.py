@@ -15,7 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers import adapter_file, third_party, words
+from trainers.files import adapter_file, third_party
+from trainers.model import words
 
 # How a down weight's key ends, its up weight's, and whose layout that is.
 ENDINGS = (

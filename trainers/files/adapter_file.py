@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from prompts.errors import InputError
-from trainers.third_party import translated
+from trainers.files.third_party import translated
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 WORD_FILE = "learned_embeds.safetensors"  # of a learned word, as diffusers calls it

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers.kohya import from_kohya
+from trainers.files.kohya import from_kohya
 
 # Keys that give away what is no LoRA, and what its people call it.
 OTHERS = {

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from prompts.errors import InputError
-from trainers import adapter_file, words
-from trainers.adapter_file import AdapterRef
-from trainers.third_party import translated
+from trainers.files import adapter_file
+from trainers.files.adapter_file import AdapterRef
+from trainers.files.third_party import translated
+from trainers.model import words
 
 if TYPE_CHECKING:
-    from trainers.base_model import BaseModel
+    from trainers.model.base_model import BaseModel
 
 CACHED_ADAPTERS = 8
 

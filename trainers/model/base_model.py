@@ -19,12 +19,12 @@ from PIL import Image
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
-from trainers import words
-from trainers.adapter_file import AdapterRef, denoiser_of
-from trainers.attach import Adapters, attached, quiet
-from trainers.ip_adapter import Shown, looking
-from trainers.lan import Statistics, normalized, statistics
-from trainers.memory import enough_memory, present
+from trainers.files.adapter_file import AdapterRef, denoiser_of
+from trainers.model import words
+from trainers.model.attach import Adapters, attached, quiet
+from trainers.model.ip_adapter import Shown, looking
+from trainers.model.lan import Statistics, normalized, statistics
+from trainers.model.memory import enough_memory, present
 
 __all__ = ["AdapterRef", "BaseModel", "Painted", "Shown", "attached", "cut_off", "load", "paint"]
 
@@ -58,7 +58,7 @@ class BaseModel:
 
     @cached_property
     def readers(self) -> dict[str, Any]:
-        """The tokenizers and embeddings that it was loaded with; see trainers.words."""
+        """The tokenizers and embeddings that it was loaded with; see trainers.model.words."""
         return words.readers(self.pipe)
 
     @property

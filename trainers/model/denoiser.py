@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from prompts.errors import InputError
-from trainers.attach import Adapters, attached, quiet
-from trainers.base_model import BaseModel
-from trainers.memory import enough_memory, present
-from trainers.process import Predict, Process, process_of
-from trainers.share import share
+from trainers.engine.share import share
+from trainers.model.attach import Adapters, attached, quiet
+from trainers.model.base_model import BaseModel
+from trainers.model.memory import enough_memory, present
+from trainers.model.process import Predict, Process, process_of
 
 _AT_ONCE = 8
 _PIXELS_AT_ONCE = _AT_ONCE * 512 * 512

@@ -16,10 +16,10 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from prompts.errors import InputError
-from trainers import adapter_file
+from trainers.files import adapter_file
 
 if TYPE_CHECKING:
-    from trainers.base_model import BaseModel
+    from trainers.model.base_model import BaseModel
 
 ENCODER = "image_encoder"  # the folder beside the file, a CLIPVisionModelWithProjection
 

@@ -1,6 +1,6 @@
 """Memory that runs out is told in words, with what to lower; what a training does not need leaves the GPU.
 
-Knows torch's errors and a pipeline's parts. Does not know losses; trainers.estimate says beforehand whether a training fits.
+Knows torch's errors and a pipeline's parts. Does not know losses; trainers.engine.estimate says beforehand whether a training fits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from prompts.errors import PalateError
 
 if TYPE_CHECKING:
-    from trainers.base_model import BaseModel
-    from trainers.training import TrainingConfig
+    from trainers.engine.training import TrainingConfig
+    from trainers.model.base_model import BaseModel
 
 AWAY = torch.device("cpu")
 

@@ -3,7 +3,7 @@
 rating = offset + gain * (liking + noise), liking ~ GP(mean, covariance) of a `Prior`: learned from a population where there is
 one (evaluators.preference.population), else the linear kernel with departures of kind "head". Each person's offset is free,
 their gain and noise are averaged over a grid by evidence; a slow drift of the offset (a random walk over the order of ratings)
-is one more point of the grid where an order is given. Comparisons join through evaluators.preference.likelihood. All of
+is one more point of the grid where an order is given. Comparisons join through evaluators.preference.kinds.likelihood. All of
 Rasmussen & Williams 2006, ch. 2, 3.4 and 5.4. numpy only. Pictures are rows; repeats of a picture tell the noise by themselves.
 """
 
@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from evaluators.comparisons import MIDDLE, POINTS
-from evaluators.preference.comparison import OUTCOMES, Comparison
-from evaluators.preference.likelihood import Posterior, Told, condition
-from evaluators.preference.prior import Prior
-from evaluators.preference.scale import spread_of
+from evaluators.numbers.comparisons import MIDDLE, POINTS
+from evaluators.preference.kinds.comparison import OUTCOMES, Comparison
+from evaluators.preference.kinds.likelihood import Posterior, Told, condition
+from evaluators.preference.kinds.prior import Prior
+from evaluators.preference.kinds.scale import spread_of
 
 _GAINS = (0.5, 0.7, 1.0, 1.4)  # in the SD of the person's ratings
 _NOISES = (0.5, 1.0, 2.0, 4.0)  # in the population's

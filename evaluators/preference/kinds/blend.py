@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluators.preference import bayes, head, knn
-from evaluators.preference.prior import Prior
+from evaluators.preference.kinds import bayes, head, knn
+from evaluators.preference.kinds.prior import Prior
 
 Arrays = dict[str, np.ndarray]
 

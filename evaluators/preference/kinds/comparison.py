@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluators.comparisons import as_ratings
+from evaluators.numbers.comparisons import as_ratings
 from prompts.errors import InputError
 
 OUTCOMES = {"first": 1.0, "second": 0.0, "tie": 0.5}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluators.preference.kernel import diagonal, kernel, spread
+from evaluators.preference.kinds.kernel import diagonal, kernel, spread
 
 _RATIOS = np.logspace(-2.0, 2.0, 13)
 _SHAPE = 2.0  # inverse gamma: worth about four ratings, centred on noise that explains half the variance

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluators.preference.scale import spread_of
+from evaluators.preference.kinds.scale import spread_of
 
 Arrays = dict[str, np.ndarray]
 _WIDTH, _HIDDEN, _TASKS, _OUTER, _INNER, _QUERY = 48, 32, 16, 300, 5, 15

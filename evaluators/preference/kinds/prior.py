@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.preference.kernel import REACH, diagonal, kernel, spread
+from evaluators.preference.kinds.kernel import REACH, diagonal, kernel, spread
 
 _OWN, _NOISE, _SIZE = 0.5, 0.6, 0.7  # with no population: those that kind "head" expects
 

@@ -11,8 +11,8 @@ import pytest
 
 from agent.bench import asking
 from agent.bench.cli import Options
-from evaluators.features import FEATURE_NAMES
-from evaluators.raters import load_reference
+from evaluators.looks.features import FEATURE_NAMES
+from evaluators.looks.raters import load_reference
 from prompts.errors import InputError
 
 SMALL = asking.GIVEN | {"pool": 120, "held": 40, "shown": 30, "clicks": 9, "at_once": 4}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.bench.cli import BENCHES, given, numbers_in
-from agent.cli import main
+from agent.cli.main import main
 from prompts.errors import InputError
 
 

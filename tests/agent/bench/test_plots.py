@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from agent.bench.plots import COLOURS, Bars, Curves, curves_of, curves_over, draw
-from evaluators.win_rate import Interval
+from evaluators.numbers.win_rate import Interval
 
 
 def shows(picture: np.ndarray, colour: str) -> bool:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal, text
 from agent.bench.tables import Table, groups, mean, mean_table, paired, paired_table
-from evaluators.win_rate import Interval
+from evaluators.numbers.win_rate import Interval
 from prompts.errors import InputError
 
 # Two strategies, three raters, two seeds.

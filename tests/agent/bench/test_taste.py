@@ -21,7 +21,7 @@ from agent.bench.grid import run_grid
 from agent.bench.pool import pool_file, read_pool
 from agent.bench.tables import groups
 from agent.bench.taught import population_file
-from evaluators.features import features
+from evaluators.looks.features import features
 from prompts.errors import InputError
 
 OPTIONS = Options("taste", (0, 1, 2, 3), (0,), Path("out"), ("head", "bayes+population"), given=taste.GIVEN)

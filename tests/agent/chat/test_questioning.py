@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from agent.config import Config
-from agent.people import RecordedPerson, keep, simulated_person, stored_answer
-from agent.replay import verify
-from agent.sheets import question_sheet
-from agent.store import Store
-from agent.trail import StoreTrail
+from agent.loop.people import RecordedPerson, keep, simulated_person, stored_answer
+from agent.replay.verify import verify
+from agent.report.sheets import question_sheet
+from agent.store.store import Store
+from agent.store.trail import StoreTrail
 from prompts.errors import InputError, ReplayError
 from tests.agent.fast import ASK, FINISH, PAINT, Started
 from tests.agent.invented_run import invent

@@ -1,4 +1,4 @@
-"""agent/chat.py: what is typed is stored and answered, and a chat that was left goes on where it stood."""
+"""agent/chat/terminal.py: what is typed is stored and answered, and a chat that was left goes on where it stood."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.config import Config
-from agent.crew import Crew
-from agent.listening import Wish
-from agent.replay import verify
-from agent.report import write_report
-from agent.runner import hired
-from agent.scripted_llm import ScriptedLlm
-from agent.session import open_store, stored_config
-from agent.store import Store
-from agent.summary import round_images
-from agent.telling import decision, outcome
-from agent.trail import StoreTrail, read_facts
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.crew import Crew
+from agent.loop.listening import Wish
+from agent.loop.runner import hired
+from agent.loop.session import open_store, stored_config
+from agent.replay.verify import verify
+from agent.report.report import write_report
+from agent.report.telling import decision, outcome
+from agent.store.store import Store
+from agent.store.summary import round_images
+from agent.store.trail import StoreTrail, read_facts
 from prompts.errors import LlmError
 from tests.agent.fast import ASK, FINISH, LEARN, PAINT, SCORE, SHORT, completion, serving
 from tools.context import Studio
@@ -79,7 +79,7 @@ class Desk:
 
     @contextmanager
     def hired(self, crew: Crew, _: Any) -> Iterator[None]:
-        """In place of `agent.runner.hired`: every answer costs 7 tokens."""
+        """In place of `agent.loop.runner.hired`: every answer costs 7 tokens."""
 
         def heard(call: Any) -> None:
             crew.calls.append({**call, "prompt_tokens": 5, "completion_tokens": 2})
@@ -138,8 +138,8 @@ def desk(
         return tmp_path / "chat.yaml"
 
     made = Desk(tmp_path / "home", write, monkeypatch, capsys)
-    monkeypatch.setattr("agent.crew.Studio", lambda settings: models)  # loaded once for all tests
-    monkeypatch.setattr("agent.chat.hired", made.hired)
+    monkeypatch.setattr("agent.loop.crew.Studio", lambda settings: models)  # loaded once for all tests
+    monkeypatch.setattr("agent.chat.terminal.hired", made.hired)
     monkeypatch.setenv("COLUMNS", "10000")
     return made
 
@@ -298,7 +298,7 @@ def test_the_tokens_of_wishes_count_at_once(desk: Desk) -> None:
 
 
 def test_a_chat_whose_tokens_a_wish_used_up_is_replayed_to_the_same_end(desk: Desk) -> None:
-    desk.patch.setattr("agent.chat.hired", hired)  # a real client of a server on loopback
+    desk.patch.setattr("agent.chat.terminal.hired", hired)  # a real client of a server on loopback
     said = [BLUE.model_dump_json(), PAINT, ASK, BLUE.model_dump_json(), SCORE, LEARN]
     with serving(lambda number, _: completion(said[number])) as url:
         desk.replies = []

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from agent import cli
-from agent.adapters import weighted
+from agent.cli import main as cli
+from agent.cli.adapters import weighted
 from prompts.errors import InputError
 from trainers import sft
-from trainers.adapter_file import Adapter, sha256
+from trainers.files.adapter_file import Adapter, sha256
 
 Tiny = Callable[[str], Any]
 SAID = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"

@@ -1,4 +1,4 @@
-"""agent/doctor.py and agent/checks.py: each thing broken in turn, with real files, a real server and a real database."""
+"""agent/cli/doctor.py and agent/cli/checks.py: each thing broken in turn, with real files, a real server and a real database."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import save_file
 
-from agent import checks
-from agent.doctor import PINS, VLLM, Check, _fits, examine, show
-from agent.migrations import MIGRATIONS
-from agent.store import Store
+from agent.cli import checks
+from agent.cli.doctor import PINS, VLLM, Check, _fits, examine, show
+from agent.store.migrations import MIGRATIONS
+from agent.store.store import Store
 from tests.agent.invented_run import invent
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def on_cpu() -> dict[str, list[str]]:

@@ -12,12 +12,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from agent import cli
-from agent.gating import _job, _made, told
-from agent.job_file import load_job
-from agent.training import _keep
+from agent.cli import main as cli
+from agent.cli.gating import _job, _made, told
+from agent.cli.job_file import load_job
+from agent.cli.training import _keep
 from prompts.errors import InputError
-from tools.promotions import Acting, Promotion, history, record
+from tools.gate.promotions import Acting, Promotion, history, record
 
 STRICT, MILD = {"minimum_win_rate": 0.99, "certain": True}, {"minimum_win_rate": 0.0, "unseen_may_lose": True}
 FREE = {"minimum_clip_t_kept": 0.0, "minimum_diversity": None} | {f"maximum_{one}_shift": None for one in ("hue", "saturation", "value")}  # fmt: skip
@@ -137,7 +137,7 @@ def test_scorers_of_the_command_line_are_laid_over_the_job(
     file = written("bauhaus", {})
     seen: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "agent.gating.gate", lambda adapter, home, given, quiet: seen.append(given) or {"promoted": True}
+        "agent.cli.gating.gate", lambda adapter, home, given, quiet: seen.append(given) or {"promoted": True}
     )
     flags = [
         "--aesthetic",

@@ -1,4 +1,4 @@
-"""agent/cli.py: what was asked for is done with exit code 0, anything else is one sentence without a traceback."""
+"""agent/cli/main.py: what was asked for is done with exit code 0, anything else is one sentence without a traceback."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
-from agent.cli import main
+from agent.cli.main import main
 from agent.config import Config
-from agent.migrations import MIGRATIONS
-from agent.store import Store
+from agent.store.migrations import MIGRATIONS
+from agent.store.store import Store
 from tests.agent.fast import SHORT, Started
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Told = tuple[int, str, str]
 
 
@@ -82,7 +82,7 @@ def test_a_run_prints_exactly_one_json_object(palate: Callable[..., Told], file:
 def test_the_demo_leaves_a_folder_with_all_of_it(
     palate: Callable[..., Told], file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.cli.DEMO", file())
+    monkeypatch.setattr("agent.cli.main.DEMO", file())
     code, out, _ = palate("demo", "--out", tmp_path / "kept")
     (folder,) = (tmp_path / "kept").iterdir()
     assert code == 0 and str(folder) in out
@@ -221,7 +221,7 @@ def test_a_changed_record_ends_with_1(palate: Callable[..., Told], short: Starte
 
 def test_help_and_logs_do_not_wait_for_heavy_imports(tmp_path: Path) -> None:
     code = (
-        "import sys; from agent.cli import main\n"
+        "import sys; from agent.cli.main import main\n"
         "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'diffusers', 'transformers', 'open_clip', 'openai', 'langgraph', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"

@@ -11,15 +11,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from agent import cli
+from agent.cli import main as cli
+from agent.cli.job_file import load_job
+from agent.cli.training import _doing
 from agent.config import MODELS
-from agent.job_file import load_job
-from agent.training import _doing
 from prompts.errors import InputError
-from tools.job import Reporter, run
-from tools.job_watch import State
+from tools.jobs.job import Reporter, run
+from tools.jobs.watch import State
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_the_example_is_a_job(folder: Path) -> None:
 
 
 def test_the_example_of_active_learning_is_the_papers(folder: Path) -> None:
-    from tools.gal_spec import GalSpec
+    from tools.gal.spec import GalSpec
     from trainers.dreambooth import DreamBoothConfig
 
     example = ROOT / "configs" / "training" / "gal.yaml"
@@ -149,7 +149,7 @@ def test_a_kind_before_the_file_is_the_files_or_in_its_place(folder: Path, capsy
 
 @pytest.mark.parametrize("kind", ["dreambooth", "textual_inversion", "custom_diffusion"])
 def test_every_example_of_personalisation_is_a_job_of_the_defaults(kind: str, folder: Path) -> None:
-    from tools.job_spec import kind_of
+    from tools.jobs.spec import kind_of
 
     (folder / "dog").rename(folder / "my-dog")
     example = ROOT / "configs" / "training" / f"{kind}.yaml"

@@ -1,4 +1,4 @@
-"""agent/brain.py: the run's language model answers, also when its server dies; and vLLM runs where it was installed for."""
+"""agent/llm/brain.py: the run's language model answers, also when its server dies; and vLLM runs where it was installed for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-import agent.brain
-from agent.answers import InvalidPlan
-from agent.brain import OwnLlm, open_llm, server_device
+import agent.llm.brain
 from agent.config import Config, make_config
+from agent.llm.answers import InvalidPlan
+from agent.llm.brain import OwnLlm, open_llm, server_device
 from prompts.errors import LlmError
 from tests.agent.fast import completion, serving
 from tests.agent.stand_in import ANSWERS, DIES_WHEN_ASKED, ENDS, StandIn
@@ -46,7 +46,7 @@ def our_own(
     program: str, model: Path, monkeypatch: pytest.MonkeyPatch, told: list[str], calls: list[Any]
 ) -> Iterator[tuple[OwnLlm, StandIn]]:
     """The language model of a run, behind a server that runs `program`."""
-    monkeypatch.setattr(agent.brain, "VllmServer", lambda *words, **named: StandIn(program, *words, **named))
+    monkeypatch.setattr(agent.llm.brain, "VllmServer", lambda *words, **named: StandIn(program, *words, **named))
     config = planned_by(model=str(model))
     with open_llm(config, model / "home", on_call=calls.append, on_restart=told.append) as llm:
         yield llm, llm.server
@@ -100,7 +100,7 @@ def test_a_useless_answer_does_not_restart_a_server(
 def test_somebody_elses_server_is_asked_and_never_started(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: list[str], calls: list[Any]
 ) -> None:
-    monkeypatch.setattr(agent.brain, "VllmServer", no_server)
+    monkeypatch.setattr(agent.llm.brain, "VllmServer", no_server)
     with serving(lambda *_: completion("hello")) as url:
         config = planned_by(url=url, model="theirs")
         with open_llm(config, tmp_path, on_call=calls.append, on_restart=told.append) as llm:
@@ -114,7 +114,7 @@ def test_somebody_elses_server_is_asked_and_never_started(
 
 
 def test_the_rules_need_no_language_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(agent.brain, "VllmServer", no_server)
+    monkeypatch.setattr(agent.llm.brain, "VllmServer", no_server)
     with open_llm(make_config({"planner": "rules"}), tmp_path, on_call=no_server) as llm:
         assert llm is None
 
@@ -142,7 +142,7 @@ def test_the_program_without_a_card_is_no_card(nvidia_smi: Path, script: str) ->
 
 
 def test_a_program_that_never_answers_is_no_card(nvidia_smi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.brain, "CARD_SECONDS", 0.2)
+    monkeypatch.setattr(agent.llm.brain, "CARD_SECONDS", 0.2)
     nvidia_smi.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     assert server_device("auto") == "cpu"
 
@@ -157,7 +157,7 @@ def test_the_device_of_the_config_is_the_servers(
 ) -> None:
     given: list[str] = []
     monkeypatch.setattr(
-        agent.brain,
+        agent.llm.brain,
         "VllmServer",
         lambda *words, **named: given.append(named["device"]) or StandIn(ANSWERS, *words, **named),
     )

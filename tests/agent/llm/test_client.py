@@ -11,8 +11,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from agent.llm import InvalidPlan, Llm, LlmCallRecord, ToolCall
-from agent.schema import Tool
+from agent.llm.client import InvalidPlan, Llm, LlmCallRecord, ToolCall
+from agent.llm.schema import Tool
 from prompts.errors import LlmError
 from tools.records import LlmCall
 

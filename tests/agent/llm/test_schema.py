@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from agent.schema import Tool, answer_grammar, as_response_format, as_tool, call_grammar, strict_schema
+from agent.llm.schema import Tool, answer_grammar, as_response_format, as_tool, call_grammar, strict_schema
 
 
 class Corner(StrEnum):

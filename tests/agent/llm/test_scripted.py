@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from agent.llm import InvalidPlan, LlmCallRecord, ToolCall
-from agent.schema import Tool
-from agent.scripted_llm import ScriptedLlm
+from agent.llm.client import InvalidPlan, LlmCallRecord, ToolCall
+from agent.llm.schema import Tool
+from agent.llm.scripted import ScriptedLlm
 from prompts.errors import ReplayError
 from tools.records import LlmCall
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from agent.answers import InvalidPlan
-from agent.llm import Llm, LlmCallRecord
-from agent.schema import Tool
-from agent.server_log import last_line, why
-from agent.vllm_server import MIB, VllmServer, kv_cache_bytes
+from agent.llm.answers import InvalidPlan
+from agent.llm.client import Llm, LlmCallRecord
+from agent.llm.schema import Tool
+from agent.llm.server_log import last_line, why
+from agent.llm.vllm_server import MIB, VllmServer, kv_cache_bytes
 from prompts.errors import InputError, LlmError
 from tests.agent.stand_in import ANSWERS, ENDS, HANGS, StandIn, gone, lives, told_pid
 

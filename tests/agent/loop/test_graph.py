@@ -1,4 +1,4 @@
-"""agent/graph.py with a scripted language model: every tool once, and everything that a model can get wrong."""
+"""agent/loop/graph.py with a scripted language model: every tool once, and everything that a model can get wrong."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from agent.answers import InvalidPlan, ToolCall
-from agent.graph import Loop, build_graph
+from agent.llm.answers import InvalidPlan, ToolCall
+from agent.loop.graph import Loop, build_graph
 from tests.agent.fast import ASK, EVOLVE, FEEDBACK, FINISH, LEARN, OTHER, PAINT, PROMPT, SCORE, Started
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
 
 Begin = Callable[..., Started]
 PROSE = InvalidPlan("prose", "I would love to paint!")

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from agent.answers import InvalidPlan
-from agent.listening import MOST, Wish, look_up, looks_like_ratings, read_keys, read_more_like, read_ratings, understand
-from agent.scripted_llm import ScriptedLlm
+from agent.llm.answers import InvalidPlan
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.listening import (
+    MOST,
+    Wish,
+    look_up,
+    looks_like_ratings,
+    read_keys,
+    read_more_like,
+    read_ratings,
+    understand,
+)
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary, load_vocabulary
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.brain import make_client
 from agent.config import make_config
-from agent.crew import Crew
-from agent.listening import understand
-from agent.people import simulated_person
-from agent.replay import verify
-from agent.session import drive, new_run, open_store
-from agent.summary import summarise
+from agent.llm.brain import make_client
+from agent.loop.crew import Crew
+from agent.loop.listening import understand
+from agent.loop.people import simulated_person
+from agent.loop.session import drive, new_run, open_store
+from agent.replay.verify import verify
+from agent.store.summary import summarise
 
 pytestmark = pytest.mark.vllm
 

@@ -1,4 +1,4 @@
-"""agent/people.py: who answers a question, and where the answer is kept."""
+"""agent/loop/people.py: who answers a question, and where the answer is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.config import Config
-from agent.people import RecordedPerson, SimulatedPerson, keep, make_rater, simulated_person, stored_answer
+from agent.loop.people import RecordedPerson, SimulatedPerson, keep, make_rater, simulated_person, stored_answer
 from prompts.errors import InputError, ReplayError
 from tests.agent.fast import FINISH, PAINT, Started
 from tools.context import Studio

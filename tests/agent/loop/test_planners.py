@@ -1,4 +1,4 @@
-"""agent/planners.py: the rules give plans that run, honour wishes, and never try the same failure twice."""
+"""agent/loop/planners.py: the rules give plans that run, honour wishes, and never try the same failure twice."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from agent.answers import InvalidPlan, ToolCall
-from agent.planners import plan_by_llm, plan_by_rules, useful_tools, wished_genome
-from agent.scripted_llm import ScriptedLlm
+from agent.llm.answers import InvalidPlan, ToolCall
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.planners import plan_by_llm, plan_by_rules, useful_tools, wished_genome
 from prompts.facts import Facts
 from prompts.routine import next_call
 from prompts.vocabulary import load_vocabulary
 from tests.tools.profiles.made import ANN, person
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
 from tools.profiles.taste import Start
 
 VOCABULARY = load_vocabulary("bauhaus")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent import cli
+from agent.cli import main as cli
 from agent.config import make_config
-from agent.profile_export import _learned
-from agent.profiles import find, place, start_of, take_in
-from agent.replay import verify
-from agent.store import Store
+from agent.loop.profiles import find, place, start_of, take_in
+from agent.profile.export import _learned
+from agent.replay.verify import verify
+from agent.store.store import Store
 from evaluators import preference
 from prompts.errors import InputError, ReplayError
 from prompts.vocabulary import load_vocabulary

@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from agent.answers import InvalidPlan, ToolCall
-from agent.chat import keep_wish
+from agent.chat.terminal import keep_wish
 from agent.config import make_config
-from agent.crew import make_settings
-from agent.planners import PROPOSE, native_writer
-from agent.replay import recorded_answers, verify
-from agent.scripted_llm import ScriptedLlm
+from agent.llm.answers import InvalidPlan, ToolCall
+from agent.llm.scripted import ScriptedLlm
+from agent.loop.crew import make_settings
+from agent.loop.planners import PROPOSE, native_writer
+from agent.replay.verify import recorded_answers, verify
 from prompts.errors import InputError
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, PROMPT, SCORE, Started, completion
 from tests.tools.given import Trail, context
-from tools.feedback import Feedback
+from tools.actions.feedback import Feedback
 from tools.records import LlmCall
 from tools.search.record import means_of
 from tools.search.space import Space
-from tools.search.spec import SearchSpec
 from tools.search.writing import Prompts
+from tools.searching import SearchSpec
 
 VOCABULARY = load_vocabulary("bauhaus")
 WRITTEN = [VOCABULARY.phrase(VOCABULARY.random(random.Random(f"written {i}"))) for i in range(4)]

@@ -1,4 +1,4 @@
-"""agent/session.py: a run that is interrupted anywhere, by anything, goes on as if nothing had happened."""
+"""agent/loop/session.py: a run that is interrupted anywhere, by anything, goes on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 import yaml
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-import agent.graph
-import agent.session
+import agent.loop.graph
+import agent.loop.session
 from agent.config import Config
-from agent.people import keep
-from agent.session import alone, checkpoints, new_run, open_store, stored_config, unfinished
+from agent.loop.people import keep
+from agent.loop.session import alone, checkpoints, new_run, open_store, stored_config, unfinished
 from agent.stopping import Stopped
-from agent.store import Store
+from agent.store.store import Store
 from prompts.errors import InputError, PalateError, StoreError
 from tests.agent.fast import ASK, FINISH, PAINT, SCORE, SHORT, Started, Steady, crew_of, stopped_when
 from tools.context import Studio
@@ -73,11 +73,13 @@ def uninterrupted(
 
 
 def in_recall(run: Started, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agent.graph, "plan_messages", once(agent.graph.plan_messages, Struck("recall"), after=False))
+    patch.setattr(
+        agent.loop.graph, "plan_messages", once(agent.loop.graph.plan_messages, Struck("recall"), after=False)
+    )
 
 
 def in_plan(run: Started, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agent.graph, "plan_by_rules", once(agent.graph.plan_by_rules, Struck("plan"), after=True))
+    patch.setattr(agent.loop.graph, "plan_by_rules", once(agent.loop.graph.plan_by_rules, Struck("plan"), after=True))
 
 
 def in_act(run: Started, patch: pytest.MonkeyPatch) -> None:
@@ -97,15 +99,15 @@ def before_an_answer(run: Started, patch: pytest.MonkeyPatch) -> None:
 
 
 def after_an_answer(run: Started, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agent.session, "keep", once(agent.session.keep, Struck("ask"), after=True))
+    patch.setattr(agent.loop.session, "keep", once(agent.loop.session.keep, Struck("ask"), after=True))
 
 
 def in_ask(run: Started, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agent.graph, "interrupt", once(agent.graph.interrupt, Struck("ask"), after=True))
+    patch.setattr(agent.loop.graph, "interrupt", once(agent.loop.graph.interrupt, Struck("ask"), after=True))
 
 
 def at_the_end(run: Started, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(agent.session, "_tidy", struck_second(agent.session._tidy))
+    patch.setattr(agent.loop.session, "_tidy", struck_second(agent.loop.session._tidy))
 
 
 def struck_second(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -302,7 +304,7 @@ def test_a_signal_to_the_command_leaves_one_line_and_a_run_that_can_be_resumed(
     home, file = tmp_path / "home", tmp_path / "run.yaml"
     config = configured(**{**SHORT, "rounds": 40})
     file.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    command = [sys.executable, "-m", "agent.cli", "--home", str(home), "run", str(file), "--json"]
+    command = [sys.executable, "-m", "agent.cli.main", "--home", str(home), "run", str(file), "--json"]
     _, err = stopped_when(
         lambda process: wait_for_steps(home / "palate.sqlite", 2, process), command, number, seconds=120
     )
@@ -331,7 +333,7 @@ def wait_for_steps(path: Path, count: int, process: subprocess.Popen[str]) -> No
 
 
 def test_locked_checkpoints_are_told_in_one_sentence(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.session, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(agent.loop.session, "BUSY_SECONDS", 0.05)
     run = begin([FINISH])
     with checkpoints(run.home / "checkpoints.sqlite") as saver:
         saver.setup()

@@ -11,11 +11,11 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 
 from agent.config import load_config
-from agent.replay import verify
+from agent.replay.verify import verify
 from prompts.errors import InputError
 from tests.agent.fast import SHORT, Started
 from tests.tiny_models import ip_adapter
-from trainers.adapter_file import sha256
+from trainers.files.adapter_file import sha256
 
 
 @pytest.fixture

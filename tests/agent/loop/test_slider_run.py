@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from agent.replay import verify
+from agent.replay.verify import verify
 from tests.agent.fast import Started
 from tools.sliders import Slider, weights_of
 

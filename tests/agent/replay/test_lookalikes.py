@@ -1,4 +1,4 @@
-"""agent/lookalikes.py: which recorded picture takes a painted one's place."""
+"""agent/replay/lookalikes.py: which recorded picture takes a painted one's place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.lookalikes import LOOKS_SAME, Lookalikes, levels_apart, lookalikes
+from agent.replay.lookalikes import LOOKS_SAME, Lookalikes, levels_apart, lookalikes
 from tools.files import SavedImage
 from tools.records import ImageRow
 

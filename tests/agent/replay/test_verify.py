@@ -1,4 +1,4 @@
-"""agent/replay.py: a run is made again from its record alone, and whatever was changed since is found."""
+"""agent/replay/verify.py: a run is made again from its record alone, and whatever was changed since is found."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.answers import InvalidPlan, ToolCall
 from agent.config import Config
-from agent.replay import Verdict, alike, elsewhere, recorded_answers, verify
-from agent.session import open_store, versions
+from agent.llm.answers import InvalidPlan, ToolCall
+from agent.loop.session import open_store, versions
+from agent.replay.verify import Verdict, alike, elsewhere, recorded_answers, verify
 from prompts.errors import InputError, ReplayError
 from tests.agent.conftest import llm_run
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, SCORE, SHORT, Started
 from tools.context import Studio
 from tools.records import LlmCall
-from trainers.base_model import Painted, paint
+from trainers.model.base_model import Painted, paint
 
 
 def checked(run: Started, home: Path | None = None) -> Verdict:
@@ -99,7 +99,7 @@ def another_machine(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
             noise = np.random.default_rng(0).integers(-levels, levels + 1, (64, 64, 3))
             return [replace(one, image=changed_by(one.image, noise)) for one in paint(prompts, **how)]
 
-        monkeypatch.setattr("trainers.base_model.paint", paint_otherwise)
+        monkeypatch.setattr("trainers.model.base_model.paint", paint_otherwise)
         changed(copied, "update runs set versions = json_set(versions, '$.torch', '0.4.1')")
         return copied
 
@@ -231,7 +231,7 @@ def test_a_training_that_failed_fails_again_without_being_run(
 
 
 def test_a_run_by_the_rules_is_reproduced_fast(begin: Callable[..., Started]) -> None:
-    from agent.people import simulated_person
+    from agent.loop.people import simulated_person
 
     run = begin()
     run.person = simulated_person(run.crew, run.run_id)

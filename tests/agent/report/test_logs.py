@@ -1,4 +1,4 @@
-"""agent/logs.py and agent/panels.py: what is printed for people and for programs, from a real store."""
+"""agent/report/logs.py and agent/report/panels.py: what is printed for people and for programs, from a real store."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agent.logs import find_run, logs_list, logs_path, logs_query, logs_show, replay_view
-from agent.store import Store
+from agent.report.logs import find_run, logs_list, logs_path, logs_query, logs_show, replay_view
+from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.invented_run import FEEDBACK, invent
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_terminal_codes_in_a_brief_are_not_obeyed(store: Store) -> None:
 
 
 def test_reading_the_logs_loads_no_model() -> None:
-    code = "import sys, agent.logs, agent.doctor, agent.progress, agent.report\n"
+    code = "import sys, agent.report.logs, agent.cli.doctor, agent.report.progress, agent.report.report\n"
     code += "print([name for name in ('torch', 'diffusers', 'transformers', 'langgraph', 'matplotlib') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""agent/progress.py: what a narrator prints, on a terminal, into a pipe, and when quiet."""
+"""agent/report/progress.py: what a narrator prints, on a terminal, into a pipe, and when quiet."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.progress import Narrator
-from agent.store import Store
-from agent.summary import ratings_by_image
+from agent.report.progress import Narrator
+from agent.store.store import Store
+from agent.store.summary import ratings_by_image
 from tests.agent.invented_run import invent
 from tools.records import StepRow
 

@@ -1,4 +1,4 @@
-"""agent/report.py, agent/summary.py and agent/telling.py: whole, unfinished, unrated and hostile runs."""
+"""agent/report/report.py, agent/store/summary.py and agent/report/telling.py: whole, unfinished, unrated and hostile runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.plots import score_plot
-from agent.report import adapter_file, marked, summarise, write_report
-from agent.store import Store
-from agent.summary import fate
-from agent.telling import clean, decision, outcome, reason
+from agent.report.plots import score_plot
+from agent.report.report import adapter_file, marked, summarise, write_report
+from agent.report.telling import clean, decision, outcome, reason
+from agent.store.store import Store
+from agent.store.summary import fate
 from prompts.errors import InputError
 from tests.agent.invented_run import ADAPTER, HIDDEN, call, invent
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
 from tools.records import StepRecord, StepRow
 
 

@@ -1,4 +1,4 @@
-"""agent/sheets.py and agent/drawing.py on real PNGs: where pictures land, what is marked, what happens when files are gone."""
+"""agent/report/sheets.py and agent/report/drawing.py on real PNGs: where pictures land, what is marked, what happens when files are gone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agent.drawing import GAP, WON, contact_sheet, font_file, font_for, wrapped
-from agent.sheets import before_after_sheet, draw_cover, rating_text, round_sheet
-from agent.store import Store
-from agent.summary import ratings_by_image, round_images
+from agent.report.drawing import GAP, WON, contact_sheet, font_file, font_for, wrapped
+from agent.report.sheets import before_after_sheet, draw_cover, rating_text, round_sheet
+from agent.store.store import Store
+from agent.store.summary import ratings_by_image, round_images
 from prompts.errors import InputError
 from tests.agent.invented_run import invent, picture
 

@@ -1,4 +1,4 @@
-"""agent/ledger.py: a run's judges from its store, told in the report and the log; an alarm is kept and said, and no planner sees it."""
+"""agent/store/ledger.py: a run's judges from its store, told in the report and the log; an alarm is kept and said, and no planner sees it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agent.ledger import alarm_of, ledger_facts, read_ledger
-from agent.logs import logs_show
-from agent.progress import Narrator
-from agent.report import write_report
-from agent.store import Store
-from agent.telling import warning
+from agent.report.logs import logs_show
+from agent.report.progress import Narrator
+from agent.report.report import write_report
+from agent.report.telling import warning
+from agent.store.ledger import alarm_of, ledger_facts, read_ledger
+from agent.store.store import Store
 from prompts.messages import plan_messages
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import Started
@@ -151,7 +151,7 @@ def test_an_alarm_is_kept_with_the_taste_and_no_planner_reads_it(
 ) -> None:
     """Two rounds are too few for an alarm, so its cause is given; all that follows is the run's own."""
     told: dict[str, Any] = {"guide": "preference", "falling": ["rating"], "slopes": {}, "said": "Alarm: DECEIVED"}
-    monkeypatch.setattr("agent.graph.alarm_of", lambda store, run_id: told)
+    monkeypatch.setattr("agent.loop.graph.alarm_of", lambda store, run_id: told)
     run = begin(rounds=1)
     heard: list[str] = []
     run.crew.on_step = lambda step: heard.append(warning(step))
@@ -159,7 +159,7 @@ def test_an_alarm_is_kept_with_the_taste_and_no_planner_reads_it(
     (kept,) = run.store.preferences(run.run_id)
     assert kept.metrics["alarm"] == told and "Alarm: DECEIVED" in heard
     assert all("DECEIVED" not in str(step.result) for step in run.steps)
-    from agent.trail import StoreTrail, read_facts
+    from agent.store.trail import StoreTrail, read_facts
 
     facts = read_facts(StoreTrail(run.store, run.run_id), run.crew.config)
     assert "DECEIVED" not in str(plan_messages(facts, load_vocabulary("bauhaus")))

@@ -1,4 +1,4 @@
-"""agent/store.py with real files and real processes: killed, locked, damaged, full and newer."""
+"""agent/store/store.py with real files and real processes: killed, locked, damaged, full and newer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from agent.migrations import MIGRATIONS
-from agent.store import Store
+from agent.store.migrations import MIGRATIONS
+from agent.store.store import Store
 from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
@@ -29,14 +29,14 @@ from tools.records import (
     StepRecord,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HASH = "0123456789abcdef" * 4
 
 # Each process below starts with this: a run, and steps of eight images with four scores each.
 PREAMBLE = """
 import resource, sqlite3, sys
 from tools.records import ImageRow, ScoreRow, StepRecord
-from agent.store import Store
+from agent.store.store import Store
 from prompts.errors import StoreError
 
 def step(n, run):

@@ -1,4 +1,4 @@
-"""agent/trail.py: what is known of a run, read from the store."""
+"""agent/store/trail.py: what is known of a run, read from the store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agent.config import make_config
-from agent.store import Store
-from agent.trail import StoreTrail, read_facts
+from agent.store.store import Store
+from agent.store.trail import StoreTrail, read_facts
 from prompts.facts import Facts
 from tools.records import AdapterRow, ImageRow, StepRecord
 

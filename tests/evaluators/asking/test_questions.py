@@ -1,4 +1,4 @@
-"""evaluators/belief.py and questions.py: what an answer is worth is what it turns out to tell, and the best question is asked first."""
+"""evaluators/asking/belief.py and questions.py: what an answer is worth is what it turns out to tell, and the best question is asked first."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluators.agreement import pairwise_accuracy
-from evaluators.belief import Belief, Question, after, expected, information, ranking_error, unlearned, worth
-from evaluators.normal import cumulative
-from evaluators.questions import at_random, choose
+from evaluators.asking.belief import Belief, Question, after, expected, information, ranking_error, unlearned, worth
+from evaluators.asking.normal import cumulative
+from evaluators.asking.questions import at_random, choose
+from evaluators.numbers.agreement import pairwise_accuracy
 from prompts.errors import InputError
 
 AB, FOUR = Question("ab", (0, 1)), Question("best", (0, 1, 2, 3))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from evaluators import colour
+from evaluators.looks import colour
 from prompts.errors import InputError
 
 # What the product's world paints; a person's everyday colours besides.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from evaluators.colour_shift import colour_shift
+from evaluators.looks.colour_shift import colour_shift
 
 
 def field(*colour: int) -> Image.Image:

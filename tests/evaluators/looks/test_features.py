@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from evaluators.features import FEATURE_NAMES, features, measure
+from evaluators.looks.features import FEATURE_NAMES, features, measure
 
 
 def scene(*draws, ground="white", size=64):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from evaluators.colour import HUES
-from evaluators.features import FEATURE_NAMES, features
-from evaluators.raters import Rater, load_reference, save_reference
+from evaluators.looks.colour import HUES
+from evaluators.looks.features import FEATURE_NAMES, features
+from evaluators.looks.raters import Rater, load_reference, save_reference
 from prompts.errors import InputError
 
 COLOURS = ["#d62828", "#f77f00", "#fcd34d", "#2e8b57", "#00a0a0", "#1d4ed8", "#7c3aed", "#f48fb1", "#1a1a1a", "#f5f5f0"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from evaluators.colour import name_codes, rgb
-from evaluators.shapes import blobs, label
+from evaluators.looks.colour import name_codes, rgb
+from evaluators.looks.shapes import blobs, label
 
 
 def codes(*draws, ground="white"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluators.agreement import agree, errors, pairwise_accuracy, pearson, ranks, spearman
+from evaluators.numbers.agreement import agree, errors, pairwise_accuracy, pearson, ranks, spearman
 
 
 def test_ties_share_their_mean_rank():
@@ -51,7 +51,7 @@ def test_pearson_by_hand():
 
 
 def test_resampled_pairs_are_counted_as_if_the_pictures_were_drawn_again() -> None:
-    from evaluators.agreement import _resampled_accuracy
+    from evaluators.numbers.agreement import _resampled_accuracy
 
     rng = np.random.default_rng(0)
     predicted, ratings = rng.standard_normal(12), np.round(rng.uniform(0, 4, 12))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluators.comparisons import as_ratings, strengths
+from evaluators.numbers.comparisons import as_ratings, strengths
 from prompts.errors import InputError
 
 

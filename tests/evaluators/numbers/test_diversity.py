@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluators.diversity import diversity
+from evaluators.numbers.diversity import diversity
 
 
 def test_by_hand():

@@ -1,11 +1,11 @@
-"""evaluators/search_metrics.py against numbers that were worked out by hand."""
+"""evaluators/numbers/search_metrics.py against numbers that were worked out by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from evaluators.search_metrics import best_so_far, count_to, reached, regret, search_numbers, similarity
+from evaluators.numbers.search_metrics import best_so_far, count_to, reached, regret, search_numbers, similarity
 
 # Three rounds of two pictures; the best, 8, is first seen in round 3.
 SCORES = np.array([4.0, 5.0, 7.0, 3.0, 8.0, 6.0])

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from evaluators.win_rate import mean_interval, progress, wilson, win_rate
+from evaluators.numbers.win_rate import mean_interval, progress, wilson, win_rate
 
 
 def test_ties_count_half():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from evaluators.preference import KINDS, Comparison, Population, fit, held_out_agreement, load
-from evaluators.preference.likelihood import Told, condition
-from evaluators.preference.scale import length_of, spread_of
+from evaluators.preference.kinds.likelihood import Told, condition
+from evaluators.preference.kinds.scale import length_of, spread_of
 from prompts.errors import InputError
 
 WIDTH = 12

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from evaluators.preference import FLAT_STD, KINDS, fit, held_out_agreement, load
-from evaluators.preference import head as preference_head
-from evaluators.preference import knn as preference_knn
+from evaluators.preference.kinds import head as preference_head
+from evaluators.preference.kinds import knn as preference_knn
 from prompts.errors import InputError
 
 # Those that can learn from one person alone.

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluators.numbers.win_rate import mean_interval
 from evaluators.preference import fit, held_out_agreement
-from evaluators.win_rate import mean_interval
 
-BESIDE = Path(__file__).parents[2].parent / "shared" / "data"
+BESIDE = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from evaluators.aesthetic import AestheticHead
-from evaluators.features import FEATURE_NAMES
+from evaluators.looks.features import FEATURE_NAMES
+from evaluators.looks.raters import Rater
 from evaluators.preference import Comparison, Scored, fit, held_out_agreement, load
-from evaluators.raters import Rater
+from evaluators.scorers.aesthetic import AestheticHead
 from prompts.errors import InputError
 
 SHOWN, SEEN = 8, 200

@@ -1,4 +1,4 @@
-"""evaluators/aesthetic.py: the three layouts, written tiny and as they were published."""
+"""evaluators/scorers/aesthetic.py: the three layouts, written tiny and as they were published."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from evaluators.aesthetic import load
-from evaluators.clip import Clip
+from evaluators.scorers.aesthetic import load
+from evaluators.scorers.clip import Clip
 from prompts.errors import InputError
 from tests.evaluators.published import Draw, Tensors, five_layers, pictures
 

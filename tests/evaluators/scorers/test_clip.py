@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.clip import Clip
+from evaluators.scorers.clip import Clip
 from prompts.errors import InputError
 
 COLOURS = {"red": "#d62828", "blue": "#1d4ed8", "green": "#2e8b57", "yellow": "#fcd34d"}

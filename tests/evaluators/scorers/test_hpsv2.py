@@ -1,4 +1,4 @@
-"""evaluators/hpsv2.py: the published layout, tiny, against a float64 transcription."""
+"""evaluators/scorers/hpsv2.py: the published layout, tiny, against a float64 transcription."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from evaluators.hpsv2 import HPSv2
+from evaluators.scorers.hpsv2 import HPSv2
 from prompts.errors import InputError
 from tests.evaluators import published
 from tests.evaluators.published import pictures
@@ -62,7 +62,7 @@ def test_a_remembered_text_scores_as_a_fresh_one_and_is_read_once(
 
 def test_more_images_than_a_batch_are_scored_as_in_one(scorer: HPSv2, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = scorer(pictures(), PROMPTS).values
-    monkeypatch.setattr("evaluators.hpsv2.BATCH", 2)
+    monkeypatch.setattr("evaluators.scorers.hpsv2.BATCH", 2)
     assert scorer(pictures(), PROMPTS).values == pytest.approx(whole, abs=1e-6)
 
 

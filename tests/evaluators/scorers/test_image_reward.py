@@ -1,4 +1,4 @@
-"""evaluators/image_reward.py and blip.py: the published layout, tiny, against a float64 transcription."""
+"""evaluators/scorers/image_reward.py and blip.py: the published layout, tiny, against a float64 transcription."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluators.image_reward import ImageReward
+from evaluators.scorers.image_reward import ImageReward
 from prompts.errors import InputError
 from tests.evaluators import published
 from tests.evaluators.published import pictures
@@ -64,7 +64,7 @@ def test_a_remembered_text_scores_as_a_fresh_one_and_is_read_once(
 
 def test_more_images_than_a_batch_are_scored_as_in_one(scorer: ImageReward, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = scorer(pictures(), PROMPTS).values
-    monkeypatch.setattr("evaluators.image_reward.BATCH", 2)
+    monkeypatch.setattr("evaluators.scorers.image_reward.BATCH", 2)
     assert scorer(pictures(), PROMPTS).values == pytest.approx(whole, abs=1e-5)
 
 

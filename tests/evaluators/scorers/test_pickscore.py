@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from evaluators.pickscore import PickScore
+from evaluators.scorers.pickscore import PickScore
 from prompts.errors import InputError
 
 PROMPTS = ["a red circle on white", "a blue circle on white"]

@@ -1,4 +1,4 @@
-"""evaluators/scene_judge.py: logits become words, pictures of any size are fitted, wrong folders are named."""
+"""evaluators/scorers/scene_judge.py: logits become words, pictures of any size are fitted, wrong folders are named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from evaluators.scene_judge import SceneJudge, Seen
+from evaluators.scorers.scene_judge import SceneJudge, Seen
 from prompts.errors import InputError
 
 LABELS = ["circle", "square", "star", "1 objects", "2 objects", "3 objects"]

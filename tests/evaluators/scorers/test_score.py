@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from evaluators.score import Score
+from evaluators.scorers.score import Score
 
 
 def test_a_score_cannot_be_changed():

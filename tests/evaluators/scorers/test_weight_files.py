@@ -1,4 +1,4 @@
-"""evaluators/weight_files.py and weights.py: other people's files, read whole or refused by name."""
+"""evaluators/scorers/weight_files.py and weights.py: other people's files, read whole or refused by name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from evaluators.weight_files import fill, folded, read
-from evaluators.weights import version_of_file, weight_file
+from evaluators.scorers.weight_files import fill, folded, read
+from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
 
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}

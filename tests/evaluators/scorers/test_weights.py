@@ -1,6 +1,6 @@
 import pytest
 
-from evaluators.weights import is_hub_id, version_of
+from evaluators.scorers.weights import is_hub_id, version_of
 from prompts.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""tools/evolve.py: children of rated prompts: distinct, of the vocabulary, near their parents, elites unchanged."""
+"""tools/actions/evolve.py: children of rated prompts: distinct, of the vocabulary, near their parents, elites unchanged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from prompts.errors import ToolError
 from prompts.vocabulary import Genome, load_vocabulary
 from tests.tools.given import PROMPTS, Trail, context, rated_trail
+from tools.actions.evolve import EvolvePrompts, evolve_prompts
 from tools.context import Settings
-from tools.evolve import EvolvePrompts, evolve_prompts
 from tools.search.screened import GeneBelief, child, screened, tournament
 from tools.search.space import Space, distinct
-from tools.search.spec import SearchSpec
+from tools.searching import SearchSpec
 
 VOCABULARY = load_vocabulary("bauhaus")
 SPACE = Space(VOCABULARY)

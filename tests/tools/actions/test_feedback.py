@@ -1,4 +1,4 @@
-"""tools/feedback.py and tools/ask.py: words from counted evidence, and questions about what is not rated yet."""
+"""tools/actions/feedback.py and tools/actions/ask.py: words from counted evidence, and questions about what is not rated yet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from prompts.errors import ToolError
 from tests.tools.given import PROMPTS, Trail, context, image_row, rated_trail
-from tools.ask import AskPerson, ask_person
-from tools.feedback import Feedback, GiveFeedback, give_feedback
+from tools.actions.ask import AskPerson, ask_person
+from tools.actions.feedback import Feedback, GiveFeedback, give_feedback
 
 RATED = [(9.0, PROMPTS[0]), (8.0, PROMPTS[0].replace("teal circle", "pink ring")), (1.0, PROMPTS[1]), (2.0, PROMPTS[2])]
 

@@ -1,4 +1,4 @@
-"""tools/finish.py: what the planner says at the end is kept, and what the record says stands beside it."""
+"""tools/actions/finish.py: what the planner says at the end is kept, and what the record says stands beside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.given import Trail, context
-from tools.finish import Finish, finish
+from tools.actions.finish import Finish, finish
 from tools.records import AdapterRow
 
 

@@ -1,4 +1,4 @@
-"""tools/generate.py and tools/catalogue.py: which prompts are painted, and what the planner is told of tools."""
+"""tools/actions/generate.py and tools/actions/catalogue.py: which prompts are painted, and what the planner is told of tools."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from prompts.errors import ToolError
 from tests.tools.given import PROMPTS, Trail, context
-from tools.catalogue import TOOLS
+from tools.actions.catalogue import TOOLS
+from tools.actions.generate import GenerateImages, _chosen, _elsewhere, generate_images
 from tools.context import Context
 from tools.files import read_parameters
-from tools.generate import GenerateImages, _chosen, _elsewhere, generate_images
 from tools.painting import _batches
 from tools.records import StepRow
 

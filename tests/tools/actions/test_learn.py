@@ -1,4 +1,4 @@
-"""tools/learn.py: a taste is fitted to the ratings, saved whole, and trusted only when it could be tested."""
+"""tools/actions/learn.py: a taste is fitted to the ratings, saved whole, and trusted only when it could be tested."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from evaluators import preference
 from prompts.errors import ToolError
 from tests.tools.given import Trail, context, rated_trail
+from tools.actions.learn import LearnTaste, learn_taste
 from tools.context import Context
-from tools.learn import LearnTaste, learn_taste
 from tools.taste import POPULATION_FILE
 
 AtHand = Callable[..., Context]

@@ -1,4 +1,4 @@
-"""tools/score.py: a score an image, and no score where there is nothing to go by."""
+"""tools/actions/score.py: a score an image, and no score where there is nothing to go by."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from prompts.errors import ToolError
 from tests.tools.given import Trail, context
+from tools.actions.learn import LearnTaste, learn_taste
+from tools.actions.score import SCORERS, ScoreImages, score_images
 from tools.context import Context
-from tools.learn import LearnTaste, learn_taste
-from tools.score import SCORERS, ScoreImages, score_images
 
 AtHand = Callable[..., Context]
 

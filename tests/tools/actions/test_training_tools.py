@@ -1,4 +1,4 @@
-"""tools/finetune.py, tools/evaluate.py, tools/anchors.py: an adapter is trained, judged and examined."""
+"""tools/actions/finetune.py, tools/actions/evaluate.py, tools/actions/anchors.py: an adapter is trained, judged and examined."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from prompts.errors import ToolError
 from tests.tools.given import Trail, context, rated_trail
-from tools.anchors import SelectAnchors, select_anchors
+from tools.actions.anchors import SelectAnchors, select_anchors
+from tools.actions.evaluate import EvaluateAdapter, evaluate_adapter
+from tools.actions.finetune import Finetune, _job, finetune
+from tools.actions.learn import LearnTaste, learn_taste
 from tools.context import Context
-from tools.evaluate import EvaluateAdapter, evaluate_adapter
-from tools.finetune import Finetune, _job, finetune
-from tools.job_spec import Job
-from tools.learn import LearnTaste, learn_taste
+from tools.jobs.spec import Job
 from tools.records import JobRow, PairRow
 
 AtHand = Callable[..., Context]
@@ -39,7 +39,8 @@ def test_a_taste_that_likes_all_alike_has_no_pairs_to_train_on(
 ) -> None:
     given = with_taste(at_hand())
     monkeypatch.setattr(
-        "tools.finetune._pair", lambda rows, scores, pool: PairRow(prompt="a", win="0" * 16, lose="1" * 16, margin=0.0)
+        "tools.actions.finetune._pair",
+        lambda rows, scores, pool: PairRow(prompt="a", win="0" * 16, lose="1" * 16, margin=0.0),
     )
     with pytest.raises(ToolError, match="gather ratings that differ"):
         finetune(DPO, given)
@@ -127,7 +128,7 @@ def test_a_replayed_training_starts_no_process(at_hand: AtHand) -> None:
 
 
 def test_dreambooth_learns_from_the_best_rated(at_hand: AtHand, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tools import finetune as module
+    from tools.actions import finetune as module
 
     seen: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""tools/gal.py: rounds that train, paint, measure and choose; what a killed run and a person leave behind is gone on with."""
+"""tools/gal/gal.py: rounds that train, paint, measure and choose; what a killed run and a person leave behind is gone on with."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from evaluators.clip import Clip
 from evaluators.overfit import Selected, uncertainty
+from evaluators.scorers.clip import Clip
 from prompts.errors import InputError, PalateError
 from prompts.lists import Anchor
-from tools import gal
-from tools.gal_select import Look, Waiting
-from tools.gal_spec import GalSpec
+from tools.gal import gal
+from tools.gal.select import Look, Waiting
+from tools.gal.spec import GalSpec
 from trainers.dreambooth import DreamBoothConfig
 
 ANCHORS = [

@@ -1,4 +1,4 @@
-"""tools/gal_select.py: each strategy takes what it says it takes."""
+"""tools/gal/select.py: each strategy takes what it says it takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from evaluators.overfit import Selected
 from prompts.errors import InputError
-from tools.gal_select import Look, by_chance, by_clip, by_uncertainty, checked
+from tools.gal.select import Look, by_chance, by_clip, by_uncertainty, checked
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""tools/gal_sheet.py: a person sees which picture is overfit and which was chosen."""
+"""tools/gal/sheet.py: a person sees which picture is overfit and which was chosen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor
 
-from tools.gal_sheet import CHOSEN, FALLEN, TILE, WORDS, Row, draw_round, draw_rounds
+from tools.gal.sheet import CHOSEN, FALLEN, TILE, WORDS, Row, draw_round, draw_rounds
 
 
 def test_overfit_pictures_are_crossed_out_and_chosen_ones_framed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""tools/gate.py, gate_spec.py, gate_report.py and promotions.py: judged on real pictures, shown, and remembered."""
+"""tools/gate/gate.py, gate_spec.py, gate_report.py and promotions.py: judged on real pictures, shown, and remembered."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from PIL import Image
 
 from evaluators.gate import Rules
 from prompts.errors import InputError, PalateError
-from tools import gate, job
 from tools.files import read_parameters
-from tools.gate import judge
-from tools.gate_report import preferred
-from tools.gate_spec import GateSpec, planned
-from tools.job_spec import Job, gate_of
-from tools.promotions import NAME, Acting, Promotion, acting, history, record
-from trainers.adapter_file import Adapter, AdapterRef
+from tools.gate import gate
+from tools.gate.gate import judge
+from tools.gate.promotions import NAME, Acting, Promotion, acting, history, record
+from tools.gate.report import preferred
+from tools.gate.spec import GateSpec, planned
+from tools.jobs import job
+from tools.jobs.spec import Job, gate_of
+from trainers.files.adapter_file import Adapter, AdapterRef
 from trainers.sft import SftConfig, train
 
 PROMPTS = ("a red dog", "a blue field <b>", "a person on the field")
@@ -128,7 +129,7 @@ def test_pictures_that_are_there_are_not_painted_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from trainers import base_model
+    from trainers.model import base_model
 
     painted: list[int] = []
     real = base_model.paint

@@ -18,11 +18,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from prompts.errors import InputError
-from tools import job
-from tools.job_spec import Job
-from tools.job_watch import State, alone, read_state, run_job
+from tools.jobs import job
+from tools.jobs.spec import Job
+from tools.jobs.watch import State, alone, read_state, run_job
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -329,7 +329,7 @@ def test_a_scheduler_that_we_do_not_know_is_refused(
 
 @pytest.mark.slow
 def test_two_processes_make_one_adapter(tiny: Any, tmp_path: Path, pairs: list[dict[str, Any]]) -> None:
-    """Started as `palate train` starts them; see tests/trainers/test_share.py for what they compute."""
+    """Started as `palate train` starts them; see tests/trainers/engine/test_share.py for what they compute."""
     values = sft_of(tiny("sd15"), pairs * 2, tmp_path / "out")
     seen: list[State] = []
     state = run_job({**values, "processes": 2}, tmp_path / "two", on_state=seen.append, threads=1)

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
-from tools.pairs import Builder, PoolSpec, build_pairs, prompts_in
+from tools.jobs.pairs import Builder, PoolSpec, build_pairs, prompts_in
 from trainers.dpo import Pair
-from trainers.pair_store import PairStore
+from trainers.engine.pair_store import PairStore
 
 Tiny = Callable[[str], Any]
 PROMPTS = ["a red dog", "a blue field", "a photo of the person", "the dog"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prompts.errors import InputError
-from tools.pools import check_scores, choose, mixed
+from tools.jobs.pools import check_scores, choose, mixed
 
 SCORES = np.array([0.2, 0.9, 0.5, 0.1])
 

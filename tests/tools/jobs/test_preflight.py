@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 
-from agent import cli
+from agent.cli import main as cli
 from prompts.errors import InputError
-from tools import preflight
-from tools.job_spec import Job
+from tools.jobs import preflight
+from tools.jobs.spec import Job
 
 Tiny = Callable[[str], Any]
 GIB = 2**30
@@ -49,7 +49,7 @@ def test_every_kind_with_a_lora_is_counted_and_the_whole_model_too(kind: str, mo
 def test_a_job_that_will_not_fit_is_refused_with_what_would(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = preflight.judged(job(tiny), preflight.plan_of(job(tiny)), 10**12)  # type: ignore[arg-type]
     assert whole["fits"] is True and whole["lighter"] is None
-    from trainers.estimate import estimate
+    from trainers.engine.estimate import estimate
 
     plan = preflight.plan_of(job(tiny))
     assert plan is not None
@@ -64,7 +64,7 @@ def test_a_job_that_will_not_fit_is_refused_with_what_would(tiny: Tiny, monkeypa
 
 
 def test_what_is_suggested_fits(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainers.estimate import estimate
+    from trainers.engine.estimate import estimate
 
     first = job(tiny)
     plan = preflight.plan_of(first)

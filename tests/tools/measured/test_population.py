@@ -1,4 +1,4 @@
-"""tools/population.py: simulated people above seed 10,000 teach a prior on a model's own pictures, painted once."""
+"""tools/measured/population.py: simulated people above seed 10,000 teach a prior on a model's own pictures, painted once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluators.features import FEATURE_NAMES
+from evaluators.looks.features import FEATURE_NAMES
+from evaluators.looks.raters import Rater, load_reference, save_reference
 from evaluators.preference import Population, fit
-from evaluators.raters import Rater, load_reference, save_reference
 from prompts.vocabulary import load_vocabulary
-from tools import population
 from tools.context import Studio
-from tools.population import FIRST_RATER, look, make_population, rated
+from tools.measured import population
+from tools.measured.population import FIRST_RATER, look, make_population, rated
 
 
 class _Idle:
@@ -36,7 +36,7 @@ def test_a_population_is_made_from_pictures_that_are_painted_once(
     how = {"pictures": 6, "raters": 5, "cache": cache}
     path = make_population(atelier, load_vocabulary("bauhaus"), tmp_path, **how)
     people = Population.load(path)
-    monkeypatch.setattr("tools.population.version_of", lambda folder: "another model")
+    monkeypatch.setattr("tools.measured.population.version_of", lambda folder: "another model")
     with pytest.raises(AttributeError, match="never painted again"):
         look(_Idle(atelier), load_vocabulary("bauhaus"), 6, cache)
     monkeypatch.undo()
@@ -54,7 +54,7 @@ def test_raters_have_scales_of_their_own_and_repeat_themselves() -> None:
 def test_the_bundled_population_is_small_and_places_a_taste_drawn_from_it_by_twenty_ratings(studio: Path) -> None:
     path = studio / "population.npz"
     if not path.is_file():
-        pytest.skip(f"no population at {path}: make it with python -m tools.population")
+        pytest.skip(f"no population at {path}: make it with python -m tools.measured.population")
     people = Population.load(path)
     assert path.stat().st_size < 1.5 * 2**20 and people.raters >= 100
     # Whether real tastes are like it, this cannot tell: the next test does.
@@ -77,7 +77,7 @@ def test_the_bundled_population_foretells_simulated_people_it_never_met(
 ) -> None:
     path = studio / "population.npz"
     if not path.is_file():
-        pytest.skip(f"no population at {path}: make it with python -m tools.population")
+        pytest.skip(f"no population at {path}: make it with python -m tools.measured.population")
     monkeypatch.setattr(population, "FIRST_PROMPT", 600_000)  # pictures that nobody in it rated
     painter = Studio(replace(atelier.settings, steps=8))
     clip, measured = look(painter, load_vocabulary("bauhaus"), 40, tmp_path / "pictures.npz")

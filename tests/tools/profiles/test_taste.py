@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluators import preference
-from evaluators.agreement import spearman
+from evaluators.numbers.agreement import spearman
 from prompts.errors import InputError
 from tests.tools.profiles.made import ANN, BOB, VOCABULARY, features_of, liked, person
 from tools.profiles.mix import blend, diff

@@ -11,9 +11,9 @@ from tools.search.brief import Brief, read_brief
 from tools.search.history import History, Tried
 from tools.search.run import search
 from tools.search.space import Space
-from tools.search.spec import SearchSpec
 from tools.search.strategies import make_strategy
 from tools.search.strategy import Means, Proposal, Strategy
+from tools.searching import SearchSpec
 
 VOCABULARY = load_vocabulary("bauhaus")
 SPACE = Space(VOCABULARY)

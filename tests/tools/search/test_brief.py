@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.listening import unwanted
+from agent.loop.listening import unwanted
 from prompts.errors import InputError
 from tests.prompts.test_genes import MIXED, written
 from tests.tools.search.given import NO_BRIEF, SPACE, VOCABULARY, liking, made, means, searched, tried

@@ -24,9 +24,9 @@ from tools.search.record import means_of
 from tools.search.run import search
 from tools.search.screened import Screened
 from tools.search.space import Space
-from tools.search.spec import SearchSpec
 from tools.search.strategies import STRATEGIES
 from tools.search.strategy import RandomSearch
+from tools.searching import SearchSpec
 from tools.sliders import Slider
 
 HEADLESS = ["random", "genetic", "screened", "rules", "belief"]
@@ -76,7 +76,7 @@ def test_what_is_told_of_words_leaves_everything_else_as_believed() -> None:
 def test_every_strategy_of_the_config_is_there() -> None:
     from typing import get_args
 
-    from tools.search.spec import Name
+    from tools.searching import Name
 
     assert set(get_args(Name)) == set(STRATEGIES)
 
@@ -169,7 +169,7 @@ def test_a_learned_prior_is_read_back_and_one_of_other_words_is_not_used(tmp_pat
 
 
 def test_no_rater_of_the_benchmarks_may_teach_a_prior() -> None:
-    from tools.search.learn_prior import learned, likings
+    from tools.measured.taste_prior import learned, likings
 
     with pytest.raises(InputError, match="rater 7 is kept for tests"):
         likings(np.zeros((8, 3)), np.zeros((8, 3)), [7, 10_001])
@@ -183,9 +183,9 @@ def test_no_rater_of_the_benchmarks_may_teach_a_prior() -> None:
 @pytest.mark.parametrize("name", ["genetic", "screened", "rules", "belief"])
 def test_genes_of_every_kind_are_bred(name: str, tmp_path: Path) -> None:
     from tools.search.brief import Brief
-    from tools.search.spec import SearchSpec
     from tools.search.strategies import make_strategy
     from tools.search.strategy import Means
+    from tools.searching import SearchSpec
 
     slider = Slider(name="light", adapter="a")
     space = Space(written(tmp_path, MIXED), (slider,))

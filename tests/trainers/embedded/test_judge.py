@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluators.scene_judge import SceneJudge
+from evaluators.scorers.scene_judge import SceneJudge
 from trainers.embedded import judge, recipe
-from trainers.embedded.dataset import HELD_OUT, to_tensor
 from trainers.embedded.judge import FIRST, MOST, NAMES, drawn, judged_scene, loss_of, measure, targets, told, worn
-from trainers.embedded.shapes import HELD_OUT_SHAPES
-from trainers.embedded.world import Scene, sample_scene
+from trainers.embedded.world.dataset import HELD_OUT, to_tensor
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES
+from trainers.embedded.world.world import Scene, sample_scene
 
 NUMBERS = range(FIRST, FIRST + 600)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
-from evaluators.clip import Clip
-from evaluators.pickscore import PickScore
-from trainers.base_model import load, paint
+from evaluators.scorers.clip import Clip
+from evaluators.scorers.pickscore import PickScore
 from trainers.embedded import clip, lm, pickscore, recipe, unet, vae
-from trainers.embedded.dataset import held_out
+from trainers.embedded.world.dataset import held_out
+from trainers.model.base_model import load, paint
 
 STEPS = {"steps": 2, "batch": 4, "rate": 1e-3}
 PROMPT = "two large red squares and a teal circle on a white background, scattered, apart, no lines, flat"

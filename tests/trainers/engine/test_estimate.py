@@ -14,8 +14,8 @@ from PIL import Image
 from benchmarks.memory import LIMITS, plan
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
-from trainers.base_model import BaseModel, load
-from trainers.estimate import GIB, Counter, Plan, counted, estimate, lighter
+from trainers.engine.estimate import GIB, Counter, Plan, counted, estimate, lighter
+from trainers.model.base_model import BaseModel, load
 from trainers.sft import SftConfig, train
 
 Tiny = Callable[[str], BaseModel]

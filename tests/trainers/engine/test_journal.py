@@ -14,8 +14,8 @@ from PIL import Image
 from tensorboardX.proto import event_pb2
 
 from prompts.errors import PalateError
-from trainers.base_model import BaseModel
-from trainers.journal import Journal
+from trainers.engine.journal import Journal
+from trainers.model.base_model import BaseModel
 from trainers.sft import SftConfig, train
 
 CONFIG = SftConfig(
@@ -83,9 +83,9 @@ def test_a_full_disk_is_told_and_the_training_goes_on_once_there_is_room(
         raise OSError(28, "No space left on device")
 
     places = {
-        "losses.jsonl": "trainers.journal.line",
-        "samples": "trainers.samples._write",
-        "adapter": "trainers.export.save_file",
+        "losses.jsonl": "trainers.engine.journal.line",
+        "samples": "trainers.engine.samples._write",
+        "adapter": "trainers.files.export.save_file",
     }
     whole = train(CONFIG, DATA, base_model=tiny("sd15"), out=tmp_path / "whole")
     out = tmp_path / "out"

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from prompts.errors import InputError, PalateError
-from trainers import dpo, pair_store
-from trainers.base_model import BaseModel
-from trainers.denoiser import Conditions
-from trainers.pair_store import PairStore, write_shard
+from trainers import dpo
+from trainers.engine import pair_store
+from trainers.engine.pair_store import PairStore, write_shard
+from trainers.model.base_model import BaseModel
+from trainers.model.denoiser import Conditions
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainers.base_model import BaseModel, paint
-from trainers.samples import SEED
+from trainers.engine.samples import SEED
+from trainers.engine.training import TrainingStopped
+from trainers.model.base_model import BaseModel, paint
 from trainers.sft import SftConfig, train
-from trainers.training import TrainingStopped
 
 PROMPTS = ("a red dog", "a blue field")
 CONFIG = SftConfig(

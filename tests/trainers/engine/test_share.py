@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 
 from prompts.errors import InputError
 from trainers import dpo, kto
-from trainers.base_model import BaseModel
-from trainers.process import Process
-from trainers.share import Share
+from trainers.engine.share import Share
+from trainers.model.base_model import BaseModel
+from trainers.model.process import Process
 
 RED, BLUE = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
 SHORT: dict[str, Any] = {"steps": 3, "batch_size": 4, "size": 32, "rank": 2, "checkpoint_every": 2}

@@ -16,12 +16,12 @@ from PIL import Image
 
 from prompts.errors import InputError, PalateError
 from tests.trainers.subject import cut_short
-from trainers import checkpoint
-from trainers.base_model import BaseModel, load
-from trainers.lora import Lora
+from trainers.engine import checkpoint
+from trainers.engine.lora import Lora
+from trainers.engine.step import make_optimizer, make_scaler
+from trainers.engine.training import Training, TrainingStopped, fit
+from trainers.model.base_model import BaseModel, load
 from trainers.sft import SftConfig, train
-from trainers.step import make_optimizer, make_scaler
-from trainers.training import Training, TrainingStopped, fit
 
 CONFIG = SftConfig(steps=4, batch_size=1, size=32, rank=2, learning_rate=1e-2, checkpoint_every=1)
 DATA = [(Image.new("RGB", (32, 32), "red"), "a photo of the dog"), (Image.new("RGB", (32, 32), "blue"), "a field")]

@@ -15,12 +15,12 @@ from safetensors import safe_open
 from prompts.errors import InputError, PalateError
 from tests.tiny_models import PIPELINES, build
 from tests.trainers.subject import BLUE, RED, SHORT, STRANGE, cut_short, fixed_loss, painted, same, theirs, weights_of
-from trainers import whole
-from trainers.adapter_file import Adapter
-from trainers.base_model import BaseModel, load
 from trainers.dreambooth import DreamBoothConfig, train
-from trainers.training import Training
-from trainers.whole import WholeDenoiser
+from trainers.engine import whole
+from trainers.engine.training import Training
+from trainers.engine.whole import WholeDenoiser
+from trainers.files.adapter_file import Adapter
+from trainers.model.base_model import BaseModel, load
 
 Tiny = Callable[[str], BaseModel]
 

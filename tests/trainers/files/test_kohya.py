@@ -11,7 +11,7 @@ from diffusers.loaders.lora_conversion_utils import _convert_kohya_flux_lora_to_
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trainers.kohya import from_kohya, kohya_names
+from trainers.files.kohya import from_kohya, kohya_names
 
 RANK, ALPHA = 2, 3.0
 

@@ -17,10 +17,10 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from prompts.errors import InputError
-from trainers.adapter_file import AdapterRef
-from trainers.attach import attached, lora_layers
-from trainers.base_model import BaseModel, paint
-from trainers.third_party import opened, translated
+from trainers.files.adapter_file import AdapterRef
+from trainers.files.third_party import opened, translated
+from trainers.model.attach import attached, lora_layers
+from trainers.model.base_model import BaseModel, paint
 
 Tiny = Callable[[str], BaseModel]
 BLOCK = "down_blocks.1.attentions.0.transformer_blocks.0"

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from prompts.errors import InputError
-from trainers import attach
-from trainers.base_model import AdapterRef, BaseModel, Painted, load, paint
+from trainers.model import attach
+from trainers.model.base_model import AdapterRef, BaseModel, Painted, load, paint
 
 PROMPT = "a red circle on blue"
 

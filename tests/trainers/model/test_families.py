@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES, build
 from trainers import dpo, dreambooth, kto, sft
-from trainers.adapter_file import Adapter, AdapterRef
-from trainers.attach import attached
-from trainers.base_model import BaseModel, load, paint
-from trainers.denoiser import FAMILIES, encode_images, encode_prompts, packed, predictor, trainable, unpacked
+from trainers.files.adapter_file import Adapter, AdapterRef
+from trainers.model.attach import attached
+from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.denoiser import FAMILIES, encode_images, encode_prompts, packed, predictor, trainable, unpacked
 
 Tiny = Callable[[str], BaseModel]
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from prompts.errors import InputError
 from tests.tiny_models import build, ip_adapter
-from trainers.base_model import AdapterRef, BaseModel, Shown, load, paint
+from trainers.model.base_model import AdapterRef, BaseModel, Shown, load, paint
 
 RED, BLUE = (Image.new("RGB", (40, 30), colour) for colour in ((220, 30, 30), (20, 40, 200)))
 

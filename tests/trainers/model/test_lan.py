@@ -13,8 +13,8 @@ from diffusers import FluxPipeline
 from PIL import Image
 
 from tests.tiny_models import PIPELINES
-from trainers.base_model import BaseModel, paint
-from trainers.lan import Statistics, normalized, statistics
+from trainers.model.base_model import BaseModel, paint
+from trainers.model.lan import Statistics, normalized, statistics
 from trainers.sft import SftConfig, train
 
 WIDE = {"steps": 3, "size": 32, "guidance_scale": 2.0, "seed": 4}

@@ -14,7 +14,7 @@ from diffusers import (
 )
 
 from prompts.errors import InputError
-from trainers.process import Process, process_of
+from trainers.model.process import Process, process_of
 
 LATENTS, NOISE, TIMES = torch.full((2, 1, 1, 2), 2.0), torch.full((2, 1, 1, 2), 1.0), torch.tensor([0, 1])
 KINDS = ("epsilon", "v_prediction", "flow")

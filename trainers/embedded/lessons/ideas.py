@@ -1,6 +1,6 @@
 """The ideas of which wishes are invented: something that a person says, and the words of the vocabulary that are meant.
 
-Each maker draws one idea of its kind from the lists in `trainers.embedded.sayings`.
+Each maker draws one idea of its kind from the lists in `trainers.embedded.lessons.sayings`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from prompts.vocabulary import with_articles
-from trainers.embedded.sayings import (
+from trainers.embedded.lessons.sayings import (
     ACTS,
     BACKGROUNDS,
     BEGINNINGS,
@@ -40,7 +40,7 @@ from trainers.embedded.sayings import (
     named,
     once,
 )
-from trainers.embedded.world import PALETTES, STYLES, VOCABULARY
+from trainers.embedded.world.world import PALETTES, STYLES, VOCABULARY
 
 
 def small_talk(rng: random.Random) -> str:

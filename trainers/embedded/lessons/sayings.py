@@ -1,4 +1,4 @@
-"""What people say of pictures, and the words of the vocabulary that are meant: lists, of which `trainers.embedded.ideas` draws.
+"""What people say of pictures, and the words of the vocabulary that are meant: lists, of which `trainers.embedded.lessons.ideas` draws.
 
 Things ("teal", "thin outlines"), qualities ("calm"), changes ("calmer"), acts ("spread them out"), and what is outside the world.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from trainers.embedded.world import VOCABULARY
+from trainers.embedded.world.world import VOCABULARY
 
 Words = tuple[str, ...]
 Sides = tuple[Words, Words]  # words wanted, words unwanted

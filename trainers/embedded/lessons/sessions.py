@@ -18,7 +18,7 @@ from prompts.facts import Facts
 from prompts.messages import Message, feedback_messages, plan_messages, wish_messages
 from prompts.routine import next_call, shared_out
 from prompts.vocabulary import Genome, load_vocabulary
-from trainers.embedded.wishes import invent_wish
+from trainers.embedded.lessons.wishes import invent_wish
 
 VOCABULARY = load_vocabulary("bauhaus")
 ROUND = ("score_images", "ask_person", "give_feedback", "learn_taste", "evolve_prompts")

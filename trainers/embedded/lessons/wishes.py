@@ -1,6 +1,6 @@
 """Invented wishes and what they mean in the vocabulary: how the small language model learns to listen.
 
-A wish is one to three clauses: an idea ("teal", "calmer", "spread them out"; `trainers.embedded.ideas`) in a carrier ("I love {}",
+A wish is one to three clauses: an idea ("teal", "calmer", "spread them out"; `trainers.embedded.lessons.ideas`) in a carrier ("I love {}",
 "not so {}"), joined, sometimes with an aside that asks for nothing. Carriers and joins are written as patterns with [alternatives]. A
 fifth of the carriers, chosen by a checksum of their text, and some joins are never taught: `held_out=True` words a wish with those alone.
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from trainers.embedded.ideas import KINDS, invented_noun, small_talk
-from trainers.embedded.sayings import Idea, direct_words, once
+from trainers.embedded.lessons.ideas import KINDS, invented_noun, small_talk
+from trainers.embedded.lessons.sayings import Idea, direct_words, once
 
 MOST = 10  # words wanted, and words unwanted, of one wish: as many as an answer may hold
 HELD_OUT = 5  # one carrier in so many is never taught

@@ -6,7 +6,7 @@ import random
 import re
 
 from prompts.vocabulary import with_articles
-from trainers.embedded.world import COUNTS, TINTED, VOCABULARY, Scene
+from trainers.embedded.world.world import COUNTS, TINTED, VOCABULARY, Scene
 
 OPTIONAL = ("size", "layout", "overlap", "lines", "texture")  # what an exact caption may leave unsaid
 ENDINGS = ("layout", "overlap", "lines", "texture")

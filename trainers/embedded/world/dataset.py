@@ -20,8 +20,8 @@ from numpy.lib.format import open_memmap
 from PIL import Image
 from rich.progress import track
 
-from trainers.embedded.captions import caption, loose_caption
-from trainers.embedded.world import SIZE, Scene, render, sample_scene
+from trainers.embedded.world.captions import caption, loose_caption
+from trainers.embedded.world.world import SIZE, Scene, render, sample_scene
 
 HELD_OUT = 10_000_000  # first number of the scenes kept for measuring
 BLOCK = 500  # pictures that a worker draws at a time

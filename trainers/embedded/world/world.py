@@ -1,7 +1,7 @@
 """The world that the bundled models know: scenes of bold shapes, and the renderer that draws them.
 
 A scene is a genome of the `bauhaus` vocabulary, sometimes without accent, sometimes bundled by a style or held in a palette; the
-rest is chance: places, a slight tilt. `trainers.embedded.captions` says a scene in words.
+rest is chance: places, a slight tilt. `trainers.embedded.world.captions` says a scene in words.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageChops
 
 from prompts.vocabulary import Genome, load_vocabulary
-from trainers.embedded.grounds import ground
-from trainers.embedded.layouts import LAYOUTS, Place, crowd
-from trainers.embedded.shapes import Colour, draw_lines, mask_of, overprint, placed
+from trainers.embedded.world.grounds import ground
+from trainers.embedded.world.layouts import LAYOUTS, Place, crowd
+from trainers.embedded.world.shapes import Colour, draw_lines, mask_of, overprint, placed
 
 SIZE = 64  # pixels of a side, if nothing else is asked
 OVERSAMPLE = 3  # drawn three times as large, then averaged: smooth edges

@@ -1,4 +1,4 @@
-"""trainers/embedded/sessions.py: lessons that teach only what the agent's tools accept and its grammar can write."""
+"""trainers/embedded/lessons/sessions.py: lessons that teach only what the agent's tools accept and its grammar can write."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import re
 import numpy as np
 import pytest
 
-from agent.listening import Wish
-from tools.catalogue import TOOLS
-from tools.feedback import Feedback
-from trainers.embedded.sessions import (
+from agent.loop.listening import Wish
+from tools.actions.catalogue import TOOLS
+from tools.actions.feedback import Feedback
+from trainers.embedded.lessons.sessions import (
     SAID_ALOUD,
     VOCABULARY,
     Example,

@@ -1,4 +1,4 @@
-"""trainers/embedded/wishes.py, ideas.py and sayings.py: wishes that mean what their answers say, and wordings that are never taught."""
+"""trainers/embedded/lessons/wishes.py, ideas.py and sayings.py: wishes that mean what their answers say, and wordings that are never taught."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from trainers.embedded import ideas, sayings, wishes
-from trainers.embedded.wishes import (
+from trainers.embedded.lessons import ideas, sayings, wishes
+from trainers.embedded.lessons.wishes import (
     ACT,
     AMOUNT,
     COOL_OFF,
@@ -37,15 +37,15 @@ from trainers.embedded.wishes import (
     invent_wish,
     is_held_out,
 )
-from trainers.embedded.world import PALETTES, STYLES, VOCABULARY
+from trainers.embedded.world.world import PALETTES, STYLES, VOCABULARY
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PATTERNS = {
     "love": LOVE, "hate": HATE, "feel": FEEL, "cool_off": COOL_OFF, "act": ACT, "refrain": REFRAIN, "swap": SWAP, "swap_feel": SWAP_FEEL,
     "amount": AMOUNT, "outside": OUTSIDE,
 }  # fmt: skip
 ORDER = {word: place for place, word in enumerate(VOCABULARY.words)}
-DIGEST = "import tests.trainers.embedded.test_wishes as t; print(t.digest(300))"
+DIGEST = "import tests.trainers.embedded.lessons.test_wishes as t; print(t.digest(300))"
 
 
 def drawn(count: int, held_out: bool = False) -> list[tuple[str, dict[str, Any]]]:

@@ -12,8 +12,8 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from trainers.embedded import world
-from trainers.embedded.world import COUNTS, VOCABULARY, Scene, render, sample_scene
+from trainers.embedded.world import world
+from trainers.embedded.world.world import COUNTS, VOCABULARY, Scene, render, sample_scene
 
 Masks = list[np.ndarray]
 # The simplest scene: a large red circle in the middle of white.

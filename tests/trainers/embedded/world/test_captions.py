@@ -1,4 +1,4 @@
-"""trainers/embedded/captions.py: what a caption says is so, and exact ones say what a picture cannot do without."""
+"""trainers/embedded/world/captions.py: what a caption says is so, and exact ones say what a picture cannot do without."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.trainers.embedded.drawn import SIMPLE
-from trainers.embedded.captions import ENDINGS, OPTIONAL, ORDERS, caption, in_words, loose_caption
+from tests.trainers.embedded.world.drawn import SIMPLE
 from trainers.embedded.clip import CONTEXT, make_tokenizer
-from trainers.embedded.grounds import HELD_OUT_TEXTURES
-from trainers.embedded.shapes import HELD_OUT_SHAPES
-from trainers.embedded.world import COUNTS, PALETTE, PALETTES, STYLES, TINTED, VOCABULARY, Scene, sample_scene
+from trainers.embedded.world.captions import ENDINGS, OPTIONAL, ORDERS, caption, in_words, loose_caption
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES
+from trainers.embedded.world.world import COUNTS, PALETTE, PALETTES, STYLES, TINTED, VOCABULARY, Scene, sample_scene
 
 SHAPES = VOCABULARY.genes["shape"]
 PLURALS = {VOCABULARY.plurals.get(shape, shape + "s"): shape for shape in SHAPES}

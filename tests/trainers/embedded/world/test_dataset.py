@@ -1,4 +1,4 @@
-"""trainers/embedded/dataset.py: a number is always the same picture and words, drawn once, and never one held out."""
+"""trainers/embedded/world/dataset.py: a number is always the same picture and words, drawn once, and never one held out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.embedded import dataset
-from trainers.embedded.captions import caption, loose_caption
-from trainers.embedded.dataset import HELD_OUT, held_out, load_dataset, loosely, sample, scene_of, to_tensor
-from trainers.embedded.grounds import HELD_OUT_TEXTURES
 from trainers.embedded.recipe import RECIPES
-from trainers.embedded.shapes import HELD_OUT_SHAPES
+from trainers.embedded.world import dataset
+from trainers.embedded.world.captions import caption, loose_caption
+from trainers.embedded.world.dataset import HELD_OUT, held_out, load_dataset, loosely, sample, scene_of, to_tensor
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 NUMBERS = (0, 7, HELD_OUT)
 
 
@@ -29,7 +29,7 @@ def told(number: int) -> str:
 
 def test_a_number_is_the_same_picture_and_captions_in_every_process() -> None:
     code = (
-        "import hashlib; from trainers.embedded.dataset import sample, loosely\n"
+        "import hashlib; from trainers.embedded.world.dataset import sample, loosely\n"
         f"for n in {NUMBERS}: i, c = sample(n); print(hashlib.sha256(i.tobytes()).hexdigest(), c, '|', loosely(n))"
     )
     command, seed = [sys.executable, "-c", code], {"PYTHONHASHSEED": "1"}

@@ -1,4 +1,4 @@
-"""trainers/embedded/grounds.py: a texture changes how light a background is, never its hue."""
+"""trainers/embedded/world/grounds.py: a texture changes how light a background is, never its hue."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.colour import hue_saturation_value, name_pixels
-from trainers.embedded.grounds import HELD_OUT_TEXTURES, TEXTURES, ground
-from trainers.embedded.world import PALETTE, VOCABULARY
+from evaluators.looks.colour import hue_saturation_value, name_pixels
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES, TEXTURES, ground
+from trainers.embedded.world.world import PALETTE, VOCABULARY
 
 ALL = [*TEXTURES, *HELD_OUT_TEXTURES]
 

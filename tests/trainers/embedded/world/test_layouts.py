@@ -1,4 +1,4 @@
-"""trainers/embedded/layouts.py: every layout is what it is called, and leaves its objects room and shape."""
+"""trainers/embedded/world/layouts.py: every layout is what it is called, and leaves its objects room and shape."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from tests.trainers.embedded.drawn import SIMPLE, draw
-from trainers.embedded.layouts import LAYOUTS, MIDDLE, Place, crowd
-from trainers.embedded.world import ACCENT_RADIUS, COUNTS, RADIUS, VOCABULARY, Scene, places, sample_scene
+from tests.trainers.embedded.world.drawn import SIMPLE, draw
+from trainers.embedded.world.layouts import LAYOUTS, MIDDLE, Place, crowd
+from trainers.embedded.world.world import ACCENT_RADIUS, COUNTS, RADIUS, VOCABULARY, Scene, places, sample_scene
 
 NUMBERS = range(1, 7)
 

@@ -1,4 +1,4 @@
-"""trainers/embedded/shapes.py: outlines within their radius, masks with holes, and inks that mix."""
+"""trainers/embedded/world/shapes.py: outlines within their radius, masks with holes, and inks that mix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainers.embedded.shapes import HELD_OUT_SHAPES, SHAPES, draw_lines, mask_of, overprint, placed
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES, SHAPES, draw_lines, mask_of, overprint, placed
 
 ALL = SHAPES | HELD_OUT_SHAPES
 WHITE, RED = (255, 255, 255), (200, 0, 0)

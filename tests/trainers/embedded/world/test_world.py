@@ -1,4 +1,4 @@
-"""trainers/embedded/world.py: pictures show what their scenes say, and styles and palettes keep to themselves."""
+"""trainers/embedded/world/world.py: pictures show what their scenes say, and styles and palettes keep to themselves."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evaluators.colour import background, has_colour, hue_saturation_value
-from tests.trainers.embedded.drawn import SIMPLE, Drawn, draw, drawn, drawn_at, simple, without
-from trainers.embedded.grounds import HELD_OUT_TEXTURES
-from trainers.embedded.shapes import HELD_OUT_SHAPES, SHAPES
-from trainers.embedded.world import (
+from evaluators.looks.colour import background, has_colour, hue_saturation_value
+from tests.trainers.embedded.world.drawn import SIMPLE, Drawn, draw, drawn, drawn_at, simple, without
+from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
+from trainers.embedded.world.shapes import HELD_OUT_SHAPES, SHAPES
+from trainers.embedded.world.world import (
     COUNTS,
     PALETTE,
     PALETTES,
