@@ -29,7 +29,10 @@ from tools.files import opened, save_png
 from tools.jobs.pools import choose
 from trainers import dpo, kto, reward, sft
 from trainers.embedded.world.dataset import loosely
-from trainers.model.base_model import AdapterRef, BaseModel, load, paint
+from trainers.files.adapter_file import AdapterRef
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 LARGEST = 20  # images a pool
 SEED = 7_000_000  # of the first held-out picture

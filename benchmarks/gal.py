@@ -35,7 +35,8 @@ from tools.files import opened, save_json
 from tools.gal import gal
 from tools.gal.spec import GalSpec
 from trainers.dreambooth import DreamBoothConfig
-from trainers.model.base_model import BaseModel, load
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 
 SCORES = ("txt_aln", "img_aln", "ovf")
 STRATEGIES: dict[str, dict[str, Any]] = {

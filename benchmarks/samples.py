@@ -27,7 +27,7 @@ from evaluators.scorers.clip import Clip
 from evaluators.scorers.pickscore import PickScore
 from evaluators.scorers.scene_judge import SceneJudge, Seen
 from trainers.embedded.world.dataset import held_out
-from trainers.model.base_model import load
+from trainers.model.load import load
 
 COUNT, ROW, TILE = 64, 8, 128  # samples of each model; pictures in a row, and their side
 FIRST = 5000  # no caption that `benchmarks.studio` measures

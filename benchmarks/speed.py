@@ -27,8 +27,9 @@ from PIL import Image
 
 from benchmarks.studio import MODELS, machine
 from trainers import dpo
-from trainers.model.base_model import BaseModel, load
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import FAMILIES, encode_images, predictor, trainable
+from trainers.model.load import load
 
 STEPS = 300  # of a default training: over so many the time before the first is spread
 
@@ -57,7 +58,7 @@ def plain(model: BaseModel, pairs: list[dpo.Pair], how: argparse.Namespace) -> f
         latents = encode_images(images, model, how.size)
         with torch.no_grad():
             told = FAMILIES[type(model.pipe).__name__].encode(model.pipe, [pair.prompt for pair in batch] * 2, how.size)
-        noise, at = process.draw(latents[: how.batch], draw)
+        noise, at = (one.to(latents.device) for one in process.draw(latents[: how.batch].shape, draw))
         noise, at = torch.cat([noise, noise]), torch.cat([at, at])
         predict = predictor(model, told)
         with torch.no_grad():

@@ -30,7 +30,10 @@ from evaluators.scorers.scene_judge import SceneJudge
 from evaluators.subject import kept
 from tools.jobs.pools import choose
 from trainers import dpo
-from trainers.model.base_model import AdapterRef, BaseModel, load, paint
+from trainers.files.adapter_file import AdapterRef
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 
 class Judges:

@@ -33,7 +33,8 @@ from tools.painting import paint_in_batches
 from trainers.embedded.pickscore import comparison
 from trainers.embedded.vae import psnr
 from trainers.embedded.world.dataset import HELD_OUT, held_out, to_tensor
-from trainers.model.base_model import BaseModel, load
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 
 MODELS = Path(__file__).parents[1] / "models"
 VOCABULARY = load_vocabulary("bauhaus")

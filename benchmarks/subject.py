@@ -27,7 +27,9 @@ from evaluators.scorers.scene_judge import SceneJudge, Seen
 from prompts.vocabulary import with_articles
 from tools.jobs.watch import run_job
 from trainers.embedded.world.world import Scene, render
-from trainers.model.base_model import AdapterRef, BaseModel, load
+from trainers.files.adapter_file import AdapterRef
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 
 SUBJECTS = {"star": "red", "heart": "purple", "eye": "blue", "spiral": "black"}
 TOKEN = "q"  # noqa: S105  the identifier, in the place of the class's name, which the model cannot know: one token, never trained

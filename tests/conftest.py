@@ -121,7 +121,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """The tiny model of a name (see tests.tiny_models.PIPELINES), loaded as any checkpoint is."""
 
     from tests.tiny_models import build
-    from trainers.model.base_model import load
+    from trainers.model.load import load
 
     @cache
     def loaded(name: str) -> Any:

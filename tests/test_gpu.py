@@ -22,7 +22,8 @@ from evaluators.scorers.pickscore import PickScore
 from tests.agent import fast
 from tools.context import Studio
 from trainers.embedded.world.dataset import held_out
-from trainers.model.base_model import Painted, load, paint
+from trainers.model.load import load
+from trainers.model.paint import Painted, paint
 
 DEVICE = os.environ.get("PALATE_TEST_DEVICE", "cuda")
 pytestmark = [

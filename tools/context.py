@@ -121,7 +121,7 @@ class Studio:
     @cached_property
     def painter(self) -> PaintingModel:
         """The base model."""
-        from trainers.model.base_model import load
+        from trainers.model.load import load
 
         return load(self.settings.model, device=self.settings.device)
 

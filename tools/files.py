@@ -1,18 +1,14 @@
-"""Files that are whole or absent: atomic writes, and images named by hash that carry how they were made.
+"""Images named by hash that carry how they were made, and plain pictures and JSON, each whole or absent.
 
-It knows paths, PNG text chunks and full disks. It does not know the store: who keeps an image says so to `sweep`.
+It knows PNG text chunks. It does not know the store: who keeps an image says so to `sweep`.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +16,10 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from prompts.atomic import abandoned, write_atomically
 from prompts.errors import InputError, PalateError
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 IMAGE_NAME = re.compile(r"[0-9a-f]{16}\.png")
-UNFINISHED_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.tmp")  # as `write_atomically` names them, with its process id
 
 
 @dataclass(frozen=True)
@@ -96,24 +91,6 @@ def read_parameters(path: Path) -> dict[str, Any]:
     return found
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, making its folder: after a crash the old file or the new one is there, never a part.
-
-    Raises: PalateError naming the path, and the free space when the disk is full; nothing is left behind.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_through(unfinished, data)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise PalateError(_why_not_written(path, len(data), error)) from error
-
-
 def save_png(path: Path, image: Image.Image) -> None:
     """Write a picture that needs no facts inside, as durably as `write_atomically` does. Raises PalateError as that does."""
     buffer = io.BytesIO()
@@ -127,9 +104,9 @@ def opened(path: Path) -> Image.Image:
         return image.convert("RGB")
 
 
-def save_json(path: Path, values: Any) -> None:
-    """Write plain values as JSON, as durably as `write_atomically` does. Raises PalateError as that does."""
-    write_atomically(path, json.dumps(values, indent=1, default=str).encode())
+def save_json(path: Path, values: Any, *, durable: bool = True) -> None:
+    """Write plain values as JSON, as `write_atomically` writes. Raises PalateError as that does."""
+    write_atomically(path, json.dumps(values, indent=1, default=str), durable=durable)
 
 
 def sweep(folder: Path, keep: set[str]) -> list[Path]:
@@ -143,8 +120,7 @@ def sweep(folder: Path, keep: set[str]) -> list[Path]:
     """
     images = folder / "images"
     orphans = [path for path in images.glob("*.png") if IMAGE_NAME.fullmatch(path.name) and path.stem not in keep]
-    unfinished = [path for path in folder.rglob(".*.tmp") if _is_abandoned(path.name)]
-    removed = sorted(orphans + unfinished)
+    removed = sorted(orphans + abandoned(folder))
     for path in removed:
         try:
             path.unlink(missing_ok=True)
@@ -186,46 +162,6 @@ def _a1111(facts: Mapping[str, Any], size: tuple[int, int]) -> str:
 def _quoted(value: object) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _why_not_written(path: Path, wanted: int, error: OSError) -> str:
-    if error.errno not in FULL:
-        return f"cannot write {str(path)!r} ({error.strerror}): check that the folder exists and is yours."
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
-    free = shutil.disk_usage(folder).free / 2**20
-    return (
-        f"no room to write {str(path)!r}: {wanted / 2**20:.1f} MiB wanted, {free:.1f} MiB free ({error.strerror}): "
-        "make room on the disk, then run again."
-    )
-
-
-def _is_abandoned(name: str) -> bool:
-    matched = UNFINISHED_NAME.fullmatch(name)
-    if matched is None:
-        return False
-    try:
-        os.kill(int(matched[1]), 0)  # signal 0 only asks whether the process is there
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return int(matched[1]) == os.getpid()
 
 
 def _no_record(path: Path, error: Exception) -> InputError:

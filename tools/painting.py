@@ -23,8 +23,8 @@ AT_ONCE = 8  # images a batch: progress moves, memory stays small, and a batch i
 def paint_in_batches(
     prompts: Sequence[str], *, model: PaintingModel, seed: int, **how: Any
 ) -> Iterator[list[Image.Image]]:
-    """Any number of pictures, a few at a time: prompt i from seed `seed` + i, `how` as `trainers.model.base_model.paint` takes it."""
-    from trainers.model.base_model import paint
+    """Any number of pictures, a few at a time: prompt i from seed `seed` + i, `how` as `trainers.model.paint.paint` takes it."""
+    from trainers.model.paint import paint
 
     for start in range(0, len(prompts), AT_ONCE):
         painted = paint(prompts[start : start + AT_ONCE], model=model, seed=seed + start, **how)
@@ -89,7 +89,7 @@ def _paint_batch(
     how: How,
 ) -> tuple[list[ImageRow], dict[str, str]]:
     from trainers.files.adapter_file import AdapterRef
-    from trainers.model.base_model import paint
+    from trainers.model.paint import paint
 
     settings, first = context.settings, int(how.get("seed", seed + start))
     guidance = how.get("guidance_scale", settings.guidance_scale)

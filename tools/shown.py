@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from trainers.model.base_model import Shown
+    from trainers.model.ip_adapter import Shown
 
 
 class ShownPicture(BaseModel):
@@ -27,9 +27,9 @@ class ShownPicture(BaseModel):
     weight: float = Field(0.6, ge=0, le=2, description="0 does not look, 1 looks above all")
 
     def opened(self) -> Shown:
-        """The picture as `trainers.model.base_model.paint` takes it. Raises InputError for a file that is no picture."""
+        """The picture as `trainers.model.paint.paint` takes it. Raises InputError for a file that is no picture."""
         from tools.photos import photo
-        from trainers.model.base_model import Shown
+        from trainers.model.ip_adapter import Shown
 
         return Shown(photo(Path(self.image)), Path(self.adapter), self.weight)
 

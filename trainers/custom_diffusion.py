@@ -16,14 +16,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.dreambooth import SubjectConfig, subject_losses
+from trainers.engine.fit import fit
 from trainers.engine.lora import NEW
 from trainers.engine.own_weights import OwnWeights
-from trainers.engine.training import OnStep, Training, fit
+from trainers.engine.training import OnStep, Training
 from trainers.files.adapter_file import Adapter
 from trainers.files.export import last, save_adapter
+from trainers.files.lora_layers import remove
 from trainers.model import words
-from trainers.model.attach import Adapters, quiet, remove
+from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
 from trainers.sft import Example, encoded, spoken
 from trainers.textual_inversion import READERS, SPELLING, NewWord, check_prompts
@@ -97,7 +100,7 @@ class CrossAttention:
         )  # fmt: skip
 
     def end(self, training: Training) -> None:
-        remove(training.model, NEW)
+        remove(training.model.pipe, NEW)
         self.matrices.end(training)
         if self.word:
             self.word.end(training)

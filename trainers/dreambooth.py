@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from trainers.engine.checkpoint import fingerprint
+from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
-from trainers.engine.training import Losses, OnStep, Training, TrainingConfig, fit
+from trainers.engine.training import Losses, OnStep, Training, TrainingConfig
 from trainers.engine.whole import WholeDenoiser
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
@@ -115,7 +116,7 @@ def subject_losses(
         instance = _instance(own, rows, training, process, config)
         before = instance.new_zeros(0)
         if kept is not None:
-            before = errors(kept, training.rows("prior", len(prior)), model, process, training.generator)
+            before = errors(kept, training.rows("prior", len(prior)), training, process)
         loss = prior_preservation_loss(instance, before, config.prior_weight, scale[rows])
         shown = {"loss": loss.item(), "instance_loss": instance.mean().item()}
         return loss, shown | ({"prior_loss": before.mean().item()} if kept is not None else {})
@@ -126,5 +127,5 @@ def subject_losses(
 def _instance(own: Encoded, rows: list[int], training: Training, process: Process, config: SubjectConfig) -> Tensor:
     """The loss (N,) of the instance images: their errors, or dco's of the errors' advantage."""
     if config.loss == "simple":
-        return errors(own, rows, training.model, process, training.generator)
+        return errors(own, rows, training, process)
     return dco_losses(advantages(own, rows, training, process, config.beta))

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from prompts.errors import InputError
 from trainers.engine.checkpoint import fingerprint
+from trainers.engine.fit import fit
 from trainers.engine.lora import Lora
-from trainers.engine.training import OnStep, Training, fit
+from trainers.engine.training import OnStep, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from prompts.errors import InputError
 from trainers.engine.journal import written
-from trainers.files import adapter_file
+from trainers.files import adapter_file, word_file
 from trainers.files.adapter_file import Adapter, AdapterRef
-from trainers.files.export import Written, part_of, save_layers
+from trainers.files.export import Written, save_layers
 from trainers.files.kohya import kohya_names, text_names
-from trainers.model import words
+from trainers.files.lora_layers import part_of
 from trainers.model.attach import attached
 from trainers.model.base_model import BaseModel
 
@@ -60,7 +60,7 @@ def merge(
         )
         with written(out):
             return save_layers(
-                out, model, _written(layers, model, largest), lambda layer: _change(layers.get(id(layer))), about=told,
+                out, model.pipe, _written(layers, model, largest), lambda layer: _change(layers.get(id(layer))), about=told,
                 metrics={"lost_share": lost}, name=name,
             )  # fmt: skip
 
@@ -68,7 +68,7 @@ def merge(
 def _check_no_word(ref: AdapterRef) -> None:
     """A learned word is no change of weights, and would be left out in silence."""
     file = adapter_file.find(ref.path)
-    if words.read(file) is not None or (file.parent / adapter_file.WORD_FILE).is_file():
+    if word_file.read(file) is not None or (file.parent / adapter_file.WORD_FILE).is_file():
         raise InputError(
             f"{str(ref.path)!r} is or holds a learned word, which cannot be merged: attach it beside the merged adapter"
         )

@@ -20,8 +20,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from prompts.errors import InputError
+from trainers.engine.draws import own_noise
+from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
-from trainers.engine.training import OnStep, Training, fit
+from trainers.engine.training import OnStep, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
@@ -134,7 +136,7 @@ def train(
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("prompts", len(dataset))
-        noise = process.noise(latent_shape(base_model, len(rows), size), training.generator).to(base_model.device)
+        noise = own_noise(latent_shape(base_model, len(rows), size), training).to(base_model.device)
         most = min(config.backprop_steps, config.sampler_steps)
         through = int(torch.randint(1, most + 1, (), generator=training.generator))
         predict = guided(base_model, conditions[rows], empty[[0] * len(rows)], config.guidance_scale)

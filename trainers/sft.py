@@ -15,8 +15,10 @@ from torch import Tensor
 
 from prompts.errors import InputError
 from trainers.engine.checkpoint import fingerprint
+from trainers.engine.draws import fresh
+from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
-from trainers.engine.training import OnStep, Training, fit
+from trainers.engine.training import OnStep, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
@@ -57,16 +59,16 @@ def weights_of(dataset: Sequence[Example], weights: Sequence[float] | None, mode
     return torch.tensor(weights if weights is not None else [1.0] * len(dataset), device=model.device)
 
 
-def errors(data: Encoded, rows: list[int], model: BaseModel, process: Process, draw: torch.Generator) -> Tensor:
+def errors(data: Encoded, rows: list[int], training: Training, process: Process) -> Tensor:
     """The simple loss (N,) of these rows under fresh noise."""
     latents, conditions = data[0][rows], data[1][rows]
-    return process.errors(predictor(model, conditions), latents, *process.draw(latents, draw))[0]
+    return process.errors(predictor(training.model, conditions), latents, *fresh(process, latents, training))[0]
 
 
 def advantages(data: Encoded, rows: list[int], training: Training, process: Process, beta: float) -> Tensor:
     """The advantage (N,) of these rows over the model as it was before the job, both under the same fresh noise."""
     latents, predict = data[0][rows], predictor(training.model, data[1][rows])
-    noise, times = process.draw(latents, training.generator)
+    noise, times = fresh(process, latents, training)
     with training.as_before():
         before = process.errors(predict, latents, noise, times)[0]
     return advantage(process.errors(predict, latents, noise, times)[0], before, beta)
@@ -94,7 +96,7 @@ def train(
     data = encoded(dataset, base_model, size, adapters)
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
-        loss = errors(data, training.rows("images", len(dataset)), base_model, process, training.generator).mean()
+        loss = errors(data, training.rows("images", len(dataset)), training, process).mean()
         return loss, {"loss": loss.item()}
 
     return fit(

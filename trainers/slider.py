@@ -18,8 +18,9 @@ from pydantic import Field
 from prompts.errors import InputError
 from trainers import sft
 from trainers.engine import checkpoint
+from trainers.engine.fit import finished
 from trainers.engine.lora import LoraConfig
-from trainers.engine.training import OnStep, finished
+from trainers.engine.training import OnStep
 from trainers.files.adapter_file import Adapter, AdapterRef
 from trainers.merge import merge, parent
 from trainers.model.attach import Adapters

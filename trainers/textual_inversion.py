@@ -16,14 +16,16 @@ from torch import Tensor
 
 from prompts.errors import InputError, PalateError
 from trainers.engine.checkpoint import fingerprint
-from trainers.engine.training import OnStep, Training, TrainingConfig, fit
+from trainers.engine.fit import fit
+from trainers.engine.training import OnStep, Training, TrainingConfig
+from trainers.files import word_file
 from trainers.files.adapter_file import WORD_FILE, Adapter, sha256
 from trainers.files.export import Beside, last, write_card
+from trainers.files.word_file import Word
 from trainers.model import words
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import trainable
-from trainers.model.words import Word
 from trainers.sft import Example, errors, spoken, weights_of
 
 READERS = ("text_encoder", "text_encoder_2", "text_encoder_3")  # what a word is learned through, at every step
@@ -66,8 +68,8 @@ class NewWord:
         """Write the word's file into `out`, in one move. Raises PalateError when it does not read back as it was learned."""
         file, part = out / WORD_FILE, out / f".{WORD_FILE}"
         out.mkdir(parents=True, exist_ok=True)
-        words.write(Word(self.token, self.rows), part)
-        found = words.read(part)
+        word_file.write(Word(self.token, self.rows), part)
+        found = word_file.read(part)
         same = found is not None and found.token == self.token
         if (
             found is None
@@ -135,7 +137,7 @@ def train(
 
     def losses(training: Training) -> tuple[Tensor, dict[str, float]]:
         rows = training.rows("images", len(dataset))
-        loss = (errors(data, rows, base_model, process, training.generator) * scale[rows]).mean()
+        loss = (errors(data, rows, training, process) * scale[rows]).mean()
         return loss, {"loss": loss.item()}
 
     return fit(

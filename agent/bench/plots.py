@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.bench.tables import Row, groups, mean
 from evaluators.numbers.win_rate import Interval
-from tools.files import write_atomically
+from prompts.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,8 +19,8 @@ from rich.progress import track
 from agent.config import MODELS
 from evaluators.numbers.arrays import stored_arrays
 from evaluators.scorers.weights import version_of
+from prompts.atomic import write_atomically
 from prompts.vocabulary import load_vocabulary
-from tools.files import write_atomically
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,7 +71,7 @@ def _painted(count: int, seed: int) -> dict[str, np.ndarray]:
     from evaluators.looks.features import features
     from evaluators.scorers.clip import Clip
     from tools.painting import AT_ONCE, paint_in_batches
-    from trainers.model.base_model import load
+    from trainers.model.load import load
 
     vocabulary = load_vocabulary("bauhaus")
     prompts = [vocabulary.phrase(vocabulary.random(random.Random(f"pool {seed + n}"))) for n in range(count)]

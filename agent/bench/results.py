@@ -13,7 +13,8 @@ from rich.console import Console
 from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal
 from agent.bench.plots import draw
 from agent.bench.tables import Report, Row
-from tools.files import save_json, write_atomically
+from prompts.atomic import write_atomically
+from tools.files import save_json
 
 
 def write(report: Report, rows: Sequence[Row], out: Path, *, as_json: bool, console: Console | None = None) -> None:

@@ -232,7 +232,7 @@ def _space() -> Space:
 
 def _painter(cell: Row, given: Mapping[str, Any]) -> Callable[[Sequence[Proposal]], list[Image.Image]]:
     """Paints a round; the seeds of round n are the same for every strategy."""
-    from trainers.model.base_model import paint
+    from trainers.model.paint import paint
 
     studio, first = _studio(), (cell["seed"] + 1) * 10_000_019 + cell["rater"] * 1_009
     settings = studio.settings

@@ -96,7 +96,7 @@ def weighted(text: str) -> AdapterRef:
 
 def _made(refs: Sequence[AdapterRef], chosen: argparse.Namespace, *, about: dict[str, Any], rank: int | None) -> int:
     from trainers.merge import merge as merged
-    from trainers.model.base_model import load
+    from trainers.model.load import load
 
     model = load(base_of(refs, chosen.base))
     adapter = merged(refs, model=model, out=chosen.out, rank=rank, name=chosen.out.resolve().name, about=about)

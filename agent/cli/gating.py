@@ -35,7 +35,7 @@ def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = F
     from tools.jobs.spec import gate_of
     from tools.jobs.watch import alone
     from trainers.files.adapter_file import AdapterRef, find
-    from trainers.model.base_model import load
+    from trainers.model.load import load
 
     history(home)  # a damaged log is better known before hours of painting
     job, path = _job(adapter, home, {key: value for key, value in given.items() if value is not None})

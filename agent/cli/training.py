@@ -26,8 +26,8 @@ from rich.progress import (
 from agent.cli.gating import remember
 from agent.cli.job_file import load_job
 from agent.config import read_yaml
+from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
-from tools.files import write_atomically
 from tools.gate.promotions import history
 from tools.jobs.watch import State, run_job
 from tools.scorers import KEYS

@@ -35,7 +35,7 @@ def find(home: Path, given: str) -> Profile:
 
 def take_in(home: Path, file: Path, name: str | None = None, *, replace: bool = False) -> tuple[Profile, Path]:
     """Keep a checked copy of a profile in the home. Raises InputError for one that is not whole, or a name that is taken."""
-    from tools.files import write_atomically
+    from prompts.atomic import write_atomically
     from tools.profiles.reading import bytes_of, from_bytes, read
 
     data = bytes_of(file)

@@ -21,9 +21,10 @@ from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store.migrations import explained
 from agent.store.store import Store
+from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
-from tools.files import sweep, write_atomically
+from tools.files import sweep
 from tools.lock import locked
 from tools.records import RunState
 from tools.search.brief import check_brief

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.report.plots import BLUE, ORANGE
 from agent.report.telling import clean
-from tools.files import write_atomically
+from prompts.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

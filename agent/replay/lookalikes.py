@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tools.files import SavedImage, save_image, write_atomically
+from prompts.atomic import write_atomically
+from tools.files import SavedImage, save_image
 from tools.records import ImageRow
 
 LOOKS_SAME = 2.0  # levels of 255 that a picture's values may be off, on average

@@ -16,7 +16,7 @@ from agent.report.sheets import draw_before_after, draw_cover, draw_round
 from agent.report.telling import clean, decision, interval, outcome, planner, reason, resume_command, share, short, won
 from agent.store.store import Store
 from agent.store.summary import latest, ratings_by_image, summarise
-from tools.files import write_atomically
+from prompts.atomic import write_atomically
 from tools.records import RunRow, StepRow
 
 __all__ = ["summarise", "write_report"]

@@ -17,8 +17,8 @@ from agent.report.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact
 from agent.report.telling import facts, won
 from agent.store.store import Store
 from agent.store.summary import latest, ordered, ratings_by_image, round_images
+from prompts.atomic import write_atomically
 from prompts.errors import InputError
-from tools.files import write_atomically
 from tools.records import ImageRow, StepRow
 
 __all__ = [

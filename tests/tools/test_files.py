@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
-from tools.files import SavedImage, read_parameters, save_image, sweep, write_atomically
+from tools.files import SavedImage, read_parameters, save_image, sweep
 
 ROOT = Path(__file__).parents[2]
 HASH = "0123456789abcdef" * 4
@@ -137,7 +138,7 @@ def test_a_full_disk_leaves_no_part_and_names_the_path_and_the_room(tmp_path: Pa
 import resource, sys
 from pathlib import Path
 from prompts.errors import PalateError
-from tools.files import write_atomically
+from prompts.atomic import write_atomically
 path = Path(sys.argv[1])
 write_atomically(path, b"old")
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -126,7 +126,7 @@ def test_pictures_with_the_same_weights_are_painted_together() -> None:
 def light(studio: Path, tmp_path: Path) -> Slider:
     """A slider with random weights on one attention layer of the bundled painter."""
     draw, key = torch.Generator().manual_seed(0), "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_v"
-    from trainers.model.base_model import load
+    from trainers.model.load import load
 
     width = load(str(studio), device="cpu").denoiser.get_submodule(key.removeprefix("unet.")).weight.shape
     weights = {f"{key}.lora_A.weight": torch.randn(4, width[1], generator=draw), f"{key}.lora_B.weight": torch.randn(width[0], 4, generator=draw)}  # fmt: skip

@@ -13,8 +13,9 @@ from PIL import Image
 
 from trainers.engine.training import TrainingStopped
 from trainers.model.attach import Adapters, attached
-from trainers.model.base_model import BaseModel, paint
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_images, encode_prompts, predictor, trainable
+from trainers.model.paint import paint
 
 RED, BLUE = (Image.new("RGB", (40, 32), colour) for colour in ((220, 30, 30), (20, 40, 200)))
 # Nothing that the bundled model was trained on: a bed of small squares in all colours.

@@ -24,7 +24,9 @@ from trainers.engine.training import Training
 from trainers.files.adapter_file import AdapterRef
 from trainers.merge import merge
 from trainers.model.attach import attached
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 Tiny = Callable[[str], BaseModel]
 

@@ -17,8 +17,9 @@ from prompts.errors import InputError
 from tests.trainers.subject import cut_short
 from trainers.dpo import DpoConfig, Pair, answers, only_losers_move, train
 from trainers.model.attach import attached
-from trainers.model.base_model import BaseModel, load
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_prompts, predictor
+from trainers.model.load import load
 from trainers.model.process import process_of
 from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
 

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from prompts.errors import InputError
 from trainers.dreambooth import DreamBoothConfig, prior_preservation_loss, train
 from trainers.model.attach import attached
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_images, encode_prompts, predictor
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))

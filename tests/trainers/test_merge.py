@@ -17,7 +17,8 @@ from tests.tiny_models import PIPELINES
 from trainers import sft
 from trainers.files.adapter_file import Adapter, AdapterRef, sha256
 from trainers.merge import merge, reduced, stacked
-from trainers.model.base_model import BaseModel, paint
+from trainers.model.base_model import BaseModel
+from trainers.model.paint import paint
 
 Tiny = Callable[[str], BaseModel]
 PROMPT = "a photo of the red dog"

@@ -14,8 +14,10 @@ from PIL import Image
 from evaluators.scorers.pickscore import PickScore
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_images, encode_prompts, latent_shape, trainable
+from trainers.model.load import load
+from trainers.model.paint import paint
 from trainers.model.process import Process, process_of
 from trainers.reward import RewardConfig, guided, nothing, sample, sampling, train
 

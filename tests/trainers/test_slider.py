@@ -15,7 +15,9 @@ from prompts.errors import InputError
 from trainers.embedded.world.world import Scene, render
 from trainers.engine.training import TrainingStopped
 from trainers.files.adapter_file import Adapter, AdapterRef
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import paint
 from trainers.slider import Pair, SliderConfig, train
 
 Tiny = Callable[[str], BaseModel]

@@ -17,10 +17,13 @@ from prompts.errors import InputError
 from tests.tiny_models import build
 from tests.trainers.subject import BLUE, RED, SHORT, STRANGE, cut_short, fixed_loss, painted, same, theirs, weights_of
 from trainers import dreambooth
+from trainers.files import word_file
 from trainers.files.adapter_file import Adapter
 from trainers.model import words
 from trainers.model.attach import attached
-from trainers.model.base_model import BaseModel, cut_off, load
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import cut_off
 from trainers.textual_inversion import TextualInversionConfig, train
 
 Tiny = Callable[[str], BaseModel]
@@ -65,7 +68,7 @@ def test_only_the_vectors_of_the_word_move_in_every_encoder(
     name: str, tiny: Tiny, learned: Callable[[str], Adapter]
 ) -> None:
     model = tiny(name)
-    found = words.read(learned(name).file)
+    found = word_file.read(learned(name).file)
     assert found and found.token == "<x>"
     for place in words.places(model.pipe, name):
         first = words.vectors_of("red", model.pipe, place)
@@ -151,7 +154,7 @@ def test_files_of_others_are_read(tiny: Tiny, tmp_path: Path) -> None:
     save_file({"emb_params": rows}, tmp_path / "cat-toy.safetensors")
     save_file({"<other>": rows[0]}, tmp_path / "b.safetensors")
     save_file({"clip_l": rows, "clip_g": 2 * rows}, tmp_path / "style.safetensors")
-    found = [words.read(tmp_path / name) for name in ("cat-toy.safetensors", "b.safetensors", "style.safetensors")]
+    found = [word_file.read(tmp_path / name) for name in ("cat-toy.safetensors", "b.safetensors", "style.safetensors")]
     assert [word and word.token for word in found] == ["<cat-toy>", "<other>", "<style>"]
     assert all(rows.shape == (1, 16) for word in found if word for rows in word.vectors.values())
     assert painted(tiny("sd15"), "a <other> dog", adapters={tmp_path / "b.safetensors": 1.0}).any()

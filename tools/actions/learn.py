@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from prompts.atomic import write_atomically
 from prompts.errors import ToolError
 from tools.context import Arguments, Context, Outcome
-from tools.files import write_atomically
 from tools.records import PreferenceRow
 
 # Of what is known of a taste: what a planner was always told where all there is are ratings.

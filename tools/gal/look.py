@@ -77,7 +77,7 @@ class Examination:
     def _paint(self, place: int, anchor: Anchor, count: int, held_out: bool) -> list[Path]:
         """The files of one anchor's images, painted now or before; their seeds are the same in every round."""
         from trainers.engine.training import TrainingStopped
-        from trainers.model.base_model import paint
+        from trainers.model.paint import paint
 
         stem = f"{'test' if held_out else 'anchor'}-{place:02d}"
         files = [self.folder / f"{stem}-{i:02d}.png" for i in range(count)]

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tools.files import save_png, write_atomically
+from prompts.atomic import write_atomically
+from tools.files import save_png
 
 TILE, GAP, WORDS, LINE = 96, 8, 280, 14  # pixels: a picture, around it, a row's words, one line of them
 PAPER, INK, FALLEN, CHOSEN = "#ffffff", "#1b1b1b", "#b3261e", "#127a3a"

@@ -128,7 +128,7 @@ def _named(adapter: AdapterRef) -> dict[str, Any]:
 
 
 def _paint(prompts: Sequence[str], start: int, brush: Brush) -> list[str]:
-    from trainers.model.base_model import paint
+    from trainers.model.paint import paint
 
     spec, used = brush.spec, brush.acting
 

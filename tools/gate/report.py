@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tools.files import opened, save_png, write_atomically
+from prompts.atomic import write_atomically
+from tools.files import opened, save_png
 
 Facts = Mapping[str, Any]
 WON, LOST, INK, FAINT = "#127a3a", "#b3261e", "#1b1b1b", "#6b6b6b"

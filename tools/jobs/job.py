@@ -21,12 +21,13 @@ from typing import Any
 import psutil
 
 from prompts.errors import InputError, PalateError
+from tools.files import save_json
 from tools.gal.select import Waiting
 from tools.gate.spec import Plan
 from tools.jobs.pairs import Builder, build_pairs
 from tools.jobs.preflight import preflight
 from tools.jobs.spec import Job, dtype_of, gate_of, kind_of, validated
-from tools.jobs.watch import State, alone, new_state, write_json
+from tools.jobs.watch import State, alone, new_state
 from tools.scorers import PUBLISHED, scorers, versions
 
 _PR_SET_PDEATHSIG = 1
@@ -51,8 +52,8 @@ class Reporter:
         self.state |= {**changes, "heartbeat": time.time()}
         try:
             if self.leads:
-                write_json(self.file, self.state)
-        except OSError as error:
+                save_json(self.file, self.state, durable=False)
+        except PalateError as error:
             print(f"{str(self.file)!r} cannot be written: {error}", file=sys.stderr)
         return self.state
 
@@ -76,7 +77,7 @@ class Reporter:
 def run(job: Job, report: Reporter) -> State:
     """Train, and return the final state. Raises PalateError for everything we can explain."""
     from trainers.files.adapter_file import AdapterRef
-    from trainers.model import base_model
+    from trainers.model.load import load
 
     report.put()
     kind = kind_of(job)
@@ -85,7 +86,7 @@ def run(job: Job, report: Reporter) -> State:
     data, extra = kind.data(job)
     plan = gate_of(job)
     report.put(total=config.steps)
-    model = base_model.load(job.base_model, device=_joined(job.device), dtype=dtype_of(job))
+    model = load(job.base_model, device=_joined(job.device), dtype=dtype_of(job))
     model.on_encoded = report.on_encoded
     acting = [AdapterRef(spec.path, spec.weight) for spec in job.adapters]
     adapter = kind.train(

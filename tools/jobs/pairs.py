@@ -117,7 +117,7 @@ class Builder:
         write_shard(self.folder, number, first, second, told[list(range(len(lines)))], lines)
 
     def _paint(self, pool: Pool) -> list[Image.Image]:
-        from trainers.model.base_model import paint
+        from trainers.model.paint import paint
 
         spec = self.spec
         painted = paint(

@@ -190,7 +190,7 @@ def _subject(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    from trainers.model.base_model import device_of
+    from trainers.model.load import device_of
 
     assert job.clip is not None, "kind_of has seen to it"
     data, more = _subject(job)
@@ -223,7 +223,7 @@ def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from evaluators.scorers.pickscore import PickScore
-    from trainers.model.base_model import device_of
+    from trainers.model.load import device_of
 
     assert job.pickscore is not None, "kind_of has seen to it"
     scorer = PickScore(job.pickscore, str(device_of(job.device)))

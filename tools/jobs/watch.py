@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from prompts.errors import InputError
+from prompts.errors import InputError, PalateError
+from tools.files import save_json
 from tools.lock import locked
 
 State = dict[str, Any]
@@ -41,13 +42,6 @@ def read_state(folder: Path | str) -> State:
         return {**new_state(), **json.loads((Path(folder) / "state.json").read_text())}
     except FileNotFoundError:
         return new_state()
-
-
-def write_json(file: Path, values: Any) -> None:
-    """Replace `file` in one move, so that a reader never sees half of it; quickly, for a state is written at every step."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(values, indent=1, default=str))
-    os.replace(temporary, file)
 
 
 @contextlib.contextmanager
@@ -78,8 +72,8 @@ def run_job(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder):
-            write_json(folder / "job.json", job)
-            write_json(folder / "state.json", new_state())
+            save_json(folder / "job.json", job)
+            save_json(folder / "state.json", new_state(), durable=False)
     except OSError as error:
         raise InputError(f"job folder {str(folder)!r} cannot be written: {error}") from error
     with (folder / "job.log").open("ab") as log:
@@ -144,8 +138,8 @@ def _final(folder: Path, code: int, reason: str | None, on_state: Callable[[Stat
     state = read_state(folder)
     if state["state"] not in ENDED or (reason and state["state"] != "done"):
         state |= {"state": "failed", "error": reason or _how_it_died(folder, code, state), "heartbeat": time.time()}
-        with contextlib.suppress(OSError):  # the disk may be what it died of
-            write_json(folder / "state.json", state)
+        with contextlib.suppress(PalateError):  # the disk may be what it died of
+            save_json(folder / "state.json", state, durable=False)
     if on_state is not None:
         on_state(state)
     return state

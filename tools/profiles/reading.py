@@ -17,8 +17,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluators import preference
 from evaluators.preference import Preference
+from prompts.atomic import write_atomically
 from prompts.errors import InputError
-from tools.files import write_atomically
 from tools.profiles.archive import LARGEST, Refused, same_again, unpack, unpack_arrays
 from tools.profiles.profile import PARTS, Profile, to_bytes
 from tools.profiles.records import VERSION, Compared, Genome, Manifest, Rated, Trained

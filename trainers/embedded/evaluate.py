@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
 from trainers.embedded.asked import table, verdicts
 from trainers.embedded.recipe import MODELS, RECIPES
-from trainers.files.adapter_file import write_atomically
 
 ROOT = Path(__file__).parents[2]
 SEED = 0

@@ -6,31 +6,41 @@ Knows examples by their numbers. Does not know what they are, nor what the refer
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from trainers.engine.share import ALONE
 from trainers.engine.training import Training, seeded
 from trainers.model.process import Process
 
 KEPT = "reference"  # the table's name in a checkpoint
 
 
+def fresh(process: Process, latents: Tensor, training: Training) -> tuple[Tensor, Tensor]:
+    """Noise shaped like `latents` (N, C, H, W) and times (N,). Of several processes each draws for the whole batch and keeps its own
+    rows, so that the result does not depend on how many they are."""
+    noise, times = process.draw((training.share.of * len(latents), *latents.shape[1:]), training.generator)
+    return training.share.mine(noise).to(latents), training.share.mine(times).to(latents.device)
+
+
+def own_noise(shape: Sequence[int], training: Training) -> Tensor:
+    """This process's rows of noise of `shape`, on the CPU, out of the whole batch's."""
+    return training.share.mine(torch.randn(training.share.of * shape[0], *shape[1:], generator=training.generator))
+
+
 def draw(
     process: Process, latents: Tensor, training: Training, rows: list[int], numbers: list[int] | None
 ) -> tuple[Tensor, Tensor]:
-    """Noise shaped like `latents` (N, C, H, W) and times (N,): fresh, or the ones that belong to row and number."""
+    """As `fresh`, or where `numbers` are given, the noise and times that belong to row and number, whichever process has the row."""
     if numbers is None:
-        return process.draw(latents, training.generator)
-    alone = replace(process, share=ALONE)  # a row's draw is its own, whichever process has the row
+        return fresh(process, latents, training)
     drawn = [
-        alone.draw(one[None], seeded(f"{training.config.seed}/draw/{row}/{number}"))
-        for one, row, number in zip(latents, rows, numbers, strict=True)
+        process.draw((1, *latents.shape[1:]), seeded(f"{training.config.seed}/draw/{row}/{number}"))
+        for row, number in zip(rows, numbers, strict=True)
     ]
-    return torch.cat([noise for noise, _ in drawn]), torch.cat([times for _, times in drawn])
+    noise, times = torch.cat([one for one, _ in drawn]), torch.cat([at for _, at in drawn])
+    return noise.to(latents), times.to(latents.device)
 
 
 def answered(

@@ -14,10 +14,12 @@ import torch
 from pydantic import Field
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.engine.training import Training, TrainingConfig
 from trainers.files.adapter_file import Adapter
 from trainers.files.export import last, save_adapter
-from trainers.model.attach import activate, quiet, remove
+from trainers.files.lora_layers import remove
+from trainers.model.attach import activate
 from trainers.model.base_model import BaseModel
 
 NEW = "new_adapter"
@@ -73,11 +75,18 @@ class Lora:
     def save(self, training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
         rank, alpha = self.config.rank, float(self.config.alpha or self.config.rank)
         return save_adapter(
-            out, training.model, NEW, rank=rank, alpha=alpha, about=about, metrics=last(training.history), name=name
+            out,
+            training.model.pipe,
+            NEW,
+            rank=rank,
+            alpha=alpha,
+            about=about,
+            metrics=last(training.history),
+            name=name,
         )
 
     def end(self, training: Training) -> None:
-        remove(training.model, NEW)
+        remove(training.model.pipe, NEW)
 
     def _act(self, training: Training) -> None:
         activate(training.model, {**training.frozen, NEW: 1.0}, trainable=NEW)

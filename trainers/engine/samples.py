@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from prompts.atomic import write_atomically
 from trainers.engine.journal import written
-from trainers.files.adapter_file import write_atomically
-from trainers.model.base_model import paint_as_it_is
-
-if TYPE_CHECKING:
-    from trainers.engine.training import Training
+from trainers.engine.training import Training
+from trainers.model.paint import paint_as_it_is
 
 SEED = 1_000
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from prompts.errors import InputError, PalateError
-from trainers.model.memory import advice, enough_memory
-
-if TYPE_CHECKING:
-    from trainers.engine.training import Losses, Training, TrainingConfig
+from trainers.engine.training import Losses, Training, TrainingConfig
+from trainers.model.base_model import BaseModel
+from trainers.model.memory import enough_memory
 
 
 class Stepper:
@@ -91,3 +90,16 @@ def _adamw8bit(device: torch.device) -> Any:
 def make_scaler(device: torch.device, dtype: torch.dtype) -> torch.amp.GradScaler:
     """Scales the loss so that float16's gradients do not underflow (Micikevicius et al. 2018, section 3.2); idle for other dtypes."""
     return torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
+
+
+def advice(config: TrainingConfig, model: BaseModel) -> str:
+    """What of `config` to lower, with its values; but for gradient_checkpointing each makes another job."""
+    said = [f"lower batch_size (now {config.batch_size!r})", f"lower size (now {config.size or model.size!r})"]
+    if not config.gradient_checkpointing:
+        said.append("turn gradient_checkpointing on")
+    rank = getattr(config, "rank", None)
+    if isinstance(rank, int) and getattr(config, "learns", "lora") == "lora":
+        said.append(f"lower rank (now {rank!r})")
+    if config.optimizer == "adamw" and model.device.type == "cuda":
+        said.append("use optimizer 'adamw8bit'")
+    return ", ".join(said) + " (all but gradient_checkpointing make another job: in another folder)"

@@ -1,4 +1,4 @@
-"""The whole denoiser as what learns, saved as a pipeline of its own that base_model.load loads.
+"""The whole denoiser as what learns, saved as a pipeline of its own that trainers.model.load loads.
 
 Knows diffusers' folders. Does not know the loss. Takes the memory of a whole model several times, and makes no adapter.
 """
@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from prompts.errors import InputError, PalateError
+from prompts.quiet import quiet
 from trainers.engine.own_weights import OwnWeights
 from trainers.engine.training import Training
 from trainers.files.adapter_file import MODEL_FOLDER, Adapter, sha256
 from trainers.files.export import last, write_card
-from trainers.model.attach import quiet, unload
-from trainers.model.base_model import BaseModel, load, paint_as_it_is
+from trainers.model.attach import unload
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import paint_as_it_is
 
 
 class WholeDenoiser(OwnWeights):

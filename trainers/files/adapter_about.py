@@ -15,8 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers.files import adapter_file, third_party
-from trainers.model import words
+from trainers.files import adapter_file, third_party, word_file
 
 # How a down weight's key ends, its up weight's, and whose layout that is.
 ENDINGS = (
@@ -30,7 +29,7 @@ def about(path: Path | str) -> dict[str, Any]:
 
     Raises InputError for pickles, damaged files and what is no LoRA."""
     file = adapter_file.find(path)
-    if (word := words.read(file)) is not None:
+    if (word := word_file.read(file)) is not None:
         return _of_word(file, word)
     tensors, metadata = third_party.opened(file)
     layers = list(_layers(file, tensors))
@@ -47,7 +46,7 @@ def about(path: Path | str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_word(file: Path, word: words.Word) -> dict[str, Any]:
+def _of_word(file: Path, word: word_file.Word) -> dict[str, Any]:
     card = _card(file)
     return {
         "file": str(file), "sha256": adapter_file.sha256(file), "layout": "word", "kind": card.get("kind", "foreign"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -118,11 +117,6 @@ def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:
     return found[0] if isinstance(found, tuple) else found
 
 
-def denoiser_of(pipe: Any) -> Any:
-    """The UNet or transformer of a pipeline."""
-    return pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
-
-
 def check(state: Mapping[str, torch.Tensor], pipe: Any, name: str) -> None:
     """Raises InputError naming the first key whose module or shape `pipe` does not have. Touches nothing."""
     if not state:
@@ -161,16 +155,3 @@ def _module_path(match: re.Match[str], part: str) -> str:
     if part.startswith("text_encoder"):
         return f"{head}.{_TEXT_NAMES.get(leaf, leaf)}".removeprefix("text_model.")
     return f"{path}.0" if leaf == "to_out" and match["old"] == "_lora" else path
-
-
-def write_atomically(file: Path, content: str | bytes) -> None:
-    """Replace `file` in one move: a reader sees the old content or the new, never half."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)

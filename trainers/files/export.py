@@ -17,12 +17,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from prompts.atomic import write_atomically
 from prompts.errors import PalateError
-from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, denoiser_of, sha256, write_atomically
+from prompts.quiet import quiet
+from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, sha256
 from trainers.files.kohya import has_names_for, kohya_names
+from trainers.files.lora_layers import change_of, lora_layers, part_of, remove
 from trainers.files.third_party import translated
-from trainers.model.attach import lora_layers, quiet, remove
-from trainers.model.base_model import BaseModel
 
 _CHECKED = "checked_adapter"
 MADE = {"merge": "merged from its parents", "import": "converted from another program's file"}  # others were trained
@@ -51,20 +52,21 @@ class Beside(NamedTuple):
 
 
 def save_adapter(
-    out: Path, model: BaseModel, trained: str, *, rank: int, alpha: float, about: dict[str, Any], metrics: dict[str, float],
+    out: Path, pipe: Any, trained: str, *, rank: int, alpha: float, about: dict[str, Any], metrics: dict[str, float],
     name: str, beside: Beside | None = None,
 ) -> Adapter:  # fmt: skip
-    """Write the LoRA called `trained` inside `model` into `out`, read both files back, then add the card.
+    """Write the LoRA called `trained` inside `pipe` into `out`, read both files back, then add the card.
 
     `about`: the job (kind, base_model, config, ...). Raises PalateError when a file does not load back as what was trained."""
     from peft import get_peft_model_state_dict
 
-    state = get_peft_model_state_dict(model.denoiser, adapter_name=trained)
-    named = kohya_names(state, alpha, model.denoiser)
-    written = Written({part_of(model.pipe): state}, named, rank, alpha, alpha / rank)
+    denoiser = getattr(pipe, part_of(pipe))
+    state = get_peft_model_state_dict(denoiser, adapter_name=trained)
+    named = kohya_names(state, alpha, denoiser)
+    written = Written({part_of(pipe): state}, named, rank, alpha, alpha / rank)
     return save_layers(
         out,
-        model,
+        pipe,
         written,
         lambda layer: change_of(layer, trained),
         about=about,
@@ -75,7 +77,7 @@ def save_adapter(
 
 
 def save_layers(
-    out: Path, model: BaseModel, written: Written, wanted: Change, *, about: dict[str, Any], metrics: dict[str, float],
+    out: Path, pipe: Any, written: Written, wanted: Change, *, about: dict[str, Any], metrics: dict[str, float],
     name: str, beside: Beside | None = None,
 ) -> Adapter:  # fmt: skip
     """Write both files into `out`, read them back and compare each layer with what is `wanted` of it, then add the card.
@@ -85,9 +87,9 @@ def save_layers(
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        file = write_diffusers(part, model.pipe, written.parts, written.scale)
-        write_kohya(part / kohya, written.kohya, rank=written.rank, alpha=written.alpha, base_model=model.name)
-        checked = _smoke_load(model, wanted, file, part / kohya, written.kohya)
+        file = write_diffusers(part, pipe, written.parts, written.scale)
+        write_kohya(part / kohya, written.kohya, rank=written.rank, alpha=written.alpha, base_model=about["base_model"])
+        checked = _smoke_load(pipe, wanted, file, part / kohya, written.kohya)
         adapter = Adapter(out, sha256(file), about["kind"], about["config"], metrics)
         for made in part.iterdir():
             os.replace(made, out / made.name)
@@ -102,11 +104,6 @@ def save_layers(
         use, files = f"{use}\n\n{beside.use}", files | {"files": [*files["files"], beside.file]} | beside.told
     write_card(adapter, name=name, job=about, what="A LoRA", use=use, files=files)
     return adapter
-
-
-def part_of(pipe: Any) -> str:
-    """What the pipeline calls its denoiser."""
-    return "unet" if denoiser_of(pipe) is getattr(pipe, "unet", None) else "transformer"
 
 
 def write_diffusers(folder: Path, pipe: Any, parts: Mapping[str, Mapping[str, Tensor]], scale: float) -> Path:
@@ -150,14 +147,14 @@ def write_card(
     write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
 
 
-def _smoke_load(model: BaseModel, change: Change, file: Path, kohya: Path, wanted: dict[str, Tensor]) -> str:
+def _smoke_load(pipe: Any, change: Change, file: Path, kohya: Path, wanted: dict[str, Tensor]) -> str:
     """Load both files back and compare them, layer by layer, with what was trained. "loaded", or "names" when diffusers
     cannot read kohya's names for this UNet and only names and values were compared. Raises PalateError."""
-    _compare(model, change, file)
+    _compare(pipe, change, file)
     try:
-        if not has_names_for(wanted, model.denoiser):
+        if not has_names_for(wanted, getattr(pipe, part_of(pipe))):
             raise KeyError("a layer that kohya has no name for")
-        _compare(model, change, kohya)
+        _compare(pipe, change, kohya)
     except (ValueError, KeyError, AttributeError, IndexError) as error:
         written = load_file(kohya)
         if written.keys() != wanted.keys() or not all(torch.equal(written[key], wanted[key]) for key in wanted):
@@ -166,26 +163,18 @@ def _smoke_load(model: BaseModel, change: Change, file: Path, kohya: Path, wante
     return "loaded"
 
 
-def _compare(model: BaseModel, change: Change, file: Path) -> None:
+def _compare(pipe: Any, change: Change, file: Path) -> None:
     try:
         with quiet():
-            theirs = translated(file, model.pipe)
+            theirs = translated(file, pipe)
             given = str(file.parent) if theirs is None else theirs
-            model.pipe.load_lora_weights(given, weight_name=file.name, adapter_name=_CHECKED)
-        for layer in lora_layers(model):
+            pipe.load_lora_weights(given, weight_name=file.name, adapter_name=_CHECKED)
+        for layer in lora_layers(pipe):
             found, wanted = change_of(layer, _CHECKED), change(layer)
             if not (found - wanted).norm() <= 0.02 * wanted.norm() + 1e-6:  # a base in bfloat16 rounds what it loads
                 raise PalateError(f"{file.name} loads back as other weights: this is a bug, please report it")
     finally:
-        remove(model, _CHECKED)
-
-
-def change_of(layer: Any, name: str) -> Tensor:
-    """What the adapter adds to its layer's weight; nothing where it has no part."""
-    if name not in layer.lora_A:
-        return torch.zeros(())
-    up, down = (weights[name].weight.detach().float().flatten(1) for weights in (layer.lora_B, layer.lora_A))
-    return layer.scaling[name] * (up @ down)
+        remove(pipe, _CHECKED)
 
 
 def last(history: list[dict[str, float]]) -> dict[str, float]:

@@ -5,22 +5,19 @@ Knows PEFT's layers. Does not know how a pipeline is loaded, painting, or what a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from prompts.errors import InputError
-from trainers.files import adapter_file
+from prompts.quiet import quiet
+from trainers.files import adapter_file, word_file
 from trainers.files.adapter_file import AdapterRef
+from trainers.files.lora_layers import lora_layers, remove
 from trainers.files.third_party import translated
 from trainers.model import words
-
-if TYPE_CHECKING:
-    from trainers.model.base_model import BaseModel
+from trainers.model.base_model import BaseModel
 
 CACHED_ADAPTERS = 8
 
@@ -38,7 +35,7 @@ def attached(model: BaseModel, adapters: Adapters = ()) -> Iterator[dict[str, fl
     refs = [one for ref in given for one in adapter_file.with_word(ref)]
     before = model.active
     try:
-        with words.reading_with(model.pipe, model.readers):
+        with words.reading_with(model.pipe, words.own(model)):
             names = _load_adapters(model, refs)
             activate(model, names)
             yield names
@@ -49,7 +46,7 @@ def attached(model: BaseModel, adapters: Adapters = ()) -> Iterator[dict[str, fl
 def activate(model: BaseModel, names: Mapping[str, float], trainable: str | None = None) -> None:
     """Make exactly `names` act, each with its weight, in every part of the pipeline; only `trainable` learns."""
     model.active = dict(names), trainable
-    for layer in lora_layers(model):
+    for layer in lora_layers(model.pipe):
         here = [name for name in names if name in layer.lora_A]
         layer.set_adapter(here, inference_mode=True)
         for name in here:
@@ -59,27 +56,12 @@ def activate(model: BaseModel, names: Mapping[str, float], trainable: str | None
             layer.lora_B[trainable].requires_grad_(True)
 
 
-def remove(model: BaseModel, name: str) -> None:
-    """Take the adapter called `name` out of the pipeline, if it is there."""
-    if any(name in getattr(part, "peft_config", {}) for part in model.pipe.components.values()):
-        with quiet():
-            model.pipe.delete_adapters(name)
-
-
 def unload(model: BaseModel) -> None:
     """Take every adapter out of the pipeline: its layers are the plain ones again."""
-    if lora_layers(model):
+    if lora_layers(model.pipe):
         with quiet():
             model.pipe.unload_lora_weights()
     model.loaded.clear()
-
-
-def lora_layers(model: BaseModel) -> list[Any]:
-    """Every layer of the pipeline that has ever had a LoRA."""
-    from peft.tuners.lora import LoraLayer
-
-    parts = [part for part in model.pipe.components.values() if isinstance(part, torch.nn.Module)]
-    return [layer for part in parts for layer in part.modules() if isinstance(layer, LoraLayer)]
 
 
 def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, float]:
@@ -101,14 +83,14 @@ def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, fl
         if key not in said:
             model.loaded[key] = model.loaded.pop(key)
     for key in list(model.loaded)[: max(0, len(model.loaded) - max(CACHED_ADAPTERS, len(keys)))]:
-        remove(model, model.loaded.pop(key))
+        remove(model.pipe, model.loaded.pop(key))
     names = said | {key: model.loaded[key] for key in keys if key not in said}
     return {names[key]: ref.weight for key, ref in zip(keys, refs, strict=True) if ref.weight != 0}
 
 
 def _speak(model: BaseModel, files: Mapping[str, Path], refs: Sequence[AdapterRef]) -> dict[str, str]:
     """Make the pipeline know the words among `files` (by sha256), and name them."""
-    said = {key: word for key, file in files.items() if (word := words.read(file)) is not None}
+    said = {key: word for key, file in files.items() if (word := word_file.read(file)) is not None}
     for key, ref in zip(files, refs, strict=True):
         if key in said and ref.weight not in (0, 1):
             raise InputError(
@@ -133,27 +115,3 @@ def _inject(model: BaseModel, key: str, file: Path) -> None:
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         raise InputError(f"adapter {str(file)!r} could not be attached to {model.name!r}: {error}") from error
     model.loaded[key] = name
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """diffusers, transformers and the hub keep still for a while: what matters we report ourselves."""
-    import huggingface_hub.utils.logging as of_hub
-    import transformers.utils.logging as of_transformers
-    from diffusers.utils import logging as of_diffusers
-
-    modules: list[Any] = [of_diffusers, of_transformers, of_hub]
-    before = [module.get_verbosity() for module in modules]
-    for module in modules:
-        module.set_verbosity_error()
-    of_diffusers.disable_progress_bar()
-    of_transformers.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"peft\.")  # several adapters in one model is what we mean
-            yield
-    finally:
-        for module, level in zip(modules, before, strict=True):
-            module.set_verbosity(level)
-        of_diffusers.enable_progress_bar()
-        of_transformers.enable_progress_bar()

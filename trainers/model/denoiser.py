@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from prompts.errors import InputError
-from trainers.engine.share import share
-from trainers.model.attach import Adapters, attached, quiet
+from prompts.quiet import quiet
+from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
 from trainers.model.memory import enough_memory, present
 from trainers.model.process import Predict, Process, process_of
@@ -86,7 +86,7 @@ def trainable(model: BaseModel, size: int) -> Process:
     multiple = model.multiple * FAMILIES[kind].patch
     if size % multiple:
         raise InputError(f"size = {size!r} does not fit {model.name!r}: give a multiple of {multiple}")
-    return replace(process_of(model.pipe.scheduler, model.name), share=share(model.device))
+    return process_of(model.pipe.scheduler, model.name)
 
 
 @torch.no_grad()

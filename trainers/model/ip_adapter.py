@@ -10,16 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 from safetensors import SafetensorError
 
 from prompts.errors import InputError
 from trainers.files import adapter_file
-
-if TYPE_CHECKING:
-    from trainers.model.base_model import BaseModel
+from trainers.model.base_model import BaseModel
 
 ENCODER = "image_encoder"  # the folder beside the file, a CLIPVisionModelWithProjection
 

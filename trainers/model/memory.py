@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from prompts.errors import PalateError
-
-if TYPE_CHECKING:
-    from trainers.engine.training import TrainingConfig
-    from trainers.model.base_model import BaseModel
+from trainers.model.base_model import BaseModel
 
 AWAY = torch.device("cpu")
 
@@ -38,19 +35,6 @@ def enough_memory(doing: str, advice: str) -> Iterator[None]:
 def _is_lack_of_memory(error: BaseException) -> bool:
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or "can't allocate memory" in str(error)  # the CPU's allocator has no class for it
-
-
-def advice(config: TrainingConfig, model: BaseModel) -> str:
-    """What of `config` to lower, with its values; but for gradient_checkpointing each makes another job."""
-    said = [f"lower batch_size (now {config.batch_size!r})", f"lower size (now {config.size or model.size!r})"]
-    if not config.gradient_checkpointing:
-        said.append("turn gradient_checkpointing on")
-    rank = getattr(config, "rank", None)
-    if isinstance(rank, int) and getattr(config, "learns", "lora") == "lora":
-        said.append(f"lower rank (now {rank!r})")
-    if config.optimizer == "adamw" and model.device.type == "cuda":
-        said.append("use optimizer 'adamw8bit'")
-    return ", ".join(said) + " (all but gradient_checkpointing make another job: in another folder)"
 
 
 def idle(model: BaseModel, needed: Collection[str], learning: Iterable[torch.nn.Parameter]) -> list[str]:

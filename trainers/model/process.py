@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from prompts.errors import InputError
-from trainers.engine.share import ALONE, Share
-from trainers.model.attach import quiet
+from prompts.quiet import quiet
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents (N, C, H, W), timesteps (N,)) -> what the model predicts (N, C, H, W)."""
@@ -28,33 +27,23 @@ class Process:
     """x_t = signal(t) * x_0 + spread(t) * noise, with t from 0 (clean) up to `timesteps`.
 
     `kind`: what the model predicts. `kept` (T,): alphas_cumprod of a diffusion. `shift`: how far a flow's times lean
-    towards noise (Esser et al. 2024, Eq. 23); 1 is not at all. `share`: which rows of a batch are drawn for this process.
-    """
+    towards noise (Esser et al. 2024, Eq. 23); 1 is not at all."""
 
     kind: str
     kept: Tensor | None = None
     shift: float = 1.0
-    share: Share = ALONE
 
     @property
     def timesteps(self) -> int:
         return TIMESTEPS if self.kept is None else len(self.kept)
 
-    def draw(self, latents: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Noise shaped like `latents` and times (N,) to train on: uniform, or logit-normal for a flow (Esser et al. 2024).
-
-        Of several processes each draws for the whole batch, and keeps what its `share` is."""
-        noise = self.noise(latents.shape, generator).to(latents)
-        count = (self.share.of * len(latents),)
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Noise of `shape` (N, C, H, W) and times (N,) to train on, on the generator's device: uniform, or logit-normal for a flow
+        (Esser et al. 2024)."""
+        noise = torch.randn(*shape, generator=generator)
         if self.kept is not None:
-            times = torch.randint(self.timesteps, count, generator=generator)
-        else:
-            times = self.shifted(torch.randn(count, generator=generator).sigmoid())
-        return noise, self.share.mine(times).to(latents.device)
-
-    def noise(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-        """This process's noise of `shape`, out of the whole batch's."""
-        return self.share.mine(torch.randn(self.share.of * shape[0], *shape[1:], generator=generator))
+            return noise, torch.randint(self.timesteps, shape[:1], generator=generator)
+        return noise, self.shifted(torch.randn(shape[:1], generator=generator).sigmoid())
 
     def shifted(self, sigma: Tensor) -> Tensor:
         """The times of a flow's sigmas (0 to 1) after its shift (Esser et al. 2024, Eq. 23)."""

@@ -1,6 +1,6 @@
-"""New words for the text encoders of a pipeline: rows beside those that they know, and the files that hold them.
+"""New words for the text encoders of a pipeline: rows beside those that they know.
 
-Knows tokenizers, embeddings and the layouts of the files. Does not know how a vector is learned; textual_inversion does that.
+Knows tokenizers and embeddings. Does not know files, nor how a vector is learned; textual_inversion does that.
 """
 
 from __future__ import annotations
@@ -8,18 +8,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from prompts.errors import InputError
-
-_OF_A1111 = "emb_params"  # its only key says nothing: there a file's name is the word
+from trainers.files.word_file import FIRST, SECOND, Word
+from trainers.model.base_model import BaseModel
 
 
 class Place(NamedTuple):
@@ -30,20 +26,12 @@ class Place(NamedTuple):
     encoder: str
 
 
-_FIRST, _SECOND = Place("clip_l", "tokenizer", "text_encoder"), Place("clip_g", "tokenizer_2", "text_encoder_2")
+_FIRST, _SECOND = Place(FIRST, "tokenizer", "text_encoder"), Place(SECOND, "tokenizer_2", "text_encoder_2")
 PLACES = {
     "StableDiffusionPipeline": (_FIRST,),
     "StableDiffusionXLPipeline": (_FIRST, _SECOND),
     "FluxPipeline": (_FIRST,),  # its T5 reads the letters of the word
 }
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word, and by key of the text encoder its vectors (N, width): N is the number of tokens that it takes."""
-
-    token: str
-    vectors: Mapping[str, Tensor]
 
 
 class Longer(torch.nn.Module):
@@ -81,6 +69,13 @@ def readers(pipe: Any) -> dict[str, Any]:
         found[place.tokenizer] = getattr(pipe, place.tokenizer)
         found[place.encoder] = getattr(pipe, place.encoder).get_input_embeddings()
     return found
+
+
+def own(model: BaseModel) -> dict[str, Any]:
+    """What `model` reads with as it was loaded, whatever was added since."""
+    if not model.readers:
+        model.readers.update(readers(model.pipe))
+    return model.readers
 
 
 def put(pipe: Any, found: Mapping[str, Any]) -> None:
@@ -147,38 +142,6 @@ def vectors_of(text: str, pipe: Any, place: Place) -> Tensor:
     with torch.no_grad():
         found: Tensor = encoder.get_input_embeddings()(torch.tensor([ids], dtype=torch.long, device=encoder.device))[0]
     return found.float()
-
-
-def read(file: Path) -> Word | None:
-    """The word in a .safetensors file, None when it holds something else.
-
-    {word: vectors} of one text encoder as diffusers has it, or {"clip_l": .., "clip_g": ..} of SDXL's two as the community
-    has it; that one and A1111's do not name their word, which is then the file's name in angle brackets."""
-    try:
-        with safe_open(file, framework="pt") as stored:
-            keys, told = set(stored.keys()), stored.metadata() or {}
-            if len(keys) > 1 and keys != {place.key for place in (_FIRST, _SECOND)}:
-                return None
-            tensors = {key: stored.get_tensor(key) for key in keys}
-    except (OSError, SafetensorError):
-        return None  # whoever reads it for what it is will say why it cannot
-    if not tensors or any(one.ndim not in (1, 2) or not one.is_floating_point() for one in tensors.values()):
-        return None
-    if any(key.endswith((".weight", ".alpha", ":up", ":down")) for key in tensors):
-        return None  # a LoRA of which one tensor is left
-    tensors = {key: torch.atleast_2d(one) for key, one in tensors.items()}
-    token = told.get("token", f"<{file.stem}>")
-    if len(tensors) > 1:
-        return Word(token, tensors)
-    ((key, only),) = tensors.items()
-    return Word(token if key == _OF_A1111 else key, {_FIRST.key: only})
-
-
-def write(word: Word, file: Path) -> None:
-    """Write the layout that `read` reads, for diffusers' load_textual_inversion, ComfyUI and A1111."""
-    vectors = {key: rows.detach().float().cpu().contiguous() for key, rows in word.vectors.items()}
-    named = vectors if len(vectors) > 1 else {word.token: vectors[_FIRST.key]}
-    save_file(named, file, metadata={"token": word.token})  # a second entry would come in any order
 
 
 def _tokens(token: str, count: int) -> list[str]:

@@ -22,7 +22,7 @@ from tests.agent.conftest import llm_run
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, SCORE, SHORT, Started
 from tools.context import Studio
 from tools.records import LlmCall
-from trainers.model.base_model import Painted, paint
+from trainers.model.paint import Painted, paint
 
 
 def checked(run: Started, home: Path | None = None) -> Verdict:
@@ -99,7 +99,7 @@ def another_machine(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
             noise = np.random.default_rng(0).integers(-levels, levels + 1, (64, 64, 3))
             return [replace(one, image=changed_by(one.image, noise)) for one in paint(prompts, **how)]
 
-        monkeypatch.setattr("trainers.model.base_model.paint", paint_otherwise)
+        monkeypatch.setattr("trainers.model.paint.paint", paint_otherwise)
         changed(copied, "update runs set versions = json_set(versions, '$.torch', '0.4.1')")
         return copied
 

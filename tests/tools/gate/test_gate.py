@@ -129,13 +129,11 @@ def test_pictures_that_are_there_are_not_painted_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from trainers.model import base_model
+    from trainers.model import paint as painting
 
     painted: list[int] = []
-    real = base_model.paint
-    monkeypatch.setattr(
-        base_model, "paint", lambda prompts, **how: painted.append(len(prompts)) or real(prompts, **how)
-    )
+    real = painting.paint
+    monkeypatch.setattr(painting, "paint", lambda prompts, **how: painted.append(len(prompts)) or real(prompts, **how))
     monkeypatch.setattr(gate, "AT_ONCE", 2)
     plan, model, ref = planned(spec(), folders, guides=["pickscore"]), tiny("sd15"), AdapterRef(adapter.path, STRONG)
     seen: list[tuple[int, int]] = []

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from prompts.errors import InputError
+from prompts.errors import InputError, PalateError
 from tools.jobs import job
 from tools.jobs.spec import Job
 from tools.jobs.watch import State, alone, read_state, run_job
@@ -266,12 +266,12 @@ def test_the_encoding_of_data_is_reported_as_it_goes_on(
 ) -> None:
     seen: list[tuple[Any, ...]] = []
 
-    def listen(file: Path, state: State) -> None:
+    def listen(file: Path, state: State, *, durable: bool) -> None:
         encoding = state["encoding"]
         if encoding is not None and state["step"] == 0:
             seen.append((encoding["what"], encoding["done"], encoding["total"]))
 
-    monkeypatch.setattr(job, "write_json", listen)
+    monkeypatch.setattr(job, "save_json", listen)
     values = sft_of(tiny("sd15"), [pairs[0] | {"prompt": f"a dog {i}"} for i in range(10)], tmp_path / "out")
     job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))
     assert list(dict.fromkeys(seen)) == [("images", 8, 10), ("images", 10, 10), ("prompts", 8, 10), ("prompts", 10, 10)]
@@ -284,10 +284,10 @@ def test_a_state_that_cannot_be_written_does_not_end_the_training(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def full(*_: Any, **__: Any) -> None:
+        raise PalateError("no room to write it")
 
-    monkeypatch.setattr(job, "write_json", full)
+    monkeypatch.setattr(job, "save_json", full)
     values = sft_of(tiny("sd15"), pairs, tmp_path / "out")
     assert job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))["state"] == "done"
     assert "state.json' cannot be written" in capsys.readouterr().err

@@ -13,7 +13,8 @@ from evaluators.scorers.clip import Clip
 from evaluators.scorers.pickscore import PickScore
 from trainers.embedded import clip, lm, pickscore, recipe, unet, vae
 from trainers.embedded.world.dataset import held_out
-from trainers.model.base_model import load, paint
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 STEPS = {"steps": 2, "batch": 4, "rate": 1e-3}
 PROMPT = "two large red squares and a teal circle on a white background, scattered, apart, no lines, flat"

@@ -15,7 +15,8 @@ from benchmarks.memory import LIMITS, plan
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
 from trainers.engine.estimate import GIB, Counter, Plan, counted, estimate, lighter
-from trainers.model.base_model import BaseModel, load
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 from trainers.sft import SftConfig, train
 
 Tiny = Callable[[str], BaseModel]

@@ -15,9 +15,12 @@ from safetensors.torch import load_file
 from prompts.errors import InputError, PalateError
 from trainers.dreambooth import DreamBoothConfig, train
 from trainers.engine import checkpoint, lora
-from trainers.engine.training import Training, TrainingStopped, fit
+from trainers.engine.fit import fit
+from trainers.engine.training import Training, TrainingStopped
 from trainers.files.adapter_file import Adapter, sha256
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 DATA = [(Image.new("RGB", (64, 64), (40 * i, 30, 200 - 30 * i)), f"a field {i}") for i in range(5)]
 CONFIG = DreamBoothConfig(steps=4, batch_size=2, learning_rate=5e-3, checkpoint_every=1, rank=4, alpha=2)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from trainers.engine.samples import SEED
 from trainers.engine.training import TrainingStopped
-from trainers.model.base_model import BaseModel, paint
+from trainers.model.base_model import BaseModel
+from trainers.model.paint import paint
 from trainers.sft import SftConfig, train
 
 PROMPTS = ("a red dog", "a blue field")

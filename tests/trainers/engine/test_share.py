@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from prompts.errors import InputError
 from trainers import dpo, kto
+from trainers.engine.draws import fresh
 from trainers.engine.share import Share
 from trainers.model.base_model import BaseModel
 from trainers.model.process import Process
@@ -65,11 +67,11 @@ def test_two_processes_train_what_one_does(kind: str, tiny: Tiny, tmp_path: Path
 
 
 def test_noise_does_not_depend_on_how_many_draw_it() -> None:
-    kept = torch.linspace(1, 0, 100)
-    whole = Process("epsilon", kept).draw(torch.zeros(4, 2, 3, 3), torch.Generator().manual_seed(0))
+    process = Process("epsilon", torch.linspace(1, 0, 100))
+    whole = process.draw((4, 2, 3, 3), torch.Generator().manual_seed(0))
     for rank in range(2):
-        part = Process("epsilon", kept, share=Share(rank, 2))
-        drawn = part.draw(torch.zeros(2, 2, 3, 3), torch.Generator().manual_seed(0))
+        training: Any = SimpleNamespace(share=Share(rank, 2), generator=torch.Generator().manual_seed(0))
+        drawn = fresh(process, torch.zeros(2, 2, 3, 3), training)
         for one, all_of_it in zip(drawn, whole, strict=True):
             assert torch.equal(one, all_of_it[2 * rank : 2 * rank + 2])
 

@@ -17,10 +17,12 @@ from PIL import Image
 from prompts.errors import InputError, PalateError
 from tests.trainers.subject import cut_short
 from trainers.engine import checkpoint
+from trainers.engine.fit import fit
 from trainers.engine.lora import Lora
 from trainers.engine.step import make_optimizer, make_scaler
-from trainers.engine.training import Training, TrainingStopped, fit
-from trainers.model.base_model import BaseModel, load
+from trainers.engine.training import Training, TrainingStopped
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 from trainers.sft import SftConfig, train
 
 CONFIG = SftConfig(steps=4, batch_size=1, size=32, rank=2, learning_rate=1e-2, checkpoint_every=1)

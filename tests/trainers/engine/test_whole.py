@@ -20,7 +20,8 @@ from trainers.engine import whole
 from trainers.engine.training import Training
 from trainers.engine.whole import WholeDenoiser
 from trainers.files.adapter_file import Adapter
-from trainers.model.base_model import BaseModel, load
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 
 Tiny = Callable[[str], BaseModel]
 

@@ -18,9 +18,11 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from prompts.errors import InputError
 from trainers.files.adapter_file import AdapterRef
+from trainers.files.lora_layers import lora_layers
 from trainers.files.third_party import opened, translated
-from trainers.model.attach import attached, lora_layers
-from trainers.model.base_model import BaseModel, paint
+from trainers.model.attach import attached
+from trainers.model.base_model import BaseModel
+from trainers.model.paint import paint
 
 Tiny = Callable[[str], BaseModel]
 BLOCK = "down_blocks.1.attentions.0.transformer_blocks.0"
@@ -38,7 +40,7 @@ def changes(model: BaseModel, file: Path) -> dict[str, Tensor]:
     """What the adapter of a file adds to each layer's weight, by the layer's name in its part."""
     with attached(model, [AdapterRef(file)]) as names:
         (name,) = names
-        found = {id(one): one for one in lora_layers(model) if name in one.lora_A}
+        found = {id(one): one for one in lora_layers(model.pipe) if name in one.lora_A}
         parts = [part for part in model.pipe.components.values() if isinstance(part, torch.nn.Module)]
         return {
             path: layer.scaling[name] * (layer.lora_B[name].weight.flatten(1) @ layer.lora_A[name].weight.flatten(1)).detach()
@@ -152,7 +154,7 @@ def test_both_text_encoders_of_sdxl_have_names_of_their_own(tiny: Tiny, tmp_path
         tensors |= {f"{said}.lora_down.weight": down, f"{said}.lora_up.weight": up * number}
     save_file(tensors, tmp_path / "a.safetensors")
     with attached(model, [AdapterRef(tmp_path / "a.safetensors")]) as names:
-        touched = [[one for one in lora_layers(model) if name in one.lora_A] for name in names]
+        touched = [[one for one in lora_layers(model.pipe) if name in one.lora_A] for name in names]
         inside = [{id(one) for one in part.modules()} for part in (model.pipe.text_encoder, model.pipe.text_encoder_2)]
     assert [sum(id(one) in those for one in touched[0]) for those in inside] == [1, 1]
 

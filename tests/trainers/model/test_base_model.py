@@ -11,8 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from prompts.errors import InputError
+from trainers.files.adapter_file import AdapterRef
 from trainers.model import attach
-from trainers.model.base_model import AdapterRef, BaseModel, Painted, load, paint
+from trainers.model.base_model import BaseModel
+from trainers.model.load import load
+from trainers.model.paint import Painted, paint
 
 PROMPT = "a red circle on blue"
 

@@ -19,8 +19,10 @@ from tests.tiny_models import PIPELINES, build
 from trainers import dpo, dreambooth, kto, sft
 from trainers.files.adapter_file import Adapter, AdapterRef
 from trainers.model.attach import attached
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import FAMILIES, encode_images, encode_prompts, packed, predictor, trainable, unpacked
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 Tiny = Callable[[str], BaseModel]
 

@@ -13,7 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from prompts.errors import InputError
 from tests.tiny_models import build, ip_adapter
-from trainers.model.base_model import AdapterRef, BaseModel, Shown, load, paint
+from trainers.files.adapter_file import AdapterRef
+from trainers.model.base_model import BaseModel
+from trainers.model.ip_adapter import Shown
+from trainers.model.load import load
+from trainers.model.paint import paint
 
 RED, BLUE = (Image.new("RGB", (40, 30), colour) for colour in ((220, 30, 30), (20, 40, 200)))
 

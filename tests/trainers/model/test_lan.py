@@ -13,8 +13,9 @@ from diffusers import FluxPipeline
 from PIL import Image
 
 from tests.tiny_models import PIPELINES
-from trainers.model.base_model import BaseModel, paint
+from trainers.model.base_model import BaseModel
 from trainers.model.lan import Statistics, normalized, statistics
+from trainers.model.paint import paint
 from trainers.sft import SftConfig, train
 
 WIDE = {"steps": 3, "size": 32, "guidance_scale": 2.0, "seed": 4}

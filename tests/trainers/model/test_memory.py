@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from tests.tiny_models import PIPELINES
-from trainers.model.base_model import BaseModel, load, paint
+from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_images
+from trainers.model.load import load
 from trainers.model.memory import OutOfMemory, enough_memory, idle, parked
+from trainers.model.paint import paint
 from trainers.sft import SftConfig, train
 
 CONFIG = SftConfig(steps=3, batch_size=1, size=32, rank=2, checkpoint_every=1)
