@@ -1,11 +1,13 @@
 """Lists of prompts of a vocabulary: `pool` (training pairs), `held_out` (judging adapters), `anchors` (GAL directions).
 
 And sets of anchors around a subject, for teaching one (GAL, Zhang et al. 2024): `object` and `style` after their Tables 5 and 6,
-`bauhaus` and `bauhaus-style` for what the bundled painter can paint.
+`bauhaus` and `bauhaus-style` for what the bundled painter can paint. And the prompts of a person's own file.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -57,3 +59,26 @@ def _anchor(line: str, number: int, path: Path) -> Anchor:
             f"line {number} of {str(path)!r} is {line!r:.80}: it needs a prompt and a concept, '{SLOT} in a forest | in a forest'"
         )
     return Anchor(prompt, concept)
+
+
+def prompts_in(path: Path) -> Iterator[str]:
+    """The prompts of a file, one a line, read as they are needed. Raises InputError naming the line that is wrong."""
+    try:
+        with path.open() as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _prompt(line.strip(), path, number)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"prompts {str(path)!r} cannot be read ({error}): give a .txt or .jsonl file") from error
+
+
+def _prompt(line: str, path: Path, number: int) -> str:
+    if path.suffix != ".jsonl":
+        return line
+    try:
+        prompt = json.loads(line)["prompt"]
+    except (ValueError, KeyError, TypeError):
+        prompt = None
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InputError(f"line {number} of {str(path)!r} is {line!r:.80}: it needs a JSON object with a prompt")
+    return prompt

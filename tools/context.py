@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from evaluators.gate import Rules
 from prompts.vocabulary import Vocabulary
 from tools.asking import Asking
+from tools.earlier import Earlier
 from tools.files import SavedImage, save_image
 from tools.records import (
     AdapterRow,
@@ -38,9 +39,9 @@ if TYPE_CHECKING:  # torch only when a tool that needs it runs
     import numpy as np
     from PIL import Image
 
+    from evaluators.preference import Preference
     from evaluators.scorers.clip import Clip
     from evaluators.scorers.pickscore import PickScore
-    from tools.profiles.taste import Start
     from trainers.model.base_model import BaseModel as PaintingModel
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
@@ -76,6 +77,18 @@ class Trail(Protocol):
     def results(self, tool: str) -> Sequence[StepRow]: ...
     def preference(self) -> PreferenceRow | None: ...
     def adapters(self) -> Sequence[AdapterRow]: ...
+
+
+class Start(Protocol):
+    """Where a run starts from, as its tools see it: a profile, at a strength (tools.profiles.taste)."""
+
+    def prior(self) -> Preference:
+        """The taste that the person's ratings correct."""
+        ...
+
+    def earlier(self, vocabulary: Vocabulary) -> Sequence[Earlier]:
+        """Ratings of an earlier time as evidence about the words of `vocabulary`."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,11 @@ class StepRow(Record):
     seconds: Seconds = 0.0
     seconds_by_part: dict[str, Seconds] = {}
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The result as a dict; empty when it is none."""
+        return dict(self.result) if isinstance(self.result, dict) else {}
+
 
 class StepRecord(StepRow):
     """A step with everything that came with it: what `Store.add_step` writes in one transaction."""

@@ -31,8 +31,8 @@ from tools.taste import POPULATION_FILE
 
 if TYPE_CHECKING:
     from agent.bench.cli import Options
-    from agent.bench.plots import Curves
     from agent.bench.pool import Pool
+    from agent.bench.tables import Curves
 
 WAYS = ("random", "active")
 NOISE = 0.4  # as tools/questions.py: of one look, in SDs of liking
@@ -202,7 +202,7 @@ def _clicks(count: float, most: int) -> str:
 
 
 def _curves(rows: Sequence[Row]) -> Curves:
-    from agent.bench.plots import Curves
+    from agent.bench.tables import Curves
 
     lines = {}
     for name in groups(rows):

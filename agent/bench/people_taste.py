@@ -109,7 +109,7 @@ def _split(
     people: People, others: People, number: int, population: Population | None, cell: Row, split: int
 ) -> list[dict[str, Any]]:
     """The rows of one random order of one person's pictures: the first are held out, the next are shown."""
-    from agent.bench.taste import ratings_agree
+    from evaluators.numbers.agreement import ratings_agree
 
     mine, found = people.ratings[number], []
     order = np.random.default_rng([split, number, 0x9E09]).permutation(np.flatnonzero(np.isfinite(mine)))
@@ -143,7 +143,8 @@ def _foretold(
 
 def people_report(rows: Sequence[Row]) -> Report:
     """Tables by number of ratings, the paper's beside them, differences to the group mean, and curves."""
-    from agent.bench.plots import Curves, Panel, curves_over
+    from agent.bench.plots import curves_over
+    from agent.bench.tables import Curves, Panel
 
     flat = [{"rater": row["rater"], **one} for row in rows for one in row["found"]]
     counts, baseline = sorted(groups(flat, "ratings")), flat[0]["strategy"]

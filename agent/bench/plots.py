@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.bench.tables import Row, groups, mean
+from agent.bench.tables import Bars, Curves, Panel, Row, groups, mean
 from evaluators.numbers.win_rate import Interval
 from prompts.atomic import write_atomically
 
@@ -23,30 +22,6 @@ if TYPE_CHECKING:
 # Told apart by people who see few colours, too (Okabe & Ito 2008); lines also differ in their marks.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31", "#7f7f7f", "#5e4fa2")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-
-
-@dataclass(frozen=True)
-class Curves:
-    """A line a name: where on the x axis, and the interval there. `level`: a dashed line, with its name."""
-
-    xlabel: str
-    ylabel: str
-    lines: Mapping[str, Mapping[float, Interval]]
-    level: tuple[str, float] | None = None
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A bar a name. `level` as above."""
-
-    ylabel: str
-    values: Mapping[str, Interval]
-    level: tuple[str, float] | None = None
-    title: str = ""
-
-
-Panel = Curves | Bars
 
 
 def curves_over(

@@ -259,8 +259,8 @@ def _look(pictures: Sequence[Image.Image]) -> list[Seen]:
 
 def report(rows: Sequence[Row]) -> Report:
     """Tables, differences to the first strategy, and a curve of liking by round."""
-    from agent.bench.plots import Curves, curves_over
-    from agent.bench.tables import Report, Table, groups, mean_table, paired_table
+    from agent.bench.plots import curves_over
+    from agent.bench.tables import Curves, Report, Table, groups, mean_table, paired_table
 
     first = rows[0]["strategy"]
     tables = [

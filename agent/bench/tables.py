@@ -1,5 +1,6 @@
-"""Rows of a grid as tables: means with 95 % intervals, and paired comparisons. How they are written is in formats.py.
+"""Rows of a grid as tables (means with 95 % intervals, paired comparisons) and as what a picture of them shows.
 
+formats.py writes tables, plots.py draws pictures.
 What is averaged is people: the seeds of one rater are averaged first, because one person's runs resemble each other and
 would otherwise make every interval too narrow. Knows no bench by name.
 """
@@ -8,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evaluators.numbers.win_rate import Interval, mean_interval, win_rate
 from prompts.errors import InputError
-
-if TYPE_CHECKING:
-    from agent.bench.plots import Panel
 
 Row = Mapping[str, Any]
 Value = str | int | float | bool | Interval | None
@@ -45,6 +43,30 @@ class Table:
     def __post_init__(self) -> None:
         wrong = [row for row in self.rows if len(row) != len(self.columns)]
         assert not wrong, f"{len(self.columns)} columns, but {wrong[0]!r}"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A line a name: where on the x axis, and the interval there. `level`: a dashed line, with its name."""
+
+    xlabel: str
+    ylabel: str
+    lines: Mapping[str, Mapping[float, Interval]]
+    level: tuple[str, float] | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A bar a name. `level` as above."""
+
+    ylabel: str
+    values: Mapping[str, Interval]
+    level: tuple[str, float] | None = None
+    title: str = ""
+
+
+Panel = Curves | Bars
 
 
 @dataclass(frozen=True)

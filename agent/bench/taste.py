@@ -21,7 +21,7 @@ from prompts.errors import InputError
 
 if TYPE_CHECKING:
     from agent.bench.cli import Options
-    from agent.bench.plots import Curves
+    from agent.bench.tables import Curves
 
 # `pool` pictures: the first `taught` were rated by `people` others, of the rest `held` are judged. `splits`: of --data.
 GIVEN: dict[str, Any] = {
@@ -145,27 +145,14 @@ def predicted(
 def agreement(foretold: np.ndarray, hidden: np.ndarray, rated: np.ndarray) -> dict[str, float]:
     """All (M,): against the hidden liking (SDs), and against noisy ratings (points). `regret`: what the picture that is
     foretold to be best lacks to the best one, in SDs of hidden liking."""
+    from evaluators.numbers.agreement import ratings_agree
+
     true, noisy = ratings_agree(foretold, hidden), ratings_agree(foretold, rated)
     # among equals the choice is blind: their mean
     regret = float(hidden.max() - hidden[foretold == foretold.max()].mean())
     ranks = ("srocc", "plcc", "pairs")
     found = {name: true[name] for name in ranks} | {f"{name}_rated": noisy[name] for name in ranks}
     return {**found, "regret": regret, "mse": noisy["mse"], "mae": noisy["mae"]}
-
-
-def ratings_agree(foretold: np.ndarray, rated: np.ndarray) -> dict[str, float]:
-    """Both (M,), in points: SROCC, PLCC, share of pairs in the right order, MSE and MAE."""
-    from evaluators.numbers.agreement import errors, pairwise_accuracy, pearson, spearman
-
-    mse, mae = errors(foretold, rated)
-    pairs = pairwise_accuracy(foretold, rated)
-    return {
-        "srocc": spearman(foretold, rated),
-        "plcc": pearson(foretold, rated),
-        "pairs": pairs,
-        "mse": mse,
-        "mae": mae,
-    }
 
 
 def report(rows: Sequence[Row]) -> Report:
@@ -205,7 +192,8 @@ def _differences(rows: Sequence[Row], baseline: str, counts: Sequence[int]) -> T
 
 
 def _curves(rows: Sequence[Row]) -> list[Curves]:
-    from agent.bench.plots import Curves, curves_over
+    from agent.bench.plots import curves_over
+    from agent.bench.tables import Curves
 
     panels = []
     for value, label in (

@@ -22,7 +22,7 @@ from agent.loop.session import answered_for, drive
 from agent.report.progress import Narrator
 from agent.report.report import write_report
 from agent.report.sheets import question_sheet, round_sheet
-from agent.report.telling import clean, facts, how_sure, resume_command
+from agent.report.telling import clean, how_sure, resume_command
 from agent.stopping import Stopped
 from agent.store.store import Store
 from agent.store.summary import ratings_by_image, round_images
@@ -180,7 +180,7 @@ def keep_more_like(crew: Crew, run_id: str, wish: str, image: str, round: int) -
 def reply_to(crew: Crew, run_id: str, said: StepRow) -> str:
     """The reply to a stored wish, the run's last step. Read by the language model where there is one."""
     wish, rest = parted(str(said.args["wish"]))
-    reply = str(facts(said)["reply"]) if crew.llm is None else _read(crew, run_id, said, wish)
+    reply = str(said.facts["reply"]) if crew.llm is None else _read(crew, run_id, said, wish)
     left_out = f' (I read {LONGEST} characters of a wish and left out: "{clean(rest, 160)}". Say that again alone.)'
     return reply + (left_out if rest else "")
 

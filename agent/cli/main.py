@@ -254,7 +254,7 @@ def resume(chosen: argparse.Namespace) -> int:
     from agent.loop.session import answered_for, open_store, stored_config, unfinished
 
     with open_store(chosen.home) as store:
-        run_id = named(store, chosen.run)
+        run_id = store.find(chosen.run).id
         unfinished(store, run_id)
         config = stored_config(store, run_id)
         if config.rater == "person":
@@ -311,16 +311,6 @@ def _farewell(found: dict[str, Any], teller: Any) -> None:
     teller.say(f"report: {found['report']}")
 
 
-def named(store: Any, run: str) -> str:
-    """A run's id; `last` is the newest. Raises InputError."""
-    if run != "last":
-        return str(store.run(run).id)
-    runs = store.runs()
-    if not runs:
-        raise InputError(f"There are no runs in {str(store.path)!r} yet: start one with `palate demo`.")
-    return str(runs[0].id)
-
-
 def chat(chosen: argparse.Namespace) -> int:
     """palate chat."""
     from agent.chat.terminal import converse
@@ -329,7 +319,7 @@ def chat(chosen: argparse.Namespace) -> int:
     if chosen.resume is not None:
         _as_it_was_started(chosen)
         with open_store(chosen.home) as store:
-            run_id = named(store, chosen.resume)
+            run_id = store.find(chosen.resume).id
             unfinished(store, run_id)
             return converse(stored_config(store, run_id), chosen.home, store, run_id)
     chosen.config = chosen.config or CHAT
@@ -364,7 +354,7 @@ def logs_show(chosen: argparse.Namespace) -> int:
     from agent.report import logs
 
     with open_store(chosen.home) as store:
-        logs.logs_show(store, named(store, chosen.run), step=chosen.step, as_json=chosen.json)
+        logs.logs_show(store, store.find(chosen.run).id, step=chosen.step, as_json=chosen.json)
     return 0
 
 
@@ -390,7 +380,7 @@ def replay(chosen: argparse.Namespace) -> int:
     from agent.loop.session import open_store
 
     with open_store(chosen.home) as store:
-        run_id = named(store, chosen.run)
+        run_id = store.find(chosen.run).id
         if chosen.mode == "view":
             from agent.report.logs import replay_view
 

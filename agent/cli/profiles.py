@@ -45,13 +45,12 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def export(chosen: argparse.Namespace) -> int:
     """palate profile export."""
-    from agent.cli.main import named
     from agent.loop.session import open_store
     from agent.profile.export import export as exported
 
     _check_ending(chosen.out)
     with open_store(chosen.home) as store:
-        runs = [named(store, run) for run in chosen.runs]
+        runs = [store.find(run).id for run in chosen.runs]
         profile = exported(store, chosen.home, runs, chosen.name or chosen.out.stem, chosen.rater)
     return _written(profile, chosen)
 

@@ -26,8 +26,9 @@ from agent.loop.listening import unwanted
 from agent.loop.people import keep
 from agent.loop.planners import Plan, native_writer, plan_by_llm, plan_by_rules
 from agent.loop.profiles import start_of
+from agent.loop.recall import read_facts
 from agent.store.ledger import alarm_of
-from agent.store.trail import StoreTrail, read_facts
+from agent.store.trail import StoreTrail
 from prompts.errors import ToolError
 from prompts.facts import Facts
 from prompts.messages import Message, plan_messages

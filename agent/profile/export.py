@@ -201,8 +201,9 @@ def _bare(model: str) -> str:
 
 def _wishes(store: Store, runs: Sequence[str]) -> list[str]:
     """The newest run's, in words of its vocabulary."""
+    from agent.loop.recall import read_facts
     from agent.loop.session import stored_config
-    from agent.store.trail import StoreTrail, read_facts
+    from agent.store.trail import StoreTrail
 
     last = max(runs)  # ids sort by time
     return list(read_facts(StoreTrail(store, last), stored_config(store, last)).wishes)

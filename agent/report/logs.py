@@ -14,11 +14,10 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from agent.report import panels
-from agent.report.telling import decision, outcome, planner, reason
-from agent.store import ledger
+from agent.report.telling import decision, ledger_lines, outcome, planner, reason
+from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
-from prompts.errors import InputError
 from tools.records import RunRow, StepRow
 
 Facts = dict[str, Any]
@@ -45,7 +44,7 @@ def logs_show(
 
     `run_id` None or "last" is the newest run. Raises: InputError for an unknown run or step.
     """
-    run = find_run(store, run_id)
+    run = store.find(run_id)
     found = whole_run(store, run.id) if step is None else one_step(store, run.id, step)
     if as_json:
         print_json(found, console)
@@ -82,7 +81,7 @@ def replay_view(
 
     `run_id` None or "last" is the newest run. Raises: InputError for an unknown run.
     """
-    run = find_run(store, run_id)
+    run = store.find(run_id)
     steps, ratings, numbers = store.steps(run.id), ratings_by_image(store, run.id), summarise(store, run.id)
     told = [reading(step, steps[:number], ratings) for number, step in enumerate(steps)]
     if as_json:
@@ -122,16 +121,6 @@ def reading(step: StepRow, earlier: Sequence[StepRow], ratings: Mapping[str, flo
     }
 
 
-def find_run(store: Store, run_id: str | None) -> RunRow:
-    """The run of that id; the newest for None or "last". Raises: InputError when there is none."""
-    if run_id is not None and run_id != "last":
-        return store.run(run_id)
-    runs = store.runs()
-    if not runs:
-        raise InputError(f"{str(store.path)!r} holds no runs yet: `palate run CONFIG` or `palate demo` starts one.")
-    return runs[0]
-
-
 def whole_run(store: Store, run_id: str) -> Facts:
     """A run as JSON: its row, numbers, steps, pictures, ratings and answers, superseded ones too."""
     return {
@@ -165,7 +154,7 @@ def _run_parts(store: Store, run: RunRow) -> list[Any]:
             pictures.append(
                 {"round": row.round, "image": number, "rating": rating, "prompt": row.prompt, "file": row.path}
             )
-    judges = [Text(line) for line in ledger.told(ledger.ledger_facts(store, run.id))]
+    judges = [Text(line) for line in ledger_lines(ledger_facts(store, run.id))]
     return [panels.head(run), *told, panels.rows(pictures) if pictures else Text("no images yet"), *judges]
 
 

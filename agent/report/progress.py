@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from agent.report.telling import clean, decision, facts, outcome, planner, reason, warning
+from agent.report.telling import clean, decision, outcome, planner, reason, warning
 from tools.records import StepRow
 
 PARTS = {
@@ -87,7 +87,7 @@ class Narrator:
         """What the person answered to the last step, now that the answer is there."""
         if self._steps and self._steps[-1].tool == "ask_person" and self._steps[-1].error is None:
             ratings = self._ratings()
-            if any(image in ratings for image in facts(self._steps[-1]).get("asked") or []):
+            if any(image in ratings for image in self._steps[-1].facts.get("asked") or []):
                 self.say(f"     {outcome(self._steps[-1], ratings)}", style=None if self.quiet else "dim")
 
     def progress(self, part: str, done: int, total: int) -> None:

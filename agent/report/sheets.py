@@ -14,7 +14,7 @@ from PIL import Image
 
 from agent.config import run_folder
 from agent.report.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact_sheet, font_for, paste, wrapped, write
-from agent.report.telling import facts, won
+from agent.report.telling import won
 from agent.store.store import Store
 from agent.store.summary import latest, ordered, ratings_by_image, round_images
 from prompts.atomic import write_atomically
@@ -151,7 +151,7 @@ def _pairs(store: Store, run_id: str, judged: StepRow) -> list[tuple[str, Side, 
     scores = [row for row in store.scores(run_id) if row.step == judged.step]
     name = next(iter(ordered({row.name for row in scores})), None)
     values = {row.image: row.value for row in scores if row.name == name}
-    told = facts(judged)
+    told = judged.facts
     columns: list[list[Any]] = [told.get(key) or [] for key in ("prompts", "without", "with")]
     return [
         (str(prompt), (rows.get(before), values.get(before)), (rows.get(after), values.get(after)))
@@ -166,7 +166,7 @@ def _before_after(
     block = words + 2 * (tile + GAP) + GAP
     blocks = max(1, -(-len(pairs) // BLOCK))
     deep = max(1, -(-len(pairs) // blocks))
-    heading = Heading(f"Without and with the adapter: wins {won(facts(judged))}", GAP + blocks * (block + GAP))
+    heading = Heading(f"Without and with the adapter: wins {won(judged.facts)}", GAP + blocks * (block + GAP))
     sheet = Image.new("RGB", (GAP + blocks * (block + GAP), heading.height + 20 + deep * line), PAPER)
     heading.draw(sheet)
     for column in range(blocks):

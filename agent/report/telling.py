@@ -65,7 +65,7 @@ def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:
     """What came of it. `ratings` (image id to 0..10) tell what a person answered."""
     if step.error is not None:
         return f"failed: {clean(step.error, 300)}"
-    result = facts(step)
+    result = step.facts
     if step.node == "listen":
         return _understood(result)
     if step.tool == "ask_person":
@@ -80,9 +80,15 @@ def warning(step: StepRow) -> str:
     return clean(kept.get("said", ""), 600) if isinstance(kept, dict) else ""
 
 
-def facts(step: StepRow) -> dict[str, Any]:
-    """A step's result as a dict; empty when it is none."""
-    return dict(step.result) if isinstance(step.result, dict) else {}
+def ledger_lines(found: Mapping[str, Any]) -> list[str]:
+    """What a run's ledger found (agent.store.ledger.ledger_facts), in lines."""
+    lines = [clean(found["said"])] if found["said"] else []
+    for pair in found["pairs"]:
+        low, high = pair["interval"]
+        first, second = pair["judges"]
+        most = ", ".join(f"{one['image'][:8]} ({one['gap']:+.1f} SD)" for one in pair["biggest"])
+        lines.append(f"{first} and {second}: {short(pair['correlation'])} ({short(low)} to {short(high)}) on {pair['n']} pictures; most apart on {most}")  # fmt: skip
+    return lines
 
 
 def _number(value: object) -> bool:
@@ -137,7 +143,7 @@ DECISIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def _last(earlier: Sequence[StepRow], tool: str) -> dict[str, Any]:
     """The newest good result of `tool`."""
-    return next((facts(step) for step in reversed(earlier) if step.tool == tool and step.error is None), {})
+    return next((step.facts for step in reversed(earlier) if step.tool == tool and step.error is None), {})
 
 
 def _why_paint(step: StepRow, earlier: Sequence[StepRow]) -> str:

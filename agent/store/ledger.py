@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.report.telling import clean, facts, short
 from agent.store.store import Store
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary, load_vocabulary
@@ -85,7 +84,7 @@ def _by_feedback(store: Store, run_id: str) -> dict[str, float]:
         earlier = [step for step in steps if step.step < row.step]
         genome = vocabulary.parse(row.prompt) if vocabulary and row.shown and earlier else None
         if genome is not None:
-            effects = _effects(facts(earlier[-1]).get("evidence"))
+            effects = _effects(earlier[-1].facts.get("evidence"))
             found[row.id] = sum(effects.get(f"{gene.replace('_', ' ')} {value}", 0.0) for gene, value in genome.items())
     return found
 
@@ -133,14 +132,3 @@ def ledger_facts(store: Store, run_id: str) -> dict[str, Any]:
         for one in disagreements(ledger.columns)
     ]  # fmt: skip
     return {"pairs": pairs, "alarm": found.raised, "said": found.said}
-
-
-def told(found: Mapping[str, Any]) -> list[str]:
-    """The ledger in lines."""
-    lines = [clean(found["said"])] if found["said"] else []
-    for pair in found["pairs"]:
-        low, high = pair["interval"]
-        first, second = pair["judges"]
-        most = ", ".join(f"{one['image'][:8]} ({one['gap']:+.1f} SD)" for one in pair["biggest"])
-        lines.append(f"{first} and {second}: {short(pair['correlation'])} ({short(low)} to {short(high)}) on {pair['n']} pictures; most apart on {most}")  # fmt: skip
-    return lines

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, Literal
 
-from agent.report.telling import facts
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from tools.records import ImageRow, LlmCall, StepRow
@@ -86,15 +85,15 @@ def taste_facts(steps: Sequence[StepRow]) -> Facts | None:
     learned, told = latest(steps, "learn_taste"), latest(steps, "give_feedback")
     if learned is None and told is None:
         return None
-    about = facts(learned) if learned else {}
+    about = learned.facts if learned else {}
     kept = {name: about.get(name) for name in ("kind", "agreement", "interval", "ratings")}
-    return kept | {"feedback": facts(told).get("feedback") if told else None}
+    return kept | {"feedback": told.facts.get("feedback") if told else None}
 
 
 def latest(steps: Sequence[StepRow], tool: str, adapter: str | None = None) -> StepRow | None:
     """The newest step of `tool` that worked (and was about `adapter`)."""
     fitting = [step for step in steps if step.tool == tool and step.error is None]
-    return next((step for step in reversed(fitting) if adapter in (None, facts(step).get("adapter"))), None)
+    return next((step for step in reversed(fitting) if adapter in (None, step.facts.get("adapter"))), None)
 
 
 def adapter_facts(store: Store, run_id: str) -> Facts | None:
@@ -105,7 +104,7 @@ def adapter_facts(store: Store, run_id: str) -> Facts | None:
         return None
     row = next((row for row in reversed(rows) if row.promoted), rows[-1])
     judged = latest(store.steps(run_id), "evaluate_adapter", row.sha256)
-    told = facts(judged) if judged else {}
+    told = judged.facts if judged else {}
     win_rate = {name: told.get(name) for name in ("rate", "low", "high", "n")} if "rate" in told else None
     return {
         "sha256": row.sha256, "path": row.path, "kind": row.kind, "promoted": row.promoted,

@@ -76,6 +76,15 @@ class Views:
             raise InputError(f"there is no run {run_id!r} in {str(self.path)!r}: {hint}")
         return found[0]
 
+    def find(self, run: str | None) -> RunRow:
+        """The run of that id; the newest for None or "last". Raises: InputError when there is none."""
+        if run is not None and run != "last":
+            return self.run(run)
+        found = self._read(RunRow, "select * from runs order by created desc, rowid desc limit 1")
+        if not found:
+            raise InputError(f"{str(self.path)!r} holds no runs yet: `palate run CONFIG` or `palate demo` starts one.")
+        return found[0]
+
     def runs(self) -> list[RunRow]:
         """Every run, newest first."""
         return self._read(RunRow, "select * from runs order by created desc, rowid desc")

@@ -91,3 +91,16 @@ def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarr
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     assert first.ndim == 1 and first.shape == second.shape, f"compare (N,) with (N,), not {first.shape}, {second.shape}"
     return first, second
+
+
+def ratings_agree(foretold: np.ndarray, rated: np.ndarray) -> dict[str, float]:
+    """Both (M,), in points: SROCC, PLCC, share of pairs in the right order, MSE and MAE."""
+    mse, mae = errors(foretold, rated)
+    pairs = pairwise_accuracy(foretold, rated)
+    return {
+        "srocc": spearman(foretold, rated),
+        "plcc": pearson(foretold, rated),
+        "pairs": pairs,
+        "mse": mse,
+        "mae": mae,
+    }

@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluators.gate import Rules
 from evaluators.scorers.weights import weight_file
 from prompts.errors import InputError
-from prompts.lists import load_list
+from prompts.lists import load_list, prompts_in
 from prompts.vocabulary import load_vocabulary
-from tools.jobs.pairs import prompts_in
 from tools.photos import pictures_in
 from tools.scorers import PUBLISHED, SCORERS, Folders
 

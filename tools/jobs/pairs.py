@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prompts.errors import InputError, PalateError
+from prompts.lists import prompts_in
 from tools.files import save_json
 from tools.jobs.pools import Chosen, check_scores, choose, mixed
 from tools.scorers import ImageScorer
@@ -24,10 +25,11 @@ from tools.scorers import ImageScorer
 if TYPE_CHECKING:
     from PIL import Image
 
+    from prompts.lists import prompts_in
     from trainers.dpo import Pair
     from trainers.engine.pair_store import PairStore
     from trainers.files.adapter_file import AdapterRef
-    from trainers.model.base_model import BaseModel as Painter
+from trainers.model.base_model import BaseModel as Painter
 
 
 class PoolSpec(BaseModel):
@@ -160,29 +162,6 @@ def build_pairs(
             raise PalateError(f"stopped before shard {number} of pairs: run it again to continue")
         builder.pool_shard(number, shard, (number - first) * spec.shard)
     return PairStore(folder)
-
-
-def prompts_in(path: Path) -> Iterator[str]:
-    """The prompts of a file, one a line, read as they are needed. Raises InputError naming the line that is wrong."""
-    try:
-        with path.open() as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _prompt(line.strip(), path, number)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"prompts {str(path)!r} cannot be read ({error}): give a .txt or .jsonl file") from error
-
-
-def _prompt(line: str, path: Path, number: int) -> str:
-    if path.suffix != ".jsonl":
-        return line
-    try:
-        prompt = json.loads(line)["prompt"]
-    except (ValueError, KeyError, TypeError):
-        prompt = None
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(f"line {number} of {str(path)!r} is {line!r:.80}: it needs a JSON object with a prompt")
-    return prompt
 
 
 def _pools(spec: PoolSpec, without: set[str]) -> Iterator[Pool]:

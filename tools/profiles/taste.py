@@ -19,9 +19,9 @@ from evaluators import preference
 from evaluators.preference import Preference
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary
+from tools.earlier import Earlier
 from tools.profiles.profile import Profile
 from tools.profiles.records import Compared, Genome, Rated, Worth
-from tools.search.earlier import Earlier
 from tools.search.screened import GeneBelief
 from tools.search.space import Space
 

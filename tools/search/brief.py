@@ -1,27 +1,22 @@
 """What the person asked for stays in the picture: the brief as a constraint on genomes and on prompts.
 
 The words of the vocabulary that the brief says must be said by every proposal, one at least of the wishes that are loved must be,
-and none that is unwanted may be. What was said last counts. A proposal that leaves the brief is mended, never silently: its reason says how. Where a CLIP is at
-hand, a prompt too far from the brief is replaced, and a picture too far from it may not be bred from (`aligned`).
-Knows no strategy.
+and none that is unwanted may be. What was said last counts. Knows no strategy; kept.py holds them to it.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prompts.errors import InputError
 from prompts.genes import Several
 from prompts.vocabulary import Genome, Vocabulary
-from tools.search.history import History, hashable
 from tools.search.space import Space
-from tools.search.strategy import Proposal, Strategy, proposal
 
 TRIES = 200  # draws, to find a genome that keeps the brief; a brief that is possible needs a few
-_DOUBLE = "drawn at random: what was bred, kept to the brief, is there already"
 Place = tuple[str, str]  # a gene and the word that it shall have
 
 
@@ -35,11 +30,11 @@ class Brief:
 
     def missing(self, genome: Genome) -> list[tuple[Place, ...]]:
         """What is asked for and not there."""
-        return [places for places in self.wanted if not any(word in _words(genome[gene]) for gene, word in places)]
+        return [places for places in self.wanted if not any(word in words_of(genome[gene]) for gene, word in places)]
 
     def intruding(self, genome: Genome) -> list[Place]:
         """What is there and unwanted."""
-        return [(gene, word) for gene, value in genome.items() for word in _words(value) if word in self.unwanted]
+        return [(gene, word) for gene, value in genome.items() for word in words_of(value) if word in self.unwanted]
 
     def keeps(self, genome: Genome) -> bool:
         """Whether a genome has all that is asked for, and nothing unwanted."""
@@ -68,7 +63,7 @@ class Brief:
 
     def _allowed(self, vocabulary: Vocabulary, gene: str, value: object) -> list[str]:
         """What may stand in the place of an unwanted word; of several words none twice."""
-        there = () if gene in vocabulary.genes else _words(value)
+        there = () if gene in vocabulary.genes else words_of(value)
         allowed = [word for word in vocabulary.worded[gene] if word not in self.unwanted and word not in there]
         if not allowed:
             which = f"Every word of {gene!r} is" if gene in vocabulary.genes else f"Too many words of {gene!r} are"
@@ -129,7 +124,7 @@ def _problem(brief: Brief, space: Space) -> InputError | None:
     return None
 
 
-def _words(value: object) -> tuple[str, ...]:
+def words_of(value: object) -> tuple[str, ...]:
     """The words that a gene has: one, several, or of a number none."""
     return (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
 
@@ -145,11 +140,11 @@ def _give(
 ) -> None:
     """One of the places to `found`, where it has none, and to `taken`; what is taken already stays."""
     open_now = [place for place in places if place not in taken]
-    held = [place for place in open_now if place[1] in _words(found[place[0]])]
+    held = [place for place in open_now if place[1] in words_of(found[place[0]])]
     free = [place for place in open_now if sum(gene == place[0] for gene, _ in taken) < _room(vocabulary, place[0])]
     if not held and free:
         gene, word = rng.choice(free)
-        out = next((one for one in _words(found[gene]) if (gene, one) not in taken), word)
+        out = next((one for one in words_of(found[gene]) if (gene, one) not in taken), word)
         found[gene], held = _exchanged(found[gene], out, (gene, word), vocabulary), [(gene, word)]
     taken.update(held[:1])
 
@@ -157,7 +152,7 @@ def _give(
 def _exchanged(value: object, out: str, new: Place, vocabulary: Vocabulary) -> object:
     """What a gene has, with a new word in the place of `out`."""
     one = vocabulary.more.get(new[0])
-    return one.exchanged(_words(value), out, new[1]) if isinstance(one, Several) else new[1]
+    return one.exchanged(words_of(value), out, new[1]) if isinstance(one, Several) else new[1]
 
 
 def says(text: str, *words: str) -> bool:
@@ -189,96 +184,3 @@ def _sharing(asked: Sequence[tuple[Place, ...]], vocabulary: Vocabulary) -> list
         else:
             kept[kept.index(rivals[-1])] = (*rivals[-1], *places)
     return kept
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A strategy whose proposals keep the brief: mended where they do not, replaced where CLIP finds them too far from it.
-
-    `align(texts)` is the cosine of each text with the brief, asked where `minimum` is not None. `minimum_picture` is on another scale:
-    the cosine of a picture with the brief, below which it is not bred from.
-    """
-
-    strategy: Strategy
-    brief: Brief
-    space: Space
-    align: Callable[[Sequence[str]], Sequence[float]] | None = None
-    minimum: float | None = None
-    minimum_picture: float | None = None
-
-    def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
-        """As `Strategy.propose`."""
-        found = self.strategy.propose(aligned(history, self.minimum_picture), count, rng)
-        return self._aligned(self.mended(found, history, rng), history, rng)
-
-    def mended(self, found: Sequence[Proposal], history: History, rng: random.Random) -> list[Proposal]:
-        """Proposals that keep the brief, each once. What mending made another's double, of this round or of the history, is drawn
-        anew; what needs no mending may be of the history, as the elites are."""
-        old = {hashable(one.genome) for one in history.tried if one.genome is not None}
-        kept: dict[object, Proposal] = {}
-        for one in found:
-            new = one if self.brief.keeps(one.genome) else self._mended(one, rng)
-            key = hashable(new.genome)
-            if key in kept or (new is not one and key in old):
-                genome = self._fresh({*kept, *old}, rng)
-                new = proposal(self.space, genome, _DOUBLE) if genome else new
-            kept.setdefault(hashable(new.genome), new)
-        return list(kept.values())
-
-    def _mended(self, one: Proposal, rng: random.Random) -> Proposal:
-        mended = self.brief.mended(one.genome, self.space, rng)
-        changed = [
-            f"{gene} {_told(one.genome[gene])} -> {_told(mended[gene])}"
-            for gene in mended
-            if mended[gene] != one.genome[gene]
-        ]
-        said = f"kept to the brief ({self.brief.asked()}): {', '.join(changed)}"
-        return proposal(self.space, mended, _joined(one.reason, said))
-
-    def _fresh(self, taken: Collection[object], rng: random.Random) -> Genome | None:
-        """A genome that keeps the brief and is not `taken` (as `hashable`); None where none was found."""
-        drawn = (self.brief.mended(self.space.random(rng), self.space, rng) for _ in range(TRIES))
-        return next((genome for genome in drawn if hashable(genome) not in taken), None)
-
-    def _aligned(self, found: list[Proposal], history: History, rng: random.Random) -> list[Proposal]:
-        if self.minimum is None or self.align is None or not self.brief.text:
-            return found
-        cosines = self.align([one.prompt for one in found])
-        return [
-            one if cosine >= self.minimum else self._nearer(one, cosine, found, rng)
-            for one, cosine in zip(found, cosines, strict=True)
-        ]
-
-    def _nearer(self, one: Proposal, cosine: float, found: Sequence[Proposal], rng: random.Random) -> Proposal:
-        """The nearest to the brief of a few drawn at random, if it is nearer."""
-        assert self.align is not None and self.minimum is not None
-        taken = {hashable(other.genome) for other in found}
-        drawn = [genome for _ in range(32) if (genome := self._fresh(taken, rng))]
-        cosines = list(self.align([self.space.phrase(genome) for genome in drawn])) if drawn else []
-        best = max(range(len(drawn)), key=lambda i: cosines[i], default=None)
-        said = f"{one.prompt!r} is too far from the brief (cosine {cosine:.2f}, wanted {self.minimum:.2f})"
-        if best is None or cosines[best] <= cosine:
-            return replace(one, reason=_joined(one.reason, f"{said}, and nothing nearer was found"))
-        return proposal(self.space, drawn[best], _joined(one.reason, said))
-
-
-def aligned(history: History, minimum: float | None) -> History:
-    """The history to breed from: a picture too far from the brief counts as the worst there is, whatever its score."""
-    if minimum is None:
-        return history
-    far = [one for one in history.tried if one.alignment is not None and one.alignment < minimum]
-    marked = [
-        replace(one, score=history.low, reason=_joined(one.reason, "its picture is too far from the brief"))
-        if one in far and one.score is not None
-        else one
-        for one in history.tried
-    ]
-    return replace(history, tried=tuple(marked))
-
-
-def _told(value: object) -> str:
-    return " and ".join(_words(value)) or str(value)
-
-
-def _joined(*reasons: str) -> str:
-    return "; ".join(reason for reason in reasons if reason)

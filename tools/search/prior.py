@@ -16,7 +16,7 @@ import numpy as np
 from evaluators.numbers.arrays import stored_arrays
 from prompts.errors import InputError
 from prompts.genes import Several
-from tools.search.earlier import Earlier, informed
+from tools.earlier import Earlier, informed
 from tools.search.space import Space
 
 FILE = "taste_prior.npz"

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tools.search.brief import Brief, Kept
+from tools.search.brief import Brief
 from tools.search.history import History, Tried
+from tools.search.kept import Kept
 from tools.search.space import Space
 from tools.search.strategy import Proposal, Strategy
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prompts.vocabulary import Genome
-from tools.search.earlier import Earlier, informed
+from tools.earlier import Earlier, informed
 from tools.search.genetic import Rated
 from tools.search.history import History
 from tools.search.space import Space, distinct

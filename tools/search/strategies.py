@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tools.search.brief import Kept
 from tools.search.genetic import Genetic
 from tools.search.genetic_llm import GeneticLlm
+from tools.search.kept import Kept
 from tools.search.llm import Llm
 from tools.search.screened import Screened
 from tools.search.strategy import Means, RandomSearch, Strategy

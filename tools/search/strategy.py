@@ -9,16 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from prompts.vocabulary import Genome
-from tools.search.earlier import Earlier
+from tools.earlier import Earlier
+from tools.search.brief import Brief
 from tools.search.history import History, hashable
 from tools.search.space import Space
-
-if TYPE_CHECKING:
-    from tools.search.brief import Brief
-    from tools.searching import SearchSpec
+from tools.searching import SearchSpec
 
 
 @dataclass(frozen=True)

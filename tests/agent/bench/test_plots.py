@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.bench.plots import COLOURS, Bars, Curves, curves_of, curves_over, draw
+from agent.bench.plots import COLOURS, curves_of, curves_over, draw
+from agent.bench.tables import Bars, Curves
 from evaluators.numbers.win_rate import Interval
 
 

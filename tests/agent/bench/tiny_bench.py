@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.bench.cli import Options
-from agent.bench.plots import Curves, curves_over
-from agent.bench.tables import Report, Row, mean_table
+from agent.bench.plots import curves_over
+from agent.bench.tables import Curves, Report, Row, mean_table
 
 GIVEN = {"steps": 3, "odd": True}
 

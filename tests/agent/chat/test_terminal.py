@@ -18,6 +18,7 @@ from agent.config import Config
 from agent.llm.scripted import ScriptedLlm
 from agent.loop.crew import Crew
 from agent.loop.listening import Wish
+from agent.loop.recall import read_facts
 from agent.loop.runner import hired
 from agent.loop.session import open_store, stored_config
 from agent.replay.verify import verify
@@ -25,7 +26,7 @@ from agent.report.report import write_report
 from agent.report.telling import decision, outcome
 from agent.store.store import Store
 from agent.store.summary import round_images
-from agent.store.trail import StoreTrail, read_facts
+from agent.store.trail import StoreTrail
 from prompts.errors import LlmError
 from tests.agent.fast import ASK, FINISH, LEARN, PAINT, SCORE, SHORT, completion, serving
 from tools.context import Studio

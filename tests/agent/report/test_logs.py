@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from agent.report.logs import find_run, logs_list, logs_path, logs_query, logs_show, replay_view
+from agent.report.logs import logs_list, logs_path, logs_query, logs_show, replay_view
 from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.invented_run import FEEDBACK, invent
@@ -85,9 +85,9 @@ def test_one_step_is_shown_whole_with_its_llm_calls(store: Store, tmp_path: Path
 def test_last_and_nothing_mean_the_newest_run(store: Store, tmp_path: Path) -> None:
     invent(store, tmp_path, rounds=0)
     newest = invent(store, tmp_path, rounds=0)
-    assert find_run(store, None).id == find_run(store, "last").id == newest
+    assert store.find(None).id == store.find("last").id == newest
     with pytest.raises(InputError, match="did you mean"):
-        find_run(store, newest[:-1])
+        store.find(newest[:-1])
 
 
 def test_a_query_answers_rows_and_may_not_write(store: Store, tmp_path: Path) -> None:

@@ -159,7 +159,8 @@ def test_an_alarm_is_kept_with_the_taste_and_no_planner_reads_it(
     (kept,) = run.store.preferences(run.run_id)
     assert kept.metrics["alarm"] == told and "Alarm: DECEIVED" in heard
     assert all("DECEIVED" not in str(step.result) for step in run.steps)
-    from agent.store.trail import StoreTrail, read_facts
+    from agent.loop.recall import read_facts
+    from agent.store.trail import StoreTrail
 
     facts = read_facts(StoreTrail(run.store, run.run_id), run.crew.config)
     assert "DECEIVED" not in str(plan_messages(facts, load_vocabulary("bauhaus")))

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from agent.config import make_config
+from agent.loop.recall import read_facts
 from agent.store.store import Store
-from agent.store.trail import StoreTrail, read_facts
+from agent.store.trail import StoreTrail
 from prompts.facts import Facts
 from tools.records import AdapterRow, ImageRow, StepRecord
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
-from tools.jobs.pairs import Builder, PoolSpec, build_pairs, prompts_in
+from prompts.lists import prompts_in
+from tools.jobs.pairs import Builder, PoolSpec, build_pairs
 from trainers.dpo import Pair
 from trainers.engine.pair_store import PairStore
 

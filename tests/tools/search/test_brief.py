@@ -13,8 +13,9 @@ from agent.loop.listening import unwanted
 from prompts.errors import InputError
 from tests.prompts.test_genes import MIXED, written
 from tests.tools.search.given import NO_BRIEF, SPACE, VOCABULARY, liking, made, means, searched, tried
-from tools.search.brief import Kept, aligned, check_brief, read_brief
+from tools.search.brief import check_brief, read_brief
 from tools.search.history import History
+from tools.search.kept import Kept, aligned
 from tools.search.space import Space
 from tools.search.strategies import make_strategy
 from tools.search.strategy import Proposal, RandomSearch, proposal
