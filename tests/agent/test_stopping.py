@@ -174,6 +174,6 @@ def test_a_signal_while_the_report_is_written_leaves_a_run_that_resume_finishes(
 def test_a_signal_while_a_done_run_is_copied_says_where_to_look(
     done: Started, handlers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("agent.cli.main._farewell", lambda *_: send())
+    monkeypatch.setattr("agent.cli.runs._farewell", lambda *_: send())
     assert main(["--home", str(done.home), "resume", done.run_id]) == 130
     assert f"palate logs show {done.run_id}" in capsys.readouterr().err.splitlines()[-1]

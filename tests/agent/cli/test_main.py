@@ -82,7 +82,7 @@ def test_a_run_prints_exactly_one_json_object(palate: Callable[..., Told], file:
 def test_the_demo_leaves_a_folder_with_all_of_it(
     palate: Callable[..., Told], file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.cli.main.DEMO", file())
+    monkeypatch.setattr("agent.cli.runs.DEMO", file())
     code, out, _ = palate("demo", "--out", tmp_path / "kept")
     (folder,) = (tmp_path / "kept").iterdir()
     assert code == 0 and str(folder) in out
