@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluators import preference
 from evaluators.ledger import FEWEST_ROUNDS, alarm
 from evaluators.looks.features import features
 from evaluators.looks.raters import Rater, load_reference
 from evaluators.numbers.win_rate import wilson
+from evaluators.preference import model as preference
 from evaluators.scorers.clip import Clip
 from evaluators.scorers.pickscore import PickScore
 from prompts.vocabulary import Genome, load_vocabulary

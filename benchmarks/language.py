@@ -17,6 +17,8 @@ Prints one JSON object of shares with Wilson 95 % intervals, and of means with 9
   `look_up` (no model);
 - proposals: the hidden utility of proposed prompts after 1 and 3 rounds, above random prompts and in units of their standard deviation;
   `readable`: the share of them that are prompts of the vocabulary.
+
+Long because all that is measured of one model stands in one file, a short function for each measure.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.preference import Kind, Population, fit
+from evaluators.preference.model import Kind, fit
+from evaluators.preference.population import Population
 
 STORED, RATED, CANDIDATES = 100_000, 200, 10_000
 KINDS: tuple[tuple[Kind, bool], ...] = (

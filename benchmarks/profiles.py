@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from evaluators import preference
 from evaluators.looks.features import features
 from evaluators.looks.raters import Rater, load_reference
 from evaluators.numbers.agreement import spearman
 from evaluators.numbers.win_rate import mean_interval
+from evaluators.preference import model as preference
 from evaluators.scorers.clip import Clip
 from prompts.vocabulary import Genome, load_vocabulary
 from tools.profiles.profile import Profile

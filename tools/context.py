@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # torch only when a tool that needs it runs
     import numpy as np
     from PIL import Image
 
-    from evaluators.preference import Preference
+    from evaluators.preference.model import Preference
     from evaluators.scorers.clip import Clip
     from evaluators.scorers.pickscore import PickScore
     from trainers.model.base_model import BaseModel as PaintingModel

@@ -69,7 +69,8 @@ def _belief(rows: Sequence[ImageRow], context: Context) -> Belief:
     import numpy as np
 
     from evaluators.asking.belief import Belief, learned, unlearned
-    from evaluators.preference import Population, Preference
+    from evaluators.preference.model import Preference
+    from evaluators.preference.population import Population
     from tools.taste import before, fit, said
 
     told, prior = said(context.trail), before("head", context)

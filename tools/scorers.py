@@ -74,7 +74,7 @@ def _clip_t(folders: Folders, device: str) -> ImageScorer:
 
 def _preference(folders: Folders, device: str) -> ImageScorer:
     """A person's learned taste, on the features of the CLIP that it was learned with."""
-    from evaluators import preference
+    from evaluators.preference import model as preference
 
     taste, clip = preference.load(_given("preference", folders)), clip_of(_given("clip", folders), device)
     return lambda images, prompts: taste.predict(clip.image_features(images))[0]

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluators import preference
 from evaluators.numbers.win_rate import wilson
-from evaluators.preference.scored import FEWEST
+from evaluators.preference import model as preference
+from evaluators.preference.held_out import held_out_agreement
+from evaluators.preference.population import Population
+from evaluators.preference.scored import FEWEST, Scored
 from prompts.errors import ToolError
 from tools.context import Context, Trail
 from tools.records import AnswerRow, ComparisonRow, ImageRow
@@ -76,10 +78,10 @@ def before(kind: str, context: Context) -> preference.Base | None:
             f"There is no population at {str(path)!r}: make it with `python -m tools.measured.population`, or set population: false.",
             retryable=False,
         )
-    return preference.Population.load(path)
+    return Population.load(path)
 
 
-def _most_people(context: Context) -> preference.Scored | None:
+def _most_people(context: Context) -> Scored | None:
     """What CLIP's features tell of PickScore's values of all pictures shown so far; None below four pictures.
 
     Computed anew: the trail that tools read keeps no scores, and the model gives the recorded ones again. PickScore compares pictures
@@ -91,7 +93,7 @@ def _most_people(context: Context) -> preference.Scored | None:
     features = context.features(rows)
     with context.timed("score"):
         score = context.studio.pickscore([context.open_image(row) for row in rows], [row.prompt for row in rows], [])
-    return preference.Scored.distilled(features, np.array(score.values))
+    return Scored.distilled(features, np.array(score.values))
 
 
 def fit(features: np.ndarray, told: Said, kind: Any, seed: int, population: Any = None) -> Any:
@@ -105,10 +107,8 @@ def trust(features: np.ndarray, told: Said, kind: Any, seed: int, population: An
     if told.clicks < ENOUGH:
         return {}
     if not told.pairs:
-        order = told.order if isinstance(population, preference.Population) else None
-        found = preference.held_out_agreement(
-            features, told.ratings, kind, population=population, order=order, seed=seed
-        )
+        order = told.order if isinstance(population, Population) else None
+        found = held_out_agreement(features, told.ratings, kind, population=population, order=order, seed=seed)
         interval, shares = (found.low, found.high), (found.accuracy, found.accuracy_low, found.accuracy_high)
         sure = {"agreement": round(found.srocc, 3), "interval": [round(end, 3) for end in interval]}
     else:
@@ -148,7 +148,7 @@ def _fit(
     features: np.ndarray, told: Said, pairs: Sequence[ComparisonRow], kind: Any, seed: int, population: Any
 ) -> Any:
     learner: Any = preference
-    people = isinstance(population, preference.Population)
+    people = isinstance(population, Population)
     if not pairs and np.isfinite(told.ratings).all():
         return learner.fit(
             features, told.ratings, kind, population=population, order=told.order if people else None, seed=seed

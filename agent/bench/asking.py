@@ -118,7 +118,7 @@ def before(pictures: Pool, prior: str) -> Belief:
 
 @lru_cache(maxsize=1)
 def _people() -> Any:
-    from evaluators.preference import Population
+    from evaluators.preference.population import Population
 
     return Population.load(MODELS / "bauhaus" / POPULATION_FILE)
 

@@ -21,8 +21,8 @@ from evaluators.scorers.weights import version_of_file
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
-    from evaluators.preference import Population
     from evaluators.preference.people import People
+    from evaluators.preference.population import Population
 
 GROUP = "group_mean"  # what the other people think of a picture on average, on this person's scale
 KINDS = (GROUP, "maml", "finetune", "knn", "head", "bayes", f"head{SUFFIX}", f"bayes{SUFFIX}")
@@ -47,7 +47,7 @@ def people_cells(raters: Sequence[str], names: Sequence[str], given: dict[str, A
 
 def people_strategies(asked: Sequence[str]) -> list[str]:
     """The kinds that were asked for, or all. Raises InputError for an unknown one."""
-    from evaluators.preference import KINDS as OURS
+    from evaluators.preference.model import KINDS as OURS
 
     for name in asked:
         if name != GROUP and name.removesuffix(SUFFIX) not in OURS:
@@ -98,7 +98,7 @@ def people_work(cell: dict[str, Any], *, folder: str) -> dict[str, Any]:
 
 
 def _taught(others: People, names: Sequence[str]) -> Population | None:
-    from evaluators.preference import Population
+    from evaluators.preference.population import Population
 
     if not any(map(needs_population, names)):
         return None
@@ -128,7 +128,7 @@ def _foretold(
     population: Population | None, seed: int,
 ) -> np.ndarray:  # fmt: skip
     """(M,) ratings foretold for the pictures held out."""
-    from evaluators.preference import fit
+    from evaluators.preference.model import fit
     from evaluators.preference.population import standardised
 
     if name == GROUP:

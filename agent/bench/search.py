@@ -53,12 +53,8 @@ LIKED = {
     "kept": "own proposals after the first round",
 }  # fmt: skip
 PAPER = {
-    "max": "max",
-    "gain": "max - init",
-    "k": "K*",
-    "max_sim": "max sim",
-    "score_of_most_sim": "score of the most sim",
-}
+    "max": "max", "gain": "max - init", "k": "K*", "max_sim": "max sim", "score_of_most_sim": "score of the most sim",
+}  # fmt: skip
 
 
 def cells(options: Options) -> list[Row]:
@@ -292,7 +288,7 @@ def _until(rows: Sequence[Row]) -> Table:
         limit = max(len(row["hidden_by_round"]) for row in some)
         found = reached([row["rounds_to_p95"] for row in some], limit)
         share = f"{100 * found.share:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
-        lines.append((str(name), share, found.median if found.median is not None else f"more than {limit}"))
+        lines.append((str(name), share, f"more than {limit}" if found.median is None else found.median))
     columns = ("strategy", "searches that pass it", "rounds until then, median")
     return Table("The 95th percentile of random prompts", columns, tuple(lines))
 
@@ -303,5 +299,5 @@ def settings(options: Options) -> dict[str, Any]:
     from tools.search.prior import FILE
 
     file = MODELS / "bauhaus" / FILE
-    told = {name: value for name, value in setting(options).items() if name != "url"}
-    return {**told, "prior": version_of_file(file) if file.is_file() else None}
+    prior = {"prior": version_of_file(file) if file.is_file() else None}
+    return {name: value for name, value in setting(options).items() if name != "url"} | prior

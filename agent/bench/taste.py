@@ -56,7 +56,7 @@ def cells(options: Options) -> list[Row]:
 
 def strategies(options: Options) -> list[str]:
     """The kinds that were asked for, or all; and the frame. Raises InputError for an unknown one."""
-    from evaluators.preference import KINDS
+    from evaluators.preference.model import KINDS
 
     if options.data is not None:
         from agent.bench.people_taste import people_strategies
@@ -133,7 +133,7 @@ def predicted(
 ) -> np.ndarray:
     """(M,) ratings that a kind foretells for `judged` (M, D), from features (N, D) and ratings (N,), in points."""
     from agent.bench.taught import read_population
-    from evaluators.preference import fit
+    from evaluators.preference.model import fit
 
     if strategy == "mean":
         return np.full(len(judged), ratings.mean())

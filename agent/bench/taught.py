@@ -19,7 +19,7 @@ from prompts.atomic import write_atomically
 
 if TYPE_CHECKING:
     from evaluators.looks.raters import Rater
-    from evaluators.preference import Population
+    from evaluators.preference.population import Population
 
 FIRST = LEARN_FROM  # the seed of the first of them
 SUFFIX = "+population"
@@ -34,7 +34,7 @@ def population_file(pool: Path, pictures: int, people: int, noise: float, *, mam
     """The npz beside the pool of what `people` simulated people taught, who rated the first `pictures` of it; learned first
     if it is not there. `maml`: with the network that kind "maml" starts from."""
     from agent.bench.pool import read_pool
-    from evaluators.preference import Population
+    from evaluators.preference.population import Population
 
     file = pool.with_name(f"{pool.stem}-taught-{pictures}-{people}-{noise:g}{'-maml' if maml else ''}.npz")
     if not file.exists():
@@ -49,7 +49,7 @@ def population_file(pool: Path, pictures: int, people: int, noise: float, *, mam
 @lru_cache(maxsize=4)
 def read_population(file: Path) -> Population:
     """One that `population_file` learned. Raises InputError when it is damaged."""
-    from evaluators.preference import Population
+    from evaluators.preference.population import Population
 
     return Population.load(file)
 

@@ -165,7 +165,8 @@ def _learned(
     """The preference model, and what is known of it. A picture that was rated twice is one, held out or not."""
     import numpy as np
 
-    from evaluators import preference
+    from evaluators.preference import model as preference
+    from evaluators.preference.held_out import held_out_agreement
     from tools.profiles.records import SMALLEST, Taste
     from tools.profiles.taste import evidence
     from tools.taste import ENOUGH
@@ -174,7 +175,7 @@ def _learned(
     fitted = preference.fit(features, values, comparisons=comparisons)
     agreement = None
     if np.isfinite(values).sum() >= ENOUGH:
-        held = preference.held_out_agreement(features, values, comparisons=comparisons)
+        held = held_out_agreement(features, values, comparisons=comparisons)
         agreement = (round(held.srocc, 3), round(held.low, 3), round(held.high, 3))
     taste = Taste(
         member="preference-0.npz", kind=fitted.kind, weight=1.0, centre=scale.mean,

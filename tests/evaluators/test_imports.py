@@ -6,8 +6,9 @@ import sys
 import pytest
 
 LIGHT = [
-    "agreement", "belief", "colour", "comparisons", "diversity", "features", "normal", "overfit", "preference", "questions", "raters",
-    "score", "shapes", "weights", "win_rate",
+    "asking.belief", "asking.normal", "asking.questions", "looks.colour", "looks.features", "looks.raters", "looks.shapes",
+    "numbers.agreement", "numbers.comparisons", "numbers.diversity", "numbers.win_rate", "overfit", "preference.model",
+    "scorers.score", "scorers.weights",
 ]  # fmt: skip
 
 

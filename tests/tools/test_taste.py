@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluators import preference
+from evaluators.preference import model as preference
+from evaluators.preference.population import Population
 from tests.tools.given import PROMPTS, Trail, image_row
 from tools import taste
 from tools.records import AnswerRow, ComparisonRow
@@ -51,7 +52,7 @@ def test_ratings_are_told_in_the_order_they_were_given() -> None:
 def test_a_drift_is_looked_for_only_where_the_fit_can_know_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     trail, orders = many(), seen(monkeypatch)
     trail.rated = {row.id: float(number % 9) for number, row in enumerate(trail.rows[:10])}
-    people = preference.Population.fit(FEATURES, np.random.default_rng(1).normal(size=(5, 24)), maml=False)
+    people = Population.fit(FEATURES, np.random.default_rng(1).normal(size=(5, 24)), maml=False)
     taste.fit(FEATURES[:10], taste.said(trail), "head", 0)
     taste.fit(FEATURES[:10], taste.said(trail), "head", 0, people)
     asked(trail, 0, 1, trail.rows[0].id, 1)

@@ -19,7 +19,7 @@ from tools.records import AdapterRow, ImageRow, ScoreRow
 
 if TYPE_CHECKING:
     from evaluators.gate import Judged
-    from evaluators.preference import Preference
+    from evaluators.preference.model import Preference
 
 GUIDE = "preference"  # what a run's trainings are guided by
 
@@ -73,7 +73,7 @@ def _newest(context: Context) -> AdapterRow:
 
 
 def _taste(context: Context) -> Preference:
-    from evaluators import preference
+    from evaluators.preference import model as preference
 
     fitted = context.trail.preference()
     if fitted is None:

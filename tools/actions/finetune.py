@@ -55,7 +55,7 @@ def finetune(args: Finetune, context: Context) -> Outcome:
 
 def _pool_pairs(context: Context) -> tuple[list[ImageRow], list[PairRow]]:
     """HG-DPO Eq. 4-6: a pool for each prompt, scored by the learned taste; its best and worst are a pair."""
-    from evaluators import preference
+    from evaluators.preference import model as preference
 
     fitted = context.trail.preference()
     if fitted is None:

@@ -60,7 +60,7 @@ def _clip_i(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
 
 
 def _preference(rows: Sequence[ImageRow], context: Context) -> list[ScoreRow]:
-    from evaluators import preference
+    from evaluators.preference import model as preference
 
     fitted = context.trail.preference()
     if fitted is None:

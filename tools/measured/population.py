@@ -64,7 +64,7 @@ def rated(reference: np.ndarray, measured: np.ndarray, raters: range) -> np.ndar
 def make_population(studio: Studio, vocabulary: Vocabulary, folder: Path, *, pictures: int, raters: int, cache: Path) -> Path:  # fmt: skip
     """Fit the population of `raters` simulated people on `pictures` paintings and write it into `folder`."""
     from evaluators.looks.raters import load_reference
-    from evaluators.preference import Population
+    from evaluators.preference.population import Population
 
     clip, measured = look(studio, vocabulary, pictures, cache)
     ratings = rated(load_reference(folder), measured, range(FIRST_RATER, FIRST_RATER + raters))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.numbers.agreement import Agreement, agree
-from evaluators.preference import Preference
+from evaluators.preference.model import Preference
 from prompts.errors import InputError
 from tools.profiles.profile import Profile
 from tools.profiles.records import MOST_TASTES, SMALLEST, Genome, Manifest, Rated, Scale, Taste, Worth

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from evaluators.preference import Preference
+from evaluators.preference.model import Preference
 from tools.profiles.archive import pack, pack_arrays
 from tools.profiles.records import Compared, Genome, Manifest, Rated, Trained
 

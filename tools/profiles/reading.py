@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from evaluators import preference
-from evaluators.preference import Preference
+from evaluators.preference import model as preference
+from evaluators.preference.model import Preference
 from prompts.atomic import write_atomically
 from prompts.errors import InputError
 from tools.profiles.archive import LARGEST, Refused, same_again, unpack, unpack_arrays

@@ -15,8 +15,9 @@ from functools import cached_property
 
 import numpy as np
 
-from evaluators import preference
-from evaluators.preference import Preference
+from evaluators.preference import model as preference
+from evaluators.preference.kinds.comparison import Comparison
+from evaluators.preference.model import Preference
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary
 from tools.earlier import Earlier
@@ -49,7 +50,7 @@ def liking(profile: Profile, features: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def evidence(
     ratings: Sequence[Rated], comparisons: Sequence[Compared], images: Sequence[str]
-) -> tuple[np.ndarray, list[preference.Comparison]]:
+) -> tuple[np.ndarray, list[Comparison]]:
     """What `preference.fit` learns from: values (N,) of N different pictures, the mean of each one's ratings and NaN for a picture
     without; and the comparisons by row."""
     row = {image: number for number, image in enumerate(images)}
@@ -57,7 +58,7 @@ def evidence(
     for one in ratings:
         given[row[one.image]].append(one.value)
     values = np.array([np.mean(values) if values else np.nan for values in given])
-    return values, [preference.Comparison(row[one.first], row[one.second], one.answer) for one in comparisons]
+    return values, [Comparison(row[one.first], row[one.second], one.answer) for one in comparisons]
 
 
 def standardised(profile: Profile) -> list[tuple[Rated, float]]:

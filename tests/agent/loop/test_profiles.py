@@ -17,7 +17,7 @@ from agent.loop.profiles import find, place, start_of, take_in
 from agent.profile.export import _learned
 from agent.replay.verify import verify
 from agent.store.store import Store
-from evaluators import preference
+from evaluators.preference.held_out import held_out_agreement
 from prompts.errors import InputError, ReplayError
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import Started, config_of
@@ -118,7 +118,7 @@ def test_a_picture_rated_in_two_runs_is_one_and_is_not_foretold_by_itself() -> N
     assert few.ratings == 8 and few.agreement is None
     enough = _learned([*made.ratings[:8], *again], (), made.images[:8], made.features[:8], "ann", scale)[1]
     means = np.array([(one.value + 5.0) / 2 for one in made.ratings[:8]])
-    held = preference.held_out_agreement(made.features[:8], means)
+    held = held_out_agreement(made.features[:8], means)
     assert enough.agreement == (round(held.srocc, 3), round(held.low, 3), round(held.high, 3))
 
 

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from evaluators.preference import KINDS, Comparison, Population, fit, held_out_agreement, load
+from evaluators.preference.held_out import held_out_agreement
+from evaluators.preference.kinds.comparison import Comparison
 from evaluators.preference.kinds.likelihood import Told, condition
 from evaluators.preference.kinds.scale import length_of, spread_of
+from evaluators.preference.model import KINDS, fit, load
+from evaluators.preference.population import Population
 from prompts.errors import InputError
 
 WIDTH = 12

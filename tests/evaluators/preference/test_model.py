@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from evaluators.preference import FLAT_STD, KINDS, fit, held_out_agreement, load
+from evaluators.preference.held_out import held_out_agreement
 from evaluators.preference.kinds import head as preference_head
 from evaluators.preference.kinds import knn as preference_knn
+from evaluators.preference.model import FLAT_STD, KINDS, fit, load
 from prompts.errors import InputError
 
 # Those that can learn from one person alone.

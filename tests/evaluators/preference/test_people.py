@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from evaluators.numbers.win_rate import mean_interval
-from evaluators.preference import fit, held_out_agreement
+from evaluators.preference.held_out import held_out_agreement
+from evaluators.preference.model import fit
 
 BESIDE = Path(__file__).parents[3].parent / "shared" / "data"
 

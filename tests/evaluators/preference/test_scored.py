@@ -5,7 +5,10 @@ import pytest
 
 from evaluators.looks.features import FEATURE_NAMES
 from evaluators.looks.raters import Rater
-from evaluators.preference import Comparison, Scored, fit, held_out_agreement, load
+from evaluators.preference.held_out import held_out_agreement
+from evaluators.preference.kinds.comparison import Comparison
+from evaluators.preference.model import fit, load
+from evaluators.preference.scored import Scored
 from evaluators.scorers.aesthetic import AestheticHead
 from prompts.errors import InputError
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluators import preference
+from evaluators.preference import model as preference
+from evaluators.preference.population import Population
+from evaluators.preference.scored import Scored
 from prompts.errors import ToolError
 from tests.tools.given import Trail, context, rated_trail
 from tools.actions.learn import LearnTaste, learn_taste
@@ -56,7 +58,7 @@ def test_too_few_ratings_are_told(trail: Trail, tmp_path: Path) -> None:
 def with_population(given: Context, folder: Path, population: bool) -> Context:
     """The same beside a population of its own, where `population` says so."""
     features = given.features(given.trail.images())
-    people = preference.Population.fit(features, np.random.default_rng(0).normal(size=(6, 4)), maml=False)
+    people = Population.fit(features, np.random.default_rng(0).normal(size=(6, 4)), maml=False)
     folder.mkdir()
     people.save(folder / POPULATION_FILE)
     return replace(given, settings=replace(given.settings, model=str(folder), population=population))
@@ -87,7 +89,7 @@ def test_a_taste_starts_from_pickscore_where_the_config_asks_for_it(at_hand: AtH
     assert found.sha256 != plain.sha256 and base is not None and base.kind == "scored"
     rows = given.trail.images()
     said = given.studio.pickscore([given.open_image(row) for row in rows], [row.prompt for row in rows], [])
-    known = preference.Scored.distilled(given.features(rows), np.array(said.values))
+    known = Scored.distilled(given.features(rows), np.array(said.values))
     assert np.array_equal(base.arrays["weight"], known.weight)
 
 

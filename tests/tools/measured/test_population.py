@@ -10,7 +10,8 @@ import pytest
 
 from evaluators.looks.features import FEATURE_NAMES
 from evaluators.looks.raters import Rater, load_reference, save_reference
-from evaluators.preference import Population, fit
+from evaluators.preference.model import fit
+from evaluators.preference.population import Population
 from prompts.vocabulary import load_vocabulary
 from tools.context import Studio
 from tools.measured import population

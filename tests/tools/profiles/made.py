@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators import preference
+from evaluators.preference import model as preference
 from prompts.vocabulary import Genome, load_vocabulary
 from tools.profiles.archive import pack, unpack
 from tools.profiles.profile import Profile

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluators.preference import Preference
+from evaluators.preference.model import Preference
 from prompts.errors import InputError
 from tests.tools.profiles.made import ANN, person, with_manifest, with_member
 from tools.profiles.archive import LARGEST, Refused, pack, pack_arrays, unpack, unpack_arrays
@@ -269,7 +269,7 @@ def test_a_model_that_calls_itself_without_end_is_refused(data: bytes, monkeypat
     monkeypatch.setattr(Preference, "predict", endless)
     with pytest.raises(Refused, match="cannot judge the profile's own pictures"):
         from_bytes(data, "it")
-    monkeypatch.setattr("evaluators.preference.load", endless)
+    monkeypatch.setattr("evaluators.preference.model.load", endless)
     with pytest.raises(Refused, match="is no preference model"):
         from_bytes(data, "it")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluators import preference
 from evaluators.numbers.agreement import spearman
+from evaluators.preference import model as preference
 from prompts.errors import InputError
 from tests.tools.profiles.made import ANN, BOB, VOCABULARY, features_of, liked, person
 from tools.profiles.mix import blend, diff
