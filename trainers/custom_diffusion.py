@@ -6,10 +6,10 @@ several subjects into one set of weights (the paper's section 3.2): attach the a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import torch
 from pydantic import Field, model_validator
@@ -21,7 +21,7 @@ from trainers.dreambooth import SubjectConfig, subject_losses
 from trainers.engine.fit import fit
 from trainers.engine.lora import NEW
 from trainers.engine.own_weights import OwnWeights
-from trainers.engine.training import OnStep, Training
+from trainers.engine.training import How, Training
 from trainers.files.adapter_file import Adapter
 from trainers.files.export import last, save_adapter
 from trainers.files.lora_layers import remove
@@ -158,10 +158,7 @@ def train(
     adapters: Adapters = (),
     prior: Sequence[Example] = (),
     weights: Sequence[float] | None = None,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "custom_diffusion",
+    **how: Unpack[How],
 ) -> Adapter:
     """Train keys and values of the cross attention on (image, prompt) pairs, as dreambooth.train does a LoRA, with its arguments.
 
@@ -171,8 +168,8 @@ def train(
         config, dataset, prior, weights, base_model, adapters, spoken if config.word else encoded
     )
     return fit(
-        config, losses, CrossAttention(config), kind="custom_diffusion", name=name, model=base_model, adapters=adapters, out=out, data=data,
-        generator=generator, on_step=on_step, should_stop=should_stop, needed=READERS if config.word else (),
+        config, losses, CrossAttention(config), kind="custom_diffusion", model=base_model, adapters=adapters, out=out, data=data,
+        **how, needed=READERS if config.word else (),
     )  # fmt: skip
 
 

@@ -6,10 +6,10 @@ or why; the reference is the model as it was before this job, personal adapters 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from PIL import Image
@@ -22,7 +22,7 @@ from trainers.engine.draws import answered, draw
 from trainers.engine.fit import fit
 from trainers.engine.lora import Lora
 from trainers.engine.pair_store import PairStore
-from trainers.engine.training import OnStep, Training
+from trainers.engine.training import How, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
@@ -119,10 +119,7 @@ def train(
     base_model: BaseModel,
     out: Path,
     adapters: Adapters = (),
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "dpo",
+    **how: Unpack[How],
 ) -> Adapter:
     """Train a LoRA on pairs with HG-DPO's Eq. 9, Diffusion-DPO + lambda * statistic matching.
 
@@ -156,8 +153,8 @@ def train(
         return loss, shown | {"only_losers_move": only_losers_move([*training.history[-WINDOW:], shown])}
 
     return fit(
-        config, losses, Lora(config), kind="dpo", name=name, model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),
-        generator=generator, on_step=on_step, should_stop=should_stop,
+        config, losses, Lora(config), kind="dpo", model=base_model, adapters=adapters, out=out, data=pairs.fingerprint(),
+        **how,
     )  # fmt: skip
 
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from trainers.engine.checkpoint import fingerprint
 from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
-from trainers.engine.training import Losses, OnStep, Training, TrainingConfig
+from trainers.engine.training import How, Losses, Training, TrainingConfig
 from trainers.engine.whole import WholeDenoiser
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
@@ -77,10 +76,7 @@ def train(
     adapters: Adapters = (),
     prior: Sequence[Example] = (),
     weights: Sequence[float] | None = None,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "dreambooth",
+    **how: Unpack[How],
 ) -> Adapter:
     """Train on (image, prompt) pairs what `config.learns`, on top of `adapters`; `prior`: images of the class, with its prompt.
 
@@ -90,8 +86,8 @@ def train(
     losses, data = subject_losses(config, dataset, prior, weights, base_model, adapters)
     learner = WholeDenoiser() if config.learns == "denoiser" else Lora(config)
     return fit(
-        config, losses, learner, kind="dreambooth", name=name, model=base_model, adapters=adapters, out=out, data=data,
-        generator=generator, on_step=on_step, should_stop=should_stop,
+        config, losses, learner, kind="dreambooth", model=base_model, adapters=adapters, out=out, data=data,
+        **how,
     )  # fmt: skip
 
 

@@ -5,9 +5,10 @@ Knows judged images and the loss on them (Li et al. 2024, arXiv:2404.04465). Doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from prompts.errors import InputError
 from trainers.engine.checkpoint import fingerprint
 from trainers.engine.fit import fit
 from trainers.engine.lora import Lora
-from trainers.engine.training import OnStep, Training
+from trainers.engine.training import How, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
@@ -51,10 +52,7 @@ def train(
     base_model: BaseModel,
     out: Path,
     adapters: Adapters = (),
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "kto",
+    **how: Unpack[How],
 ) -> Adapter:
     """Train a LoRA on liked and disliked images; `adapters` act, frozen, in both policy and reference.
 
@@ -83,6 +81,6 @@ def train(
 
     data = fingerprint(examples, [float(judged.liked) for judged in dataset])
     return fit(
-        config, losses, Lora(config), kind="kto", name=name, model=base_model, adapters=adapters, out=out, data=data,
-        generator=generator, on_step=on_step, should_stop=should_stop,
+        config, losses, Lora(config), kind="kto", model=base_model, adapters=adapters, out=out, data=data,
+        **how,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from pydantic import Field
@@ -23,7 +24,7 @@ from prompts.errors import InputError
 from trainers.engine.draws import own_noise
 from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
-from trainers.engine.training import OnStep, Training
+from trainers.engine.training import How, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
@@ -119,10 +120,7 @@ def train(
     base_model: BaseModel,
     out: Path,
     adapters: Adapters = (),
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "reward",
+    **how: Unpack[How],
 ) -> Adapter:
     """Train a LoRA so that paintings of the prompts in `dataset` score higher; `adapters` act, frozen.
 
@@ -147,6 +145,6 @@ def train(
 
     data = hashlib.sha256(json.dumps([scorer_version, *dataset]).encode()).hexdigest()
     return fit(
-        config, losses, Lora(config), kind="reward", name=name, model=base_model, adapters=adapters, out=out, data=data,
-        generator=generator, on_step=on_step, should_stop=should_stop, needed=("vae",),
+        config, losses, Lora(config), kind="reward", model=base_model, adapters=adapters, out=out, data=data,
+        **how, needed=("vae",),
     )  # fmt: skip

@@ -5,8 +5,9 @@ Knows the simple loss. Does not know why these images were chosen; dreambooth ad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from trainers.engine.checkpoint import fingerprint
 from trainers.engine.draws import fresh
 from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
-from trainers.engine.training import OnStep, Training
+from trainers.engine.training import How, Training
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters
 from trainers.model.base_model import BaseModel
@@ -81,10 +82,7 @@ def train(
     base_model: BaseModel,
     out: Path,
     adapters: Adapters = (),
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "sft",
+    **how: Unpack[How],
 ) -> Adapter:
     """Train a LoRA on (image, prompt) pairs, on top of `adapters`. Continues from the last checkpoint in `out`.
 
@@ -100,6 +98,6 @@ def train(
         return loss, {"loss": loss.item()}
 
     return fit(
-        config, losses, Lora(config), kind="sft", name=name, model=base_model, adapters=adapters, out=out, data=fingerprint(dataset, None),
-        generator=generator, on_step=on_step, should_stop=should_stop,
+        config, losses, Lora(config), kind="sft", model=base_model, adapters=adapters, out=out, data=fingerprint(dataset, None),
+        **how,
     )  # fmt: skip

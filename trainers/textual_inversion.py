@@ -5,10 +5,10 @@ Knows the word and the simple loss on images whose prompts have it. Does not kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from torch import Tensor
 from prompts.errors import InputError, PalateError
 from trainers.engine.checkpoint import fingerprint
 from trainers.engine.fit import fit
-from trainers.engine.training import OnStep, Training, TrainingConfig
+from trainers.engine.training import How, Training, TrainingConfig
 from trainers.files import word_file
 from trainers.files.adapter_file import WORD_FILE, Adapter, sha256
 from trainers.files.export import Beside, last, write_card
@@ -119,10 +119,7 @@ def train(
     out: Path,
     adapters: Adapters = (),
     weights: Sequence[float] | None = None,
-    generator: torch.Generator | None = None,
-    on_step: OnStep | None = None,
-    should_stop: Callable[[], bool] = bool,
-    name: str = "textual_inversion",
+    **how: Unpack[How],
 ) -> Adapter:
     """Learn a word from (image, prompt) pairs whose prompts have it (Gal et al. 2022, Eq. 2), beside the frozen `adapters`.
 
@@ -141,8 +138,8 @@ def train(
         return loss, {"loss": loss.item()}
 
     return fit(
-        config, losses, NewWord(config.word, config.initial, config.vectors), kind="textual_inversion", name=name, model=base_model,
-        adapters=adapters, out=out, data=fingerprint(dataset, weights), generator=generator, on_step=on_step, should_stop=should_stop,
+        config, losses, NewWord(config.word, config.initial, config.vectors), kind="textual_inversion", model=base_model,
+        adapters=adapters, out=out, data=fingerprint(dataset, weights), **how,
         needed=READERS,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.config import MODELS
-from evaluators.numbers.search_metrics import count_to, reached, regret, search_numbers
+from evaluators.numbers.search_metrics import count_to, regret, search_numbers
 from prompts.errors import InputError
 from tools.search.history import History, score_of
 from tools.search.run import Seen, search
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from agent.bench.cli import Options
-    from agent.bench.tables import Report, Table
+    from agent.bench.tables import Report
     from tools.context import Studio
     from tools.search.space import Space
     from tools.search.strategy import Means, Proposal, Strategy
@@ -144,9 +144,7 @@ def _checked(name: str) -> tuple[str, tuple[str, ...]]:
     if base not in (*STRATEGIES, "tpe", "gp"):
         raise InputError(f"unknown strategy {name!r}: use one of {', '.join([*STRATEGIES, 'tpe', 'gp'])}")
     if parts and not (parts in PARTS and _asks(base)) and name != GENERIC:
-        raise InputError(
-            f"unknown context {parts!r} of {name!r}: llm or genetic_llm, then one of {', '.join(PARTS)}; or {GENERIC}"
-        )
+        raise InputError(f"unknown context {parts!r} of {name!r}: use {GENERIC}, or an llm's {', '.join(PARTS)}")
     return base, PARTS.get(parts, PARTS["s+p+f"])
 
 
@@ -256,14 +254,14 @@ def _look(pictures: Sequence[Image.Image]) -> list[Seen]:
 def report(rows: Sequence[Row]) -> Report:
     """Tables, differences to the first strategy, and a curve of liking by round."""
     from agent.bench.plots import curves_over
-    from agent.bench.tables import Curves, Report, Table, groups, mean_table, paired_table
+    from agent.bench.tables import Curves, Report, Table, groups, mean_table, paired_table, passing_table
 
     first = rows[0]["strategy"]
     tables = [
         mean_table(rows, LIKED, title="Hidden liking, in SDs over random prompts"),
         mean_table(rows, PAPER, title="Scores, 0 to 10, as in LLM prompt optimisation for PIAA, Table 1"),
+        passing_table(rows, "rounds_to_p95", "hidden_by_round", title="The 95th percentile of random prompts"),
     ]
-    tables.append(_until(rows))
     if any(_asks(str(name)) for name in groups(rows)):
         columns = ("context", *PAPER.values())
         tables.append(Table("The paper's own, of six people and another model", columns, PUBLISHED))
@@ -279,25 +277,11 @@ def report(rows: Sequence[Row]) -> Report:
     return Report("Search: what each strategy finds with the same pictures", tuple(tables), {"search": curves}, (note,))
 
 
-def _until(rows: Sequence[Row]) -> Table:
-    """How soon a round's mean liking passed the 95th percentile of random prompts; searches that never did count as not there."""
-    from agent.bench.tables import Table, groups
-
-    lines = []
-    for name, some in groups(rows).items():
-        limit = max(len(row["hidden_by_round"]) for row in some)
-        found = reached([row["rounds_to_p95"] for row in some], limit)
-        share = f"{100 * found.share:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
-        lines.append((str(name), share, f"more than {limit}" if found.median is None else found.median))
-    columns = ("strategy", "searches that pass it", "rounds until then, median")
-    return Table("The 95th percentile of random prompts", columns, tuple(lines))
-
-
 def settings(options: Options) -> dict[str, Any]:
     """What else the results depend on: what was learned of tastes before; not where a server happens to listen."""
     from evaluators.scorers.weights import version_of_file
     from tools.search.prior import FILE
 
     file = MODELS / "bauhaus" / FILE
-    prior = {"prior": version_of_file(file) if file.is_file() else None}
-    return {name: value for name, value in setting(options).items() if name != "url"} | prior
+    told = {name: value for name, value in setting(options).items() if name != "url"}
+    return {**told, "prior": version_of_file(file) if file.is_file() else None}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluators.numbers.search_metrics import reached
 from evaluators.numbers.win_rate import Interval, mean_interval, win_rate
 from prompts.errors import InputError
 
@@ -195,3 +196,14 @@ def paired_table(
             lines.append((str(name), heading, None if one is None else one.difference, share))
     columns = (by, "what", f"difference to {baseline}", "share above it")
     return Table(title, columns, tuple(lines), note)
+
+
+def passing_table(rows: Sequence[Row], passed: str, by_round: str, *, title: str) -> Table:
+    """How many searches passed a mark, and in which round (`passed`, None where they never did) of those that `by_round` lists."""
+    lines = []
+    for name, some in groups(rows).items():
+        limit = max(len(row[by_round]) for row in some)
+        found = reached([row[passed] for row in some], limit)
+        share = f"{100 * found.share:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+        lines.append((str(name), share, found.median if found.median is not None else f"more than {limit}"))
+    return Table(title, ("strategy", "searches that pass it", "rounds until then, median"), tuple(lines))

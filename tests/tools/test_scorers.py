@@ -18,6 +18,7 @@ from evaluators.scorers.image_reward import ImageReward
 from evaluators.scorers.weights import version_of_file
 from prompts.errors import InputError
 from tests.evaluators import published
+from tests.trainers.shards import pairs_told
 from tools.gate.gate import judge
 from tools.gate.spec import GateSpec, planned
 from tools.jobs.pairs import Builder, PoolSpec, build_pairs
@@ -76,10 +77,8 @@ def test_a_pool_mixes_them(folders: dict[str, str | None], tiny: Callable[[str],
     weights = {"hpsv2": 1.0, "image_reward": 0.5, "aesthetic": 0.25}
     spec = PoolSpec(prompts=tmp_path / "prompts.txt", images=3, steps=1, size=32, scorers=weights)
     judges = scorers(weights, folders, "cpu")
-    store = build_pairs(
-        Builder(spec, tmp_path / "pairs", tiny("sd15"), judges, scored_by=versions(folders)), compared=()
-    )
-    lines = store.lines()
+    build_pairs(Builder(spec, tmp_path / "pairs", tiny("sd15"), judges, scored_by=versions(folders)), compared=())
+    lines = pairs_told(tmp_path / "pairs")
     assert len(lines) == 3
     for line in lines:
         mix = sum(weight * (np.array(line["scores"][name]) - np.mean(line["scores"][name])) / np.std(line["scores"][name]) for name, weight in weights.items())  # fmt: skip

@@ -136,11 +136,10 @@ def free_memory(device: str) -> int | None:
 
 def _device(asked: str) -> str:
     """Where the job will be; one of several processes has the GPU of its own number."""
-    import torch
+    from trainers.model.load import device_of
 
-    if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
-        return "cpu"
-    return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else asked.replace("auto", "cuda")
+    found = str(device_of(asked)) if asked == "auto" else asked
+    return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ and found != "cpu" else found
 
 
 def _side(parts: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -18,7 +18,7 @@ from trainers.engine.journal import Journal, journal, written
 from trainers.engine.samples import forget_samples, save_samples
 from trainers.engine.share import share
 from trainers.engine.step import Stepper
-from trainers.engine.training import Learner, Losses, OnStep, Training, TrainingConfig, TrainingStopped
+from trainers.engine.training import How, Learner, Losses, OnStep, Training, TrainingConfig, TrainingStopped
 from trainers.files.adapter_file import Adapter
 from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
@@ -31,15 +31,12 @@ def fit(
     learner: Learner,
     *,
     kind: str,
-    name: str,
     model: BaseModel,
     adapters: Adapters,
     out: Path,
     data: str,
-    generator: torch.Generator | None,
-    on_step: OnStep | None,
-    should_stop: Callable[[], bool],
     needed: Collection[str] = (),
+    **how: Unpack[How],
 ) -> Adapter:
     """Train what `learner` says, beside the frozen `adapters`, and save it into `out`; continue what `out` already holds.
 
@@ -54,14 +51,14 @@ def fit(
         ours = share(model.device)
         if ours.any((out / "adapter.json").is_file()):
             return finished(out, about)
-        draw = generator or torch.Generator().manual_seed(config.seed)
+        draw = how.get("generator") or torch.Generator().manual_seed(config.seed)
         training = Training(config, model, learner, frozen, draw, share=ours)
         try:
             learner.begin(training)
             resting = idle(model, needed, training.weights().values())
             with parked(model, resting), _recomputing(model, config.gradient_checkpointing):
-                _loop(training, losses, out, about, on_step, should_stop)
-            return _saved(training, out, about, name)
+                _loop(training, losses, out, about, how.get("on_step"), how.get("should_stop", bool))
+            return _saved(training, out, about, how.get("name", kind))
         finally:
             learner.end(training)
 

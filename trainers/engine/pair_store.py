@@ -60,11 +60,6 @@ class PairStore:
             digest.update(file.with_suffix(".jsonl").read_bytes())
         return digest.hexdigest()
 
-    def lines(self) -> list[dict[str, Any]]:
-        """What is known of each pair: prompt, seed, scores, margin."""
-        texts = [file.with_suffix(".jsonl").read_text().splitlines() for file in self._files]
-        return [json.loads(line) for line in itertools.chain.from_iterable(texts)]
-
     def _row(self, row: int) -> dict[str, Tensor]:
         shard = bisect.bisect_right(self._ends, row)
         at = row - (self._ends[shard - 1] if shard else 0)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 import torch
 from pydantic import BaseModel as Record
@@ -59,6 +59,18 @@ class TrainingConfig(Record):
     sample_guidance: float = Field(3.0, ge=0, le=50, description="their guidance scale")
     checkpoint_every: int = Field(100, ge=1, le=100_000, description="steps between checkpoints")
     keep_checkpoints: int = Field(2, ge=1, le=1000, description="newest checkpoints that are kept")
+
+
+class How(TypedDict, total=False):
+    """How a job is carried out: keyword arguments that every trainer has, and `fit` reads.
+
+    `generator`: of noise and order, from the config's seed unless given; `should_stop`: asked before each step; `name`: of the files,
+    the kind's unless given."""
+
+    generator: torch.Generator | None
+    on_step: OnStep | None
+    should_stop: Callable[[], bool]
+    name: str
 
 
 class Learner(Protocol):

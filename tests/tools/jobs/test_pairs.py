@@ -13,6 +13,7 @@ from PIL import Image
 
 from prompts.errors import InputError, PalateError
 from prompts.lists import prompts_in
+from tests.trainers.shards import pairs_told
 from tools.jobs.pairs import Builder, PoolSpec, build_pairs
 from trainers.dpo import Pair
 from trainers.engine.pair_store import PairStore
@@ -48,7 +49,7 @@ def test_each_prompt_gives_its_best_and_its_worst(spec: PoolSpec, tiny: Tiny, tm
     done: list[int] = []
     store = build(spec, tmp_path / "pairs", tiny, on_pools=done.append)
     assert done == [1, 2, 3, 4] and store.shards == 2
-    lines = store.lines()
+    lines = pairs_told(tmp_path / "pairs")
     assert [line["prompt"] for line in lines] == PROMPTS and [line["seed"] for line in lines] == [0, 3, 6, 9]
     for line in lines:
         scores = line["scores"]["redness"]
@@ -75,8 +76,8 @@ def test_what_a_person_compared_comes_first_and_its_prompt_gets_no_pool(
     red, blue = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
     compared = [Pair(PROMPTS[1], blue, red)]
     for _ in range(2):  # the second time nothing is left to do
-        store = build(spec, tmp_path / "pairs", tiny, compared=compared)
-    assert [(line["prompt"], line["by"]) for line in store.lines()] == [
+        build(spec, tmp_path / "pairs", tiny, compared=compared)
+    assert [(line["prompt"], line["by"]) for line in pairs_told(tmp_path / "pairs")] == [
         (PROMPTS[1], "person"), (PROMPTS[0], "scorers"), (PROMPTS[2], "scorers"), (PROMPTS[3], "scorers"),
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from prompts.errors import InputError, PalateError
+from tests.trainers.shards import pairs_told
 from trainers import dpo
 from trainers.engine import pair_store
 from trainers.engine.pair_store import PairStore, write_shard
@@ -38,7 +39,7 @@ def test_rows_are_numbered_across_shards_and_each_prompt_is_kept_once(tmp_path: 
     assert torch.equal(win, torch.stack([second[1], first[0], first[2]])) and torch.equal(lose, -win)
     assert conditions.embeds.flatten().tolist() == [more[1], told[0], told[2]]
     assert conditions.extras["pooled"].flatten().tolist() == [more[1] + 1, told[0] + 1, told[2] + 1]
-    assert [line["prompt"] for line in store.lines()] == ["b", "a", "b", "c", "a"]
+    assert [line["prompt"] for line in pairs_told(tmp_path)] == ["b", "a", "b", "c", "a"]
     assert store._open[0].get_slice("embeds").get_shape()[0] == 2
 
 
