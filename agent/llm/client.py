@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
 from urllib.parse import urlsplit
@@ -87,14 +87,17 @@ class Llm:
         *,
         purpose: str = "plan",
         max_tokens: int = 512,
+        only: Collection[str] | None = None,
         **sampling: Any,
     ) -> ToolCall:
-        """Exactly one call of one of `tools`, its arguments valid for the tool's model.
+        """Exactly one call of one of `tools`, its arguments valid for the tool's model. `only`: the names of those that are of use
+        now, where that is known; whoever answers from a record is not held to them, for it may be of an older routine.
 
         Raises:
             InvalidPlan: prose, broken JSON, wrong types, an unknown tool, or an answer cut off at `max_tokens`.
             LlmError: no answer after all attempts.
         """
+        tools = [tool for tool in tools if only is None or tool.name in only]
         shape = _tight_call(tools) if self.tight else _strict_call(tools)
         request = self._request(messages, max_tokens, sampling) | shape
         return self._ask(request, purpose, lambda response: read_call(response, tools))

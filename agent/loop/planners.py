@@ -40,10 +40,8 @@ class Plan:
 
 def plan_by_llm(llm: Chooser, messages: Sequence[Message], *, seed: int, facts: Facts) -> Plan:
     """Ask for exactly one call of a tool that is of use now. Raises LlmError when the server does not answer."""
-    useful = useful_tools(facts)
-    tools = [tool for name, tool in TOOLS.items() if name in useful]
     try:
-        call = llm.choose_tool(messages, tools, max_tokens=700, seed=seed)
+        call = llm.choose_tool(messages, list(TOOLS.values()), max_tokens=700, seed=seed, only=useful_tools(facts))
     except InvalidPlan as error:
         return Plan("llm", problem=str(error))
     return Plan("llm", call.name, call.args, call.repaired)
@@ -55,7 +53,8 @@ def native_writer(llm: Chooser) -> Callable[..., Any]:
     The function takes what `Llm.write` takes; its schema has `prompts`. Raises InvalidPlan, LlmError."""
 
     def write(messages: Sequence[Message], schema: type[Any], **sampling: Any) -> Any:
-        call = llm.choose_tool(messages, [TOOLS["generate_images"]], **sampling | {"purpose": PROPOSE})
+        asked = sampling | {"purpose": PROPOSE, "only": frozenset({"generate_images"})}
+        call = llm.choose_tool(messages, list(TOOLS.values()), **asked)
         if not call.args["prompts"]:
             raise InvalidPlan("empty", "generate_images without a prompt of its own")
         return schema(prompts=call.args["prompts"])
