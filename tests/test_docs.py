@@ -176,7 +176,7 @@ def test_each_yaml_snippet_is_read_by_what_it_is_for(snippet: str, tmp_path: Pat
 def clone(studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """A folder as the pages describe it: the bundled models, and a run with an adapter that was really trained."""
     from trainers.dreambooth import DreamBoothConfig, train
-    from trainers.model.base_model import load
+    from trainers.model.load import load
 
     folder = tmp_path_factory.mktemp("clone")
     (folder / "models").symlink_to(studio.parent)
