@@ -94,7 +94,7 @@ class CrossAttention:
         if self.word:
             self.word.write(out)
         return save_adapter(
-            out, training.model, NEW, rank=rank, alpha=float(rank), about=about,
+            out, training.model.pipe, NEW, rank=rank, alpha=float(rank), about=about,
             metrics=last(training.history) | {"rank": float(rank), "energy": kept}, name=name,
             beside=self.word.beside() if self.word else None,
         )  # fmt: skip

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from trainers.dpo import Pair
     from trainers.engine.pair_store import PairStore
     from trainers.files.adapter_file import AdapterRef
-from trainers.model.base_model import BaseModel as Painter
+    from trainers.model.base_model import BaseModel as Painter
 
 
 class PoolSpec(BaseModel):

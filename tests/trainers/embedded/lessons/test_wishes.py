@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from trainers.embedded.lessons import ideas, sayings, wishes
-from trainers.embedded.lessons.wishes import (
+from trainers.embedded.lessons.carriers import (
     ACT,
     AMOUNT,
     COOL_OFF,
@@ -22,7 +22,6 @@ from trainers.embedded.lessons.wishes import (
     HATE,
     JOINS,
     LOVE,
-    MOST,
     NEW_JOINS,
     NEW_OPENINGS,
     NEW_TURNS,
@@ -34,9 +33,9 @@ from trainers.embedded.lessons.wishes import (
     TURNS,
     carriers,
     expand,
-    invent_wish,
     is_held_out,
 )
+from trainers.embedded.lessons.wishes import MOST, invent_wish
 from trainers.embedded.world.world import PALETTES, STYLES, VOCABULARY
 
 ROOT = Path(__file__).parents[4]
