@@ -25,7 +25,6 @@ from tools.scorers import ImageScorer
 if TYPE_CHECKING:
     from PIL import Image
 
-    from prompts.lists import prompts_in
     from trainers.dpo import Pair
     from trainers.engine.pair_store import PairStore
     from trainers.files.adapter_file import AdapterRef
