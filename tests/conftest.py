@@ -36,7 +36,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Files that use what is started once a session, a server or a run with every tool, have one worker for all of them.
 TOGETHER = {
-    "test_llm_run.py": "server", "test_vllm_server.py": "server", "test_graph.py": "finished", "test_replay.py": "finished",
+    "test_llm_run.py": "server", "test_vllm_server.py": "server", "test_graph.py": "finished", "test_verify.py": "finished",
 }  # fmt: skip
 
 

@@ -83,7 +83,9 @@ def test_a_killed_job_is_reported_and_continues_when_run_again(dpo: dict[str, An
 def test_a_job_stops_with_a_checkpoint_when_its_parent_dies(dpo: dict[str, Any], tmp_path: Path) -> None:
     folder = tmp_path / "job"
     dpo["config"]["steps"] = 5000
-    code = "import json, sys; from tools import job_watch as w; w.run_job(json.load(sys.stdin), sys.argv[1], threads=1)"
+    code = (
+        "import json, sys; from tools.jobs.watch import run_job; run_job(json.load(sys.stdin), sys.argv[1], threads=1)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, text=True)
     assert parent.stdin is not None
     try:
