@@ -1,14 +1,13 @@
 """The README's commands and tables are true."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from agent.cli.main import make_parser
+from tests.places import ROOT
 from tools.actions.catalogue import TOOLS
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^ {4}palate (.+?)(?: {2,}#.*)?$", README, re.MULTILINE)
 

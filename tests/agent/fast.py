@@ -23,10 +23,10 @@ from agent.loop.crew import Crew
 from agent.loop.people import Answer
 from agent.loop.session import drive, new_run, open_store
 from agent.store.store import Store
+from tests.places import ROOT
 from tools.context import Studio
 from tools.records import StepRow
 
-ROOT = Path(__file__).parents[2]
 Found = TypeVar("Found")
 FAST: dict[str, Any] = {
     "brief": "find my taste", "planner": "rules", "rater": 0, "device": "cpu", "rounds": 2, "images_per_round": 4, "steps": 4,

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
+from tests.places import ROOT
 from tools.files import SavedImage, read_parameters, save_image, sweep, write_atomically
 
-ROOT = Path(__file__).parents[2]
 HASH = "0123456789abcdef" * 4
 
 

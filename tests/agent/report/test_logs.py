@@ -17,8 +17,7 @@ from agent.report.logs import find_run, logs_list, logs_path, logs_query, logs_s
 from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.invented_run import FEEDBACK, invent
-
-ROOT = Path(__file__).parents[3]
+from tests.places import ROOT
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from agent.store.migrations import MIGRATIONS
 from agent.store.store import Store
 from prompts.errors import InputError, StoreError
+from tests.places import ROOT
 from tools.records import (
     AdapterRow,
     ImageRow,
@@ -29,7 +30,6 @@ from tools.records import (
     StepRecord,
 )
 
-ROOT = Path(__file__).parents[3]
 HASH = "0123456789abcdef" * 4
 
 # Each process below starts with this: a run, and steps of eight images with four scores each.

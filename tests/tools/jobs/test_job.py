@@ -18,11 +18,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from prompts.errors import InputError
+from tests.places import ROOT
 from tools.jobs import job
 from tools.jobs.spec import Job
 from tools.jobs.watch import State, alone, read_state, run_job
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
