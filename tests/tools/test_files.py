@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from prompts.errors import InputError, PalateError
-from tests.places import ROOT
+from tests.processes import run_python
 from tools.files import SavedImage, read_parameters, save_image, sweep, write_atomically
 
 HASH = "0123456789abcdef" * 4
@@ -36,17 +36,6 @@ def save(folder: Path, image: Image.Image | None = None, **changes: Any) -> Save
         "extra": {"sampler": "DDIM", "negative_prompt": "noise", "round": 2},
     }
     return save_image(image or painted(), folder, **values | changes)
-
-
-def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_an_image_is_named_by_the_hash_of_its_bytes(tmp_path: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from pydantic import ValidationError
 from agent.store.migrations import MIGRATIONS
 from agent.store.store import Store
 from prompts.errors import InputError, StoreError
-from tests.places import ROOT
+from tests import processes
 from tools.records import (
     AdapterRow,
     ImageRow,
@@ -107,15 +105,7 @@ def full_step() -> StepRecord:
 
 
 def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PREAMBLE + code, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return processes.run_python(PREAMBLE + code, *arguments)
 
 
 # Runs

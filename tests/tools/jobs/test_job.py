@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from prompts.errors import InputError
 from tests.places import ROOT
+from tests.processes import lives
 from tools.jobs import job
 from tools.jobs.spec import Job
 from tools.jobs.watch import State, alone, read_state, run_job
@@ -48,13 +49,6 @@ def killed(sign: signal.Signals, after: int) -> Any:
     return on_state
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def wait_for(what: Any, seconds: float = 300.0) -> None:
     until = time.monotonic() + seconds
     while not what():
@@ -67,7 +61,7 @@ def test_a_killed_job_is_reported_and_continues_when_run_again(dpo: dict[str, An
     state = run_job(dpo, folder, on_state=killed(signal.SIGKILL, 3), threads=1, poll=0.02)
     assert state["state"] == "failed" and "SIGKILL" in state["error"] and "of 20" in state["error"]
     assert read_state(folder) == state
-    assert not alive(state["pid"])
+    assert not lives(state["pid"])
     saved = max(int(path.name.split("-")[1]) for path in (tmp_path / "out").glob("checkpoint-*"))
 
     seen: list[State] = []
@@ -95,7 +89,7 @@ def test_a_job_stops_with_a_checkpoint_when_its_parent_dies(dpo: dict[str, Any],
     finally:
         parent.kill()
         parent.wait()
-    wait_for(lambda: not alive(pid))
+    wait_for(lambda: not lives(pid))
     state = read_state(folder)
     assert state["state"] == "failed" and state["error"].startswith("stopped after step")
     assert (tmp_path / "out" / f"checkpoint-{state['step']}").is_dir()
