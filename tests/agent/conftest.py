@@ -15,6 +15,7 @@ from agent.llm.answers import ToolCall
 from agent.llm.brain import make_client
 from agent.loop.crew import make_settings
 from agent.loop.people import simulated_person
+from agent.store.store import Store
 from tests.agent import fast
 from tools.context import Studio
 
@@ -23,6 +24,13 @@ from tools.context import Studio
 def bundle(studio: Path, studio_clip: Path, studio_pickscore: Path) -> dict[str, str]:
     """The bundled models, as a config names them."""
     return {"model": str(studio), "clip": str(studio_clip), "pickscore": str(studio_pickscore)}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store of this test's own, which does not wait long for another process."""
+    with Store(tmp_path / "palate.sqlite", busy_seconds=0.2) as store:
+        yield store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,6 @@ from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.invented_run import FEEDBACK, invent
 from tests.places import ROOT
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield store
 
 
 def printed(show: Callable[..., None], *args: Any, width: int = 160, **more: Any) -> str:

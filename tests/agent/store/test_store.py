@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,12 +42,6 @@ def step(n, run):
     scores = [ScoreRow(image=i.id, name=s, version="1", value=0.5) for i in images for s in "abcd"]
     return StepRecord(step=n, round=n, node="record", images=images, scores=scores)
 """
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.db", busy_seconds=0.2) as store:
-        yield store
 
 
 def start(store: Store, brief: str = "a calm blue poster", **more: object) -> str:
