@@ -17,11 +17,9 @@ from agent.report.sheets import question_sheet
 from agent.store.store import Store
 from agent.store.trail import StoreTrail
 from prompts.errors import InputError, ReplayError
-from tests.agent.fast import ASK, FINISH, PAINT, Started
+from tests.agent.fast import ASK, FINISH, PAINT, Begin
 from tests.agent.invented_run import invent
 from tools.context import Studio
-
-Begin = Callable[..., Started]
 
 
 @pytest.fixture
