@@ -137,6 +137,14 @@ def studio_clip() -> Path:
     return bundled("bauhaus-clip", "open_clip_config.json")
 
 
+@pytest.fixture(scope="module")
+def clip(studio_clip: Path) -> Any:
+    """The bundled open_clip model, loaded."""
+    from evaluators.scorers.clip import Clip
+
+    return Clip(studio_clip)
+
+
 @pytest.fixture(scope="session")
 def studio_pickscore() -> Path:
     """The bundled PickScore's folder."""
