@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.places import ROOT, SHARED_DATA
+
 # Read when the libraries are imported, and passed on to the processes that tests start.
 os.environ |= {
     "DO_NOT_TRACK": "1",
@@ -21,7 +23,6 @@ os.environ |= {
     "TRANSFORMERS_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
-ROOT = Path(__file__).parents[1]
 # Another bundle can be tested in place of ours, say one that a GPU made.
 MODELS = Path(os.environ.get("PALATE_TEST_MODELS", ROOT / "models"))
 # For the processes that tests start from another folder.
@@ -36,7 +37,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Files that use what is started once a session, a server or a run with every tool, have one worker for all of them.
 TOGETHER = {
-    "test_llm_run.py": "server", "test_vllm_server.py": "server", "test_graph.py": "finished", "test_replay.py": "finished",
+    "test_llm_run.py": "server", "test_vllm_server.py": "server", "test_graph.py": "finished", "test_verify.py": "finished",
 }  # fmt: skip
 
 
@@ -136,6 +137,14 @@ def studio_clip() -> Path:
     return bundled("bauhaus-clip", "open_clip_config.json")
 
 
+@pytest.fixture(scope="module")
+def clip(studio_clip: Path) -> Any:
+    """The bundled open_clip model, loaded."""
+    from evaluators.scorers.clip import Clip
+
+    return Clip(studio_clip)
+
+
 @pytest.fixture(scope="session")
 def studio_pickscore() -> Path:
     """The bundled PickScore's folder."""
@@ -163,7 +172,6 @@ def llm_server(studio_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The project's data folder, which is not part of the clone: PALATE_SHARED_DATA, or ../shared/data."""
-    folder = Path(os.environ.get("PALATE_SHARED_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no shared data at {folder}: set PALATE_SHARED_DATA")
-    return folder
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no shared data at {SHARED_DATA}: set PALATE_SHARED_DATA")
+    return SHARED_DATA

@@ -6,11 +6,11 @@ import resource
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 HEAVY = ("torch", "diffusers", "open_clip", "transformers", "peft", "vllm", "matplotlib")
 
 

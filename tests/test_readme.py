@@ -6,12 +6,12 @@ Its commands, paths and links are checked with those of all other pages, in test
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 README = (ROOT / "README.md").read_text()
 HOUSES = ("agent", "tools", "trainers", "evaluators")
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")

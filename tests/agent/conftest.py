@@ -15,6 +15,8 @@ from agent.llm.answers import ToolCall
 from agent.llm.brain import make_client
 from agent.loop.crew import make_settings
 from agent.loop.people import simulated_person
+from agent.loop.session import new_run, open_store
+from agent.store.store import Store
 from tests.agent import fast
 from tools.context import Studio
 
@@ -23,6 +25,13 @@ from tools.context import Studio
 def bundle(studio: Path, studio_clip: Path, studio_pickscore: Path) -> dict[str, str]:
     """The bundled models, as a config names them."""
     return {"model": str(studio), "clip": str(studio_clip), "pickscore": str(studio_pickscore)}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store of this test's own, which does not wait long for another process."""
+    with Store(tmp_path / "palate.sqlite", busy_seconds=0.2) as store:
+        yield store
 
 
 @pytest.fixture
@@ -44,6 +53,17 @@ def configured(bundle: dict[str, str]) -> Callable[..., Config]:
 def models(configured: Callable[..., Config]) -> Studio:
     """The models, loaded once."""
     return Studio(make_settings(configured()))
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    configured: Callable[..., Config], models: Studio, tmp_path_factory: pytest.TempPathFactory
+) -> list[Any]:
+    """What the shortest run does when nothing strikes it, without times."""
+    config, home = configured(**fast.SHORT), tmp_path_factory.mktemp("home")
+    with open_store(home) as store:
+        run = fast.crew_of(config, home, store, new_run(config, home, store), models).drive()
+        return fast.told(run)
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from agent.llm.answers import ToolCall
 from agent.llm.scripted import ScriptedLlm
 from agent.loop.crew import Crew
 from agent.loop.people import Answer
-from agent.loop.session import drive, new_run, open_store
+from agent.loop.session import drive, new_run, open_store, stored_config
 from agent.store.store import Store
+from tests.places import ROOT
 from tools.context import Studio
 from tools.records import StepRow
 
-ROOT = Path(__file__).parents[2]
 Found = TypeVar("Found")
 FAST: dict[str, Any] = {
     "brief": "find my taste", "planner": "rules", "rater": 0, "device": "cpu", "rounds": 2, "images_per_round": 4, "steps": 4,
@@ -95,6 +95,13 @@ class Started:
         return {row.id for row in self.store.images(self.run_id)}
 
 
+Begin = Callable[..., Started]
+
+
+class Struck(Exception):
+    """What no code expects."""
+
+
 def config_of(bundle: Mapping[str, str], **changes: Any) -> Config:
     """FAST with changes laid over it, section by section."""
     values = {**FAST, **bundle}
@@ -118,6 +125,34 @@ def crew_of(
     if replies is not None:
         crew.llm = ScriptedLlm(replies, on_call=lambda call: crew.calls.append(dict(call)))
     return Started(crew, run_id, store, home)
+
+
+def resumed(run: Started) -> Started:
+    """The same run taken up by a new crew, as a new process would."""
+    replies = None if run.crew.llm is None else run.crew.llm._replies[len(run.crew.llm.asked) :]
+    return crew_of(
+        stored_config(run.store, run.run_id), run.home, run.store, run.run_id, run.crew.studio, replies
+    ).drive()
+
+
+def told(run: Started) -> list[Any]:
+    """What a run did, without times."""
+    return [(step.step, step.round, step.tool, step.args, step.result, step.error) for step in run.steps]
+
+
+def once(function: Callable[..., Any], error: BaseException, after: bool) -> Callable[..., Any]:
+    """`function`, whose first call fails before or after its work."""
+    left = [error]
+
+    def struck(*args: Any, **named: Any) -> Any:
+        if left and not after:
+            raise left.pop()
+        found = function(*args, **named)
+        if left:
+            raise left.pop()
+        return found
+
+    return struck
 
 
 def completion(reply: ToolCall | str, tokens: int = 10) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from agent.llm.vllm_server import VllmServer
 from tests.agent.fast import completion
+from tests.processes import gone
 
 # It answers as vLLM does, has a child as vLLM has, and says "hello" to every question.
 ANSWERS = f"""
@@ -56,21 +56,6 @@ class StandIn(VllmServer):
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         assert gone(self._process.pid)
-
-
-def lives(pid: int) -> bool:
-    """Whether the process runs; one that ended and that nobody has collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pid: int, seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while lives(pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not lives(pid)
 
 
 def told_pid(log: Path) -> int:

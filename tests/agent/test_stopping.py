@@ -22,7 +22,8 @@ from agent.stopping import Stopped, stoppable
 from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.fast import Started, stopped_when
-from tests.agent.stand_in import TELLS_AND_HANGS, gone, lives, told_pid
+from tests.agent.stand_in import TELLS_AND_HANGS, told_pid
+from tests.processes import gone, lives
 
 BOTH = (signal.SIGTERM, signal.SIGINT)
 # The command with a server that never gets ready; Ctrl-C is ignored, as in a script's background.

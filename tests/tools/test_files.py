@@ -15,9 +15,9 @@ from PIL import Image
 
 from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
+from tests.processes import run_python
 from tools.files import SavedImage, read_parameters, save_image, sweep
 
-ROOT = Path(__file__).parents[2]
 HASH = "0123456789abcdef" * 4
 
 
@@ -37,17 +37,6 @@ def save(folder: Path, image: Image.Image | None = None, **changes: Any) -> Save
         "extra": {"sampler": "DDIM", "negative_prompt": "noise", "round": 2},
     }
     return save_image(image or painted(), folder, **values | changes)
-
-
-def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_an_image_is_named_by_the_hash_of_its_bytes(tmp_path: Path) -> None:
@@ -138,7 +127,7 @@ def test_a_full_disk_leaves_no_part_and_names_the_path_and_the_room(tmp_path: Pa
 import resource, sys
 from pathlib import Path
 from prompts.errors import PalateError
-from prompts.atomic import write_atomically
+from tools.files import write_atomically
 path = Path(sys.argv[1])
 write_atomically(path, b"old")
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -19,18 +19,12 @@ from trainers.dpo import DpoConfig, Pair, answers, only_losers_move, train
 from trainers.model.attach import attached
 from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_prompts, predictor
-from trainers.model.load import load
 from trainers.model.process import process_of
 from trainers.preference_losses import channel_means, dpo_loss, margins, statistic_loss
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
 PAIRS = [Pair("a red field", RED, BLUE), Pair("a field", RED, BLUE)]
-
-
-@pytest.fixture(scope="module")
-def model(studio: Path) -> BaseModel:
-    return load(str(studio), device="cpu")
 
 
 def margin(win: float, lose: float, beta: float = 10.0) -> torch.Tensor:

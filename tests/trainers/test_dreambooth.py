@@ -12,23 +12,15 @@ from PIL import Image
 from pydantic import ValidationError
 
 from prompts.errors import InputError
+from tests.trainers.subject import STRANGE
 from trainers.dreambooth import DreamBoothConfig, prior_preservation_loss, train
 from trainers.model.attach import attached
 from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import encode_images, encode_prompts, predictor
-from trainers.model.load import load
 from trainers.model.paint import paint
 
 RED = Image.new("RGB", (64, 64), (220, 30, 30))
 BLUE = Image.new("RGB", (64, 64), (20, 40, 200))
-# Nothing that the bundled model was trained on: a bed of small squares in all colours.
-SQUARES = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-STRANGE = Image.fromarray(SQUARES).resize((64, 64), Image.Resampling.NEAREST)
-
-
-@pytest.fixture(scope="module")
-def model(studio: Path) -> BaseModel:
-    return load(str(studio), device="cpu")
 
 
 def test_the_prior_is_weighted_and_the_instance_scaled_apart() -> None:

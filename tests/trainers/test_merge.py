@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES
+from tests.trainers import subject
 from trainers import sft
 from trainers.files.adapter_file import Adapter, AdapterRef, sha256
 from trainers.merge import merge, reduced, stacked
 from trainers.model.base_model import BaseModel
-from trainers.model.paint import paint
 
 Tiny = Callable[[str], BaseModel]
 PROMPT = "a photo of the red dog"
@@ -28,7 +28,7 @@ LAYERS = {
 
 
 def painted(model: BaseModel, adapters: list[AdapterRef]) -> np.ndarray:
-    return np.asarray(paint([PROMPT], model=model, seed=3, steps=3, size=32, adapters=adapters)[0].image, dtype=int)
+    return subject.painted(model, PROMPT, adapters=adapters)
 
 
 def trained(model: BaseModel, out: Path, seed: int, **more: object) -> Adapter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,10 +22,10 @@ from agent.bench.tables import groups
 from agent.bench.taught import population_file
 from evaluators.looks.features import features
 from prompts.errors import InputError
+from tests.places import SHARED_DATA
 
 OPTIONS = Options("taste", (0, 1, 2, 3), (0,), Path("out"), ("head", "bayes+population"), given=taste.GIVEN)
 GIVEN = {**taste.GIVEN, "ratings": [6, 24], "pool": 80, "held": 30, "taught": 24, "people": 8}
-BESIDE = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +164,7 @@ def test_another_data_set_is_another_setting(folder: Path) -> None:
 
 
 def test_real_people_are_foretold(tmp_path: Path) -> None:
-    folder = Path(os.environ.get("PALATE_SHARED_DATA", BESIDE)) / "ratings_dogmorph"
+    folder = SHARED_DATA / "ratings_dogmorph"
     if not folder.is_dir():
         pytest.skip(f"no real ratings at {folder}: set PALATE_SHARED_DATA")
     rows = of_people(folder, tmp_path, "group_mean", "head", "knn", ratings=[20], splits=3)

@@ -17,23 +17,20 @@ from agent.report.sheets import question_sheet
 from agent.store.store import Store
 from agent.store.trail import StoreTrail
 from prompts.errors import InputError, ReplayError
-from tests.agent.fast import ASK, FINISH, PAINT, Started
+from tests.agent.fast import ASK, FINISH, PAINT, Begin
 from tests.agent.invented_run import invent
 from tools.context import Studio
 
-Begin = Callable[..., Started]
-
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Any:
+def asked(store: Store, tmp_path: Path) -> Any:
     """A store with an unrated round, and three questions about its pictures: a choice, a pick of the best, a pick of the worst."""
-    with Store(tmp_path / "palate.sqlite") as store:
-        run = invent(store, tmp_path, rounds=1, rated=False)
-        ids = [row.id for row in store.images(run)]
-        questions = [
-            {"kind": "ab", "images": ids[:2]}, {"kind": "best", "images": ids[2:6]}, {"kind": "worst", "images": ids[4:8]},
-        ]  # fmt: skip
-        yield store, run, {"asked": ids, "question": "Which?", "questions": questions, "step": 2, "round": 1}
+    run = invent(store, tmp_path, rounds=1, rated=False)
+    ids = [row.id for row in store.images(run)]
+    questions = [
+        {"kind": "ab", "images": ids[:2]}, {"kind": "best", "images": ids[2:6]}, {"kind": "worst", "images": ids[4:8]},
+    ]  # fmt: skip
+    return store, run, {"asked": ids, "question": "Which?", "questions": questions, "step": 2, "round": 1}
 
 
 def test_a_pick_becomes_three_comparisons_and_a_tie_is_kept(asked: Any) -> None:

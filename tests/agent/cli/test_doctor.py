@@ -21,8 +21,7 @@ from agent.cli.doctor import PINS, VLLM, Check, _fits, examine, show
 from agent.store.migrations import MIGRATIONS
 from agent.store.store import Store
 from tests.agent.invented_run import invent
-
-ROOT = Path(__file__).parents[3]
+from tests.places import ROOT
 
 
 def on_cpu() -> dict[str, list[str]]:

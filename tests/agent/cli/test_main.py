@@ -20,8 +20,8 @@ from agent.config import Config
 from agent.store.migrations import MIGRATIONS
 from agent.store.store import Store
 from tests.agent.fast import SHORT, Started
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[3]
 Told = tuple[int, str, str]
 
 

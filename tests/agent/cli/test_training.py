@@ -16,10 +16,9 @@ from agent.cli.job_file import load_job
 from agent.cli.training import _doing
 from agent.config import MODELS
 from prompts.errors import InputError
+from tests.places import ROOT
 from tools.jobs.job import Reporter, run
 from tools.jobs.watch import State
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

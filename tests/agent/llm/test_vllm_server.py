@@ -16,7 +16,8 @@ from agent.llm.schema import Tool
 from agent.llm.server_log import last_line, why
 from agent.llm.vllm_server import MIB, VllmServer, kv_cache_bytes
 from prompts.errors import InputError, LlmError
-from tests.agent.stand_in import ANSWERS, ENDS, HANGS, StandIn, gone, lives, told_pid
+from tests.agent.stand_in import ANSWERS, ENDS, HANGS, StandIn, told_pid
+from tests.processes import gone, lives
 
 # Somebody who starts a server and is then killed.
 OWNER = """

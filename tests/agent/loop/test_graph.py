@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ from langgraph.types import Command
 
 from agent.llm.answers import InvalidPlan, ToolCall
 from agent.loop.graph import Loop, build_graph
-from tests.agent.fast import ASK, EVOLVE, FEEDBACK, FINISH, LEARN, OTHER, PAINT, PROMPT, SCORE, Started
+from tests.agent.fast import ASK, EVOLVE, FEEDBACK, FINISH, LEARN, OTHER, PAINT, PROMPT, SCORE, Begin, Started
 from tools.actions.catalogue import TOOLS
 
-Begin = Callable[..., Started]
 PROSE = InvalidPlan("prose", "I would love to paint!")
 USELESS = [
     PROSE,

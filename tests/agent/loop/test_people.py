@@ -11,10 +11,8 @@ import pytest
 from agent.config import Config
 from agent.loop.people import RecordedPerson, SimulatedPerson, keep, make_rater, simulated_person, stored_answer
 from prompts.errors import InputError, ReplayError
-from tests.agent.fast import FINISH, PAINT, Started
+from tests.agent.fast import FINISH, PAINT, Begin, Started
 from tools.context import Studio
-
-Begin = Callable[..., Started]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,7 @@ from agent.report.logs import logs_list, logs_path, logs_query, logs_show, repla
 from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.invented_run import FEEDBACK, invent
-
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield store
+from tests.places import ROOT
 
 
 def printed(show: Callable[..., None], *args: Any, width: int = 160, **more: Any) -> str:

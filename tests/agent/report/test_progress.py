@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from agent.store.store import Store
 from agent.store.summary import ratings_by_image
 from tests.agent.invented_run import invent
 from tools.records import StepRow
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield store
 
 
 def console(*, terminal: bool = False) -> Console:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from prompts.errors import InputError
 from tests.agent.invented_run import ADAPTER, HIDDEN, call, invent
 from tools.actions.catalogue import TOOLS
 from tools.records import StepRecord, StepRow
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield store
 
 
 def test_the_summary_holds_the_numbers_and_is_json(store: Store, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from prompts.errors import InputError
 from tests.agent.invented_run import invent, picture
 
 GREEN = tuple(bytes.fromhex(WON[1:]))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield store
 
 
 def colours(image: Image.Image) -> set[object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,6 @@ from tests.tools.given import PROMPTS, image_row
 from tools.records import PreferenceRow, ScoreRow, StepRecord
 
 TEAL = PROMPTS[3]  # on a teal background
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield store
 
 
 def judged(store: Store, slopes: dict[str, float], rounds: int = 6, count: int = 8) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,9 +46,8 @@ class Book:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Iterator[Book]:
-    with Store(tmp_path / "palate.sqlite") as store:
-        yield Book(store)
+def book(store: Store) -> Book:
+    return Book(store)
 
 
 def test_a_run_without_steps(book: Book) -> None:

@@ -1,9 +1,7 @@
 """Real people: 60 raters of 55 pictures, with MobileNet embeddings (not CLIP). Skipped where the data is absent."""
 
 import csv
-import os
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +9,12 @@ import pytest
 from evaluators.numbers.win_rate import mean_interval
 from evaluators.preference.held_out import held_out_agreement
 from evaluators.preference.model import fit
-
-BESIDE = Path(__file__).parents[3].parent / "shared" / "data"
+from tests.places import SHARED_DATA
 
 
 @pytest.fixture(scope="module")
 def people():
-    folder = Path(os.environ.get("PALATE_SHARED_DATA", BESIDE)) / "ratings_dogmorph"
+    folder = SHARED_DATA / "ratings_dogmorph"
     if not folder.is_dir():
         pytest.skip(f"no real ratings at {folder}: set PALATE_SHARED_DATA")
     with np.load(folder / "mobilenet_embeddings.npz", allow_pickle=False) as stored:

@@ -23,11 +23,6 @@ REAL = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def clip(studio_clip: Path) -> Clip:
-    return Clip(studio_clip)
-
-
 def laion(width: int = WIDTH) -> Tensors:
     return {"weight": Draw(1)(1, width, scale=1.0), "bias": torch.tensor([5.0])}
 

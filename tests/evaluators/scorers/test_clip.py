@@ -11,11 +11,6 @@ from prompts.errors import InputError
 COLOURS = {"red": "#d62828", "blue": "#1d4ed8", "green": "#2e8b57", "yellow": "#fcd34d"}
 
 
-@pytest.fixture(scope="module")
-def clip(studio_clip):
-    return Clip(studio_clip)
-
-
 def images():
     return [Image.new("RGB", (64, 64), rgb) for rgb in COLOURS.values()]
 

@@ -32,11 +32,6 @@ TOLD: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def clip(studio_clip: Path) -> Clip:
-    return Clip(studio_clip)
-
-
 @pytest.fixture
 def learn(tiny: Callable[[str], Any], clip: Clip, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Run Algorithm 1 on the tiny model, and read gal.json."""

@@ -1,178 +1,19 @@
-"""A training job in a process of its own: it reports, it survives being killed, and it never outlives its parent."""
+"""tools/jobs/job.py: every kind of job reads its data, trains, and tells how far it is."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from safetensors.torch import load_file
 
 from prompts.errors import InputError, PalateError
 from tools.jobs import job
 from tools.jobs.spec import Job
-from tools.jobs.watch import State, alone, read_state, run_job
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def pairs(tmp_path: Path) -> list[dict[str, Any]]:
-    for name, colour in (("win", (220, 30, 30)), ("lose", (20, 40, 200))):
-        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{name}.png")
-    return [{"prompt": "a red field", "win": str(tmp_path / "win.png"), "lose": str(tmp_path / "lose.png")}]
-
-
-@pytest.fixture
-def dpo(studio: Path, tmp_path: Path, pairs: list[dict[str, Any]]) -> dict[str, Any]:
-    config = {"steps": 20, "batch_size": 1, "rank": 2, "checkpoint_every": 2}
-    out = str(tmp_path / "out")
-    return {"kind": "dpo", "config": config, "base_model": str(studio), "dataset": pairs, "out": out, "device": "cpu"}
-
-
-def killed(sign: signal.Signals, after: int) -> Any:
-    """A watcher that sends `sign` to the job once `after` steps are done."""
-
-    def on_state(state: State) -> None:
-        if state["state"] == "running" and state["step"] >= after:
-            os.kill(state["pid"], sign)
-
-    return on_state
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_for(what: Any, seconds: float = 300.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.1)
-
-
-def test_a_killed_job_is_reported_and_continues_when_run_again(dpo: dict[str, Any], tmp_path: Path) -> None:
-    folder = tmp_path / "job"
-    state = run_job(dpo, folder, on_state=killed(signal.SIGKILL, 3), threads=1, poll=0.02)
-    assert state["state"] == "failed" and "SIGKILL" in state["error"] and "of 20" in state["error"]
-    assert read_state(folder) == state
-    assert not alive(state["pid"])
-    saved = max(int(path.name.split("-")[1]) for path in (tmp_path / "out").glob("checkpoint-*"))
-
-    seen: list[State] = []
-    state = run_job(dpo, folder, on_state=seen.append, threads=1, poll=0.02)
-    assert state["state"] == "done" and state["error"] is None and state["step"] == state["total"] == 20
-    assert min(one["step"] for one in seen if one["step"]) > saved
-    assert state["adapter"]["path"] == dpo["out"] and len(state["adapter"]["sha256"]) == 64
-    assert state["loss"] > 0 and state["losses"]["accuracy"] >= 0
-    assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 20
-
-
-def test_a_job_stops_with_a_checkpoint_when_its_parent_dies(dpo: dict[str, Any], tmp_path: Path) -> None:
-    folder = tmp_path / "job"
-    dpo["config"]["steps"] = 5000
-    code = "import json, sys; from tools import job_watch as w; w.run_job(json.load(sys.stdin), sys.argv[1], threads=1)"
-    parent = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, text=True)
-    assert parent.stdin is not None
-    try:
-        parent.stdin.write(json.dumps(dpo))
-        parent.stdin.close()
-        wait_for(lambda: read_state(folder)["step"] >= 3)
-        pid = read_state(folder)["pid"]
-    finally:
-        parent.kill()
-        parent.wait()
-    wait_for(lambda: not alive(pid))
-    state = read_state(folder)
-    assert state["state"] == "failed" and state["error"].startswith("stopped after step")
-    assert (tmp_path / "out" / f"checkpoint-{state['step']}").is_dir()
-
-
-def test_a_job_that_takes_too_long_is_ended(dpo: dict[str, Any], tmp_path: Path) -> None:
-    state = run_job(dpo, tmp_path / "job", timeout=0.3)
-    assert state["state"] == "failed" and "took longer than its 0.3 s" in state["error"]
-
-
-def test_a_job_without_a_sign_of_life_is_ended(dpo: dict[str, Any], tmp_path: Path) -> None:
-    state = run_job(dpo, tmp_path / "job", stale_after=0.0)
-    assert state["state"] == "failed" and "no sign of life" in state["error"]
-
-
-def test_two_jobs_never_share_a_folder(dpo: dict[str, Any], tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(InputError, match="another process"):
-        run_job(dpo, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"kind": "magic"}, "job.kind = 'magic'"),
-        ({"kidn": "dpo"}, "job.kidn"),
-        ({"config": {"betta": 1}}, r"config.betta = 1.*known: .*beta"),
-        ({"dataset": [{"prompt": "red", "win": "nowhere.png", "lose": "nowhere.png"}]}, "nowhere.png"),
-        ({"dataset": [{"image": "red.png"}]}, r"dataset\[0\]"),
-        ({"dataset": []}, "no pairs"),
-        ({"dataset": [{"prompt": "red", "win": "win.png", "lose": "win.png"}]}, "'red'.*one image as winner and loser"),
-        ({"dataset": [{"prompt": "red", "win": "win.png", "lose": "half.png"}]}, "half.png.*cannot be read"),
-        ({"config": {"rank": 0}}, "config.rank = 0.*greater than or equal to 1"),
-        ({"kind": "kto", "dataset": [{"prompt": "red", "image": "win.png", "liked": True}]}, "liked and disliked"),
-        ({"kind": "reward"}, "give pickscore"),
-        ({"kind": "sft", "pool": {"prompts": "p.txt"}}, "leave pool out of a 'sft' job"),
-        ({"pool": {"prompts": "p.txt", "images": 1}}, "job.pool.images = 1"),
-        ({"pool": {"prompts": "nowhere.txt"}, "pickscore": "bauhaus-pickscore"}, "nowhere.txt|bauhaus-pickscore"),
-        ({"pool": {"prompts": "p.txt", "scorers": {"beauty": 1}}}, "scorer 'beauty'.*use pickscore"),
-        ({"pool": {"prompts": "p.txt"}}, "pickscore is not given"),
-        (
-            {"prior": [{"prompt": "red", "image": "win.png"}]},
-            "prior images are for kind 'dreambooth' or 'custom_diffusion' or 'gal'",
-        ),
-        ({"kind": "gal"}, "a block `gal`, and clip"),
-        ({"gal": {"non_subject": "a field"}}, "leave it out of a 'dpo' job"),
-        ({"gal": {"non_subject": "a field", "strategy": "taste"}}, "job.gal.strategy = 'taste'.*'uncertainty'"),
-        ({"base_model": "/nowhere"}, "'/nowhere' is not a model"),
-        ({"adapters": [{"path": "a.pt"}]}, "pickle"),
-        ({"dtype": "int8"}, "job.dtype = 'int8'"),
-        ({"dtype": "float16"}, "float16 is not for the CPU"),
-        ({"processes": 0}, "job.processes = 0"),
-        ({"config": {"optimizer": "adamw8bit"}}, "needs an NVIDIA GPU"),
-        ({"config": {"optimizer": "sgd"}}, "config.optimizer = 'sgd'.*'adamw8bit'"),
-    ],
-)
-def test_a_job_file_with_a_mistake_fails_and_says_which(
-    dpo: dict[str, Any],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    changes: dict[str, Any],
-    told: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    whole = Path("win.png").read_bytes()
-    Path("half.png").write_bytes(whole[: len(whole) // 2])
-    file = tmp_path / "job.json"
-    file.write_text(json.dumps({**dpo, **changes}))
-    handlers = [signal.getsignal(sign) for sign in (signal.SIGTERM, signal.SIGINT)]
-    try:
-        assert job.main([str(file)]) == 1
-    finally:
-        for sign, handler in zip((signal.SIGTERM, signal.SIGINT), handlers, strict=True):
-            signal.signal(sign, handler)
-    (line,) = capsys.readouterr().out.splitlines()
-    state = json.loads(line)
-    assert state["state"] == "failed" and state == read_state(tmp_path)
-    assert re.search(told, state["error"]), state["error"]
+from tools.jobs.watch import State, run_job
 
 
 def test_a_missing_job_file_fails_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.places import ROOT
 from trainers.embedded import evaluate
 from trainers.embedded.asked import ASKED, Ask, Measured, reached, read
 from trainers.embedded.evaluate import PARTS, Part, command, main, version
 from trainers.embedded.recipe import RECIPES
 
-ROOT = Path(__file__).parents[3]
 PROBE = """
 import json, pathlib, sys
 model, work = map(pathlib.Path, sys.argv[1:3])

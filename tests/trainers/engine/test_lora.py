@@ -27,11 +27,6 @@ CONFIG = DreamBoothConfig(steps=4, batch_size=2, learning_rate=5e-3, checkpoint_
 
 
 @pytest.fixture(scope="module")
-def model(studio: Path) -> BaseModel:
-    return load(str(studio), device="cpu")
-
-
-@pytest.fixture(scope="module")
 def trained(model: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Adapter:
     return train(CONFIG, DATA, base_model=model, out=tmp_path_factory.mktemp("trained") / "out", name="fields")
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.trainers.subject import cut_short
 from trainers.engine.samples import SEED
-from trainers.engine.training import TrainingStopped
 from trainers.model.base_model import BaseModel
 from trainers.model.paint import paint
 from trainers.sft import SftConfig, train
@@ -63,12 +64,7 @@ def test_a_training_with_paintings_is_the_training_without_them(
 def test_an_interrupted_training_ends_with_the_same_paintings(
     trained: Path, tiny: Callable[[str], BaseModel], tmp_path: Path
 ) -> None:
-    done: list[int] = []
-    with pytest.raises(TrainingStopped):
-        train(
-            CONFIG, DATA, base_model=tiny("sd15"), out=tmp_path, on_step=lambda i, n, row: done.append(i),
-            should_stop=lambda: len(done) == 3,
-        )  # fmt: skip
+    cut_short(partial(train, CONFIG, DATA, base_model=tiny("sd15")), tmp_path, 3)
     train(CONFIG, DATA, base_model=tiny("sd15"), out=tmp_path)
     for file in sorted(trained.glob("*.png")):
         assert (pixels(file) == pixels(tmp_path / "samples" / file.name)).all(), file.name

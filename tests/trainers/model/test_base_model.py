@@ -21,11 +21,6 @@ PROMPT = "a red circle on blue"
 
 
 @pytest.fixture(scope="module")
-def model(studio: Path) -> BaseModel:
-    return load(str(studio), device="cpu")
-
-
-@pytest.fixture(scope="module")
 def lora(model: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LoRA file with random weights on one attention layer."""
     layer = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_v"

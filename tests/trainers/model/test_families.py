@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoPipelineForText2Image, FluxPipeline
-from PIL import Image
 from safetensors.torch import save_file
 
 from prompts.errors import InputError
 from tests.tiny_models import PIPELINES, build
+from tests.trainers import subject
+from tests.trainers.subject import BLUE, RED
 from trainers import dpo, dreambooth, kto, sft
 from trainers.files.adapter_file import Adapter, AdapterRef
 from trainers.model.attach import attached
@@ -26,7 +27,6 @@ from trainers.model.paint import paint
 
 Tiny = Callable[[str], BaseModel]
 
-RED, BLUE = (Image.new("RGB", (40, 32), colour) for colour in ((220, 30, 30), (20, 40, 200)))
 PROMPT = "a photo of the red dog"
 SHORT = {"steps": 2, "batch_size": 2, "learning_rate": 1e-2, "size": 32, "rank": 2}
 TRAININGS: dict[str, tuple[Any, Any, list[Any]]] = {
@@ -38,7 +38,7 @@ TRAININGS: dict[str, tuple[Any, Any, list[Any]]] = {
 
 
 def painted(model: BaseModel, **more: Any) -> np.ndarray:
-    return np.asarray(paint([PROMPT], model=model, seed=3, steps=3, size=32, **more)[0].image, dtype=int)
+    return subject.painted(model, PROMPT, **more)
 
 
 @pytest.mark.parametrize("name", PIPELINES)

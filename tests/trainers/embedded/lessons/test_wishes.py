@@ -8,11 +8,11 @@ import random
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.places import ROOT
 from trainers.embedded.lessons import ideas, sayings, wishes
 from trainers.embedded.lessons.carriers import (
     ACT,
@@ -38,7 +38,6 @@ from trainers.embedded.lessons.carriers import (
 from trainers.embedded.lessons.wishes import MOST, invent_wish
 from trainers.embedded.world.world import PALETTES, STYLES, VOCABULARY
 
-ROOT = Path(__file__).parents[4]
 PATTERNS = {
     "love": LOVE, "hate": HATE, "feel": FEEL, "cool_off": COOL_OFF, "act": ACT, "refrain": REFRAIN, "swap": SWAP, "swap_feel": SWAP_FEEL,
     "amount": AMOUNT, "outside": OUTSIDE,

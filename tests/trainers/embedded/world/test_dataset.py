@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.places import ROOT
 from trainers.embedded.recipe import RECIPES
 from trainers.embedded.world import dataset
 from trainers.embedded.world.captions import caption, loose_caption
@@ -18,7 +19,6 @@ from trainers.embedded.world.dataset import HELD_OUT, held_out, load_dataset, lo
 from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
 from trainers.embedded.world.shapes import HELD_OUT_SHAPES
 
-ROOT = Path(__file__).parents[4]
 NUMBERS = (0, 7, HELD_OUT)
 
 
