@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 HOUSES = ("agent", "tools", "trainers", "evaluators", "prompts")
 NAMED = re.compile(r"(\w+)(?: \(([^)]*)\))?")
 

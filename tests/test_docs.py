@@ -25,10 +25,10 @@ from agent.cli.main import make_parser
 from agent.config import CONFIGS, make_config, read_yaml
 from agent.loop.session import open_store
 from prompts.vocabulary import load_vocabulary
+from tests.places import ROOT
 from tools.actions.catalogue import TOOLS
 from tools.jobs.spec import gate_of, kind_of
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SNIPPETS = ("python", "yaml")  # languages that are run or read whole

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import HOUSES, ROOT, circles, door, imported, modules, room_of, used_by_others
+from tests.house import HOUSES, circles, door, imported, modules, room_of, used_by_others
+from tests.places import ROOT
 
 KNOWN = modules()
 OTHERS = modules(houses=(*HOUSES, "benchmarks"))  # benchmarks use what the rooms offer, too
