@@ -1,4 +1,4 @@
-"""What a run looks like: words, sheets, plots, pages, and a terminal's panels.
+"""What a run looks like: words, sheets, plots, Markdown pages, and a terminal's panels.
 
 Must not know: how a run is driven. It reads the record and draws.
 Others may use: drawing (contact_sheet, font_file), logs (print_json, replay_view), plots (BLUE, ORANGE), progress

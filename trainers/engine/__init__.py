@@ -1,5 +1,5 @@
-"""What every method stands on: the loop, the step, checkpoints, journal, samples, and a LoRA or whole weights as what
-learns.
+"""What every method stands on: the loop, the step, its memory counted beforehand, checkpoints, journal, samples, and
+a LoRA or whole weights as what learns.
 
 Must not know: any loss.
 Others may use: checkpoint (FREE, fingerprint), draws (answered, draw, fresh, own_noise), estimate (Estimate, Plan,
