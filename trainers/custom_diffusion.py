@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.dreambooth import SubjectConfig, subject_losses
 from trainers.engine.lora import NEW
 from trainers.engine.own_weights import OwnWeights
@@ -23,7 +24,7 @@ from trainers.engine.training import OnStep, Training, fit
 from trainers.files.adapter_file import Adapter
 from trainers.files.export import last, save_adapter
 from trainers.model import words
-from trainers.model.attach import Adapters, quiet, remove
+from trainers.model.attach import Adapters, remove
 from trainers.model.base_model import BaseModel
 from trainers.sft import Example, encoded, spoken
 from trainers.textual_inversion import READERS, SPELLING, NewWord, check_prompts

@@ -14,10 +14,11 @@ import torch
 from pydantic import Field
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.engine.training import Training, TrainingConfig
 from trainers.files.adapter_file import Adapter
 from trainers.files.export import last, save_adapter
-from trainers.model.attach import activate, quiet, remove
+from trainers.model.attach import activate, remove
 from trainers.model.base_model import BaseModel
 
 NEW = "new_adapter"

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from prompts.errors import InputError, PalateError
+from prompts.quiet import quiet
 from trainers.engine.own_weights import OwnWeights
 from trainers.engine.training import Training
 from trainers.files.adapter_file import MODEL_FOLDER, Adapter, sha256
 from trainers.files.export import last, write_card
-from trainers.model.attach import quiet, unload
+from trainers.model.attach import unload
 from trainers.model.base_model import BaseModel, load, paint_as_it_is
 
 

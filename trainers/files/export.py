@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prompts.errors import PalateError
+from prompts.quiet import quiet
 from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, denoiser_of, sha256, write_atomically
 from trainers.files.kohya import has_names_for, kohya_names
 from trainers.files.third_party import translated
-from trainers.model.attach import lora_layers, quiet, remove
+from trainers.model.attach import lora_layers, remove
 from trainers.model.base_model import BaseModel
 
 _CHECKED = "checked_adapter"

@@ -5,7 +5,6 @@ Knows PEFT's layers. Does not know how a pipeline is loaded, painting, or what a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.files import adapter_file
 from trainers.files.adapter_file import AdapterRef
 from trainers.files.third_party import translated
@@ -133,27 +133,3 @@ def _inject(model: BaseModel, key: str, file: Path) -> None:
     except (ValueError, RuntimeError, KeyError, OSError) as error:
         raise InputError(f"adapter {str(file)!r} could not be attached to {model.name!r}: {error}") from error
     model.loaded[key] = name
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """diffusers, transformers and the hub keep still for a while: what matters we report ourselves."""
-    import huggingface_hub.utils.logging as of_hub
-    import transformers.utils.logging as of_transformers
-    from diffusers.utils import logging as of_diffusers
-
-    modules: list[Any] = [of_diffusers, of_transformers, of_hub]
-    before = [module.get_verbosity() for module in modules]
-    for module in modules:
-        module.set_verbosity_error()
-    of_diffusers.disable_progress_bar()
-    of_transformers.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"peft\.")  # several adapters in one model is what we mean
-            yield
-    finally:
-        for module, level in zip(modules, before, strict=True):
-            module.set_verbosity(level)
-        of_diffusers.enable_progress_bar()
-        of_transformers.enable_progress_bar()

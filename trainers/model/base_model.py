@@ -19,9 +19,10 @@ from PIL import Image
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
+from prompts.quiet import quiet
 from trainers.files.adapter_file import AdapterRef, denoiser_of
 from trainers.model import words
-from trainers.model.attach import Adapters, attached, quiet
+from trainers.model.attach import Adapters, attached
 from trainers.model.ip_adapter import Shown, looking
 from trainers.model.lan import Statistics, normalized, statistics
 from trainers.model.memory import enough_memory, present

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.engine.share import share
-from trainers.model.attach import Adapters, attached, quiet
+from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
 from trainers.model.memory import enough_memory, present
 from trainers.model.process import Predict, Process, process_of

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from prompts.errors import InputError
+from prompts.quiet import quiet
 from trainers.engine.share import ALONE, Share
-from trainers.model.attach import quiet
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents (N, C, H, W), timesteps (N,)) -> what the model predicts (N, C, H, W)."""
