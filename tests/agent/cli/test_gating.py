@@ -136,9 +136,7 @@ def test_scorers_of_the_command_line_are_laid_over_the_job(
 ) -> None:
     file = written("bauhaus", {})
     seen: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        "agent.cli.gating.gate", lambda adapter, home, given, quiet: seen.append(given) or {"promoted": True}
-    )
+    monkeypatch.setattr("agent.cli.gating.gate", lambda adapter, home, given: seen.append(given) or {"promoted": True})
     flags = [
         "--aesthetic",
         "head.pth",
