@@ -12,16 +12,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
 LIBRARIES = ("huggingface_hub", "transformers", "diffusers")
 BARRED = LIBRARIES[1:]  # that of transformers is the hub's switch, too
+# Of a bar that nobody sees, too, tqdm's own lock is a semaphore of all processes: a worker that is ended leaves it behind, and Python complains.
+LOCK = RLock()
 OURS = ("agent.", "tools.", "trainers.", "evaluators.", "prompts.")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """The libraries keep still for a while; afterwards each speaks as it did before."""
+    import_module("tqdm").tqdm.set_lock(LOCK)
     modules: dict[str, Any] = {name: import_module(f"{name}.utils.logging") for name in LIBRARIES}
     levels = {name: module.get_verbosity() for name, module in modules.items()}
     barred = [name for name in BARRED if modules[name].is_progress_bar_enabled()]

@@ -128,6 +128,12 @@ def test_a_bench_tells_whole_lines_and_shows_its_bar_on_terminals_alone(tmp_path
     assert "━" in seen.out and max(map(cell_len, screen(seen.out)[:-3])) <= 60
 
 
+def test_a_bench_whose_processes_paint_hears_of_no_library(tmp_path: Path) -> None:
+    small = ["--quick", "--raters", "0", "--seeds", "1", "--strategies", "random", "--processes", "1", "--json"]
+    heard = piped(*palate(tmp_path, "bench", "search", *small))
+    assert heard.err == "" and json.loads(heard.out)["cells"] == 1 and heard.status == 0
+
+
 def test_a_training_warns_in_whole_lines_and_shows_its_bar_on_terminals_alone() -> None:
     heard = piped("-c", TRAINING, COLUMNS="40")
     assert heard.out == "" and heard.err.count("\n") == 1 and heard.err.endswith("keep an earlier checkpoint\n")
