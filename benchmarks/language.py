@@ -43,6 +43,7 @@ from agent.loop.listening import Wish, understand
 from benchmarks.studio import average, machine, share
 from prompts.facts import Facts
 from prompts.messages import Message, plan_messages, wish_messages
+from prompts.quiet import quiet
 from tools.actions.catalogue import TOOLS
 from trainers.embedded.lessons.sessions import (
     ROUND,
@@ -68,8 +69,9 @@ class Writer:
     """The model and its tokenizer, answering conversations in batches."""
 
     def __init__(self, folder: Path) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        self.model = Qwen3ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        with quiet():
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+            self.model = Qwen3ForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self.end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
     def answers(self, conversations: Sequence[list[Message]], temperature: float = 0.0) -> list[str]:

@@ -43,12 +43,12 @@ def markdown(table: Table) -> str:
 
 
 def terminal(table: Table) -> RichTable:
-    """The table for a terminal (rich)."""
+    """The table for prompts.console: nothing in it is markup."""
     shown = RichTable(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
     for place, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if place == 0 else "right", no_wrap=place == 0)
     for row in table.rows:
-        shown.add_row(*(text(value).replace("[", "\\[") for value in row))
+        shown.add_row(*map(text, row))
     return shown
 
 

@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from agent.bench.kept import CELLS, Row, alone, appended, keep, key, read, settle
 from agent.bench.workers import Work, outcomes
 from agent.stopping import stoppable, stopped_by
+from prompts.console import bars
 from prompts.errors import InputError, PalateError
 
 SILENCE = 30.0  # seconds between two lines where no bar can be drawn
@@ -108,17 +106,16 @@ def _carry_out(
 @contextmanager
 def _bar(done: int, total: int) -> Iterator[Callable[[], None]]:
     """A bar with the time left; where none can be drawn, a line now and then."""
-    console, spoke = Console(stderr=True), [time.monotonic()]
-    columns = (TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    spoke = [time.monotonic()]
     # a cell may take minutes: its speed is that of the whole grid so far
-    with Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=1e9) as progress:
+    with bars(left=True, speed_over=1e9) as progress:
         task = progress.add_task("cells", total=total, completed=done)
 
         def advance() -> None:
             progress.advance(task)
-            if not console.is_terminal and time.monotonic() - spoke[0] >= SILENCE:
+            if progress.disable and time.monotonic() - spoke[0] >= SILENCE:
                 spoke[0] = time.monotonic()
-                console.print(f"{int(progress.tasks[0].completed)} of {total} cells", highlight=False)
+                progress.console.print(f"{int(progress.tasks[0].completed)} of {total} cells")
 
         yield advance
 

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from agent.config import MODELS
 from evaluators.numbers.arrays import stored_arrays
 from evaluators.scorers.weights import version_of
 from prompts.atomic import write_atomically
+from prompts.console import counted
 from prompts.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
@@ -75,12 +74,9 @@ def _painted(count: int, seed: int) -> dict[str, np.ndarray]:
 
     vocabulary = load_vocabulary("bauhaus")
     prompts = [vocabulary.phrase(vocabulary.random(random.Random(f"pool {seed + n}"))) for n in range(count)]
-    painter, images, console = load(str(MODELS / "bauhaus"), device="auto"), list[Image.Image](), Console(stderr=True)
+    painter, images = load(str(MODELS / "bauhaus"), device="auto"), list[Image.Image]()
     batches = paint_in_batches(prompts, model=painter, seed=seed, steps=20, guidance_scale=3.0)
-    quiet = not console.is_terminal
-    for some in track(
-        batches, "painting the pool", -(-count // AT_ONCE), console=console, transient=True, disable=quiet
-    ):
+    for some in counted(batches, "painting the pool", -(-count // AT_ONCE)):
         images += [one.convert("RGB") for one in some]
     seen = Clip(MODELS / SEES, str(painter.device)).image_features(images)
     return {

@@ -6,30 +6,34 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.text import Text
 
 from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal
 from agent.bench.plots import draw
 from agent.bench.tables import Report, Row
 from prompts.atomic import write_atomically
+from prompts.console import make_console
 from tools.files import save_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def write(report: Report, rows: Sequence[Row], out: Path, *, as_json: bool, console: Console | None = None) -> None:
-    """Write everything into `out`, and tell the tables: on a terminal, or as one JSON object."""
+    """Write everything into `out`, and tell the tables: to a person, or as one JSON object."""
     found = save(report, rows, out)
-    console = console or Console()
+    console = console or make_console()
     if as_json:
         console.file.write(json.dumps(found) + "\n")
         return
-    console.print(f"[bold]{report.title}[/bold]")
+    console.print(Text(report.title, "bold"))
     for table in report.tables:
         console.print(terminal(table))
     for note in report.notes:
-        console.print(note, markup=False, highlight=False)
-    console.print(f"tables, CSV and {len(report.plots)} pictures: {out}", markup=False, highlight=False, soft_wrap=True)
+        console.print(note)
+    console.print(f"tables, CSV and {len(report.plots)} pictures: {out}", soft_wrap=True)
 
 
 def save(report: Report, rows: Sequence[Row], out: Path) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +23,12 @@ from agent.cli import checks
 from agent.config import MODELS
 from agent.report.drawing import font_file
 from agent.report.logs import print_json
-from agent.report.telling import clean, resume_command
+from agent.report.telling import harmless, resume_command
 from agent.store.migrations import MIGRATIONS
+from prompts.console import make_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 GIB = 2**30
 # Distribution and the versions it may have, as the start of a version; pyproject.toml says the same in its own words.
@@ -84,7 +87,7 @@ def show(found: Sequence[Check], *, as_json: bool = False, console: Console | No
     if as_json:
         print_json({"ok": not broken, "checks": [asdict(check) for check in found]}, console)
         return int(bool(broken))
-    (console or Console()).print(_table(found), Text(_verdict(found, broken)))
+    (console or make_console()).print(_table(found), Text(_verdict(found, broken)))
     return int(bool(broken))
 
 
@@ -96,7 +99,9 @@ def _table(found: Sequence[Check]) -> Table:
         word, style = (
             ("ok", "green") if check.ok else (("broken", "bold red") if check.essential else ("note", "yellow"))
         )
-        table.add_row(Text(word, style), Text(check.name), Text(clean(check.detail)), Text(clean(check.next_step)))
+        table.add_row(
+            Text(word, style), Text(check.name), Text(harmless(check.detail)), Text(harmless(check.next_step))
+        )
     return table
 
 

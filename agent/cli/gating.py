@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from agent.config import bundled, read_yaml
+from prompts.console import bars
 from prompts.errors import InputError
 from tools.gate.promotions import Acting, Promotion, acting, history, record
 from tools.scorers import KEYS
@@ -29,7 +27,7 @@ Gated = dict[str, Any]
 GIVEN = ("prompts", "base_model", *KEYS, "guides")  # what a person may lay over an adapter's own job
 
 
-def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = False) -> Gated:
+def gate(adapter: Path, home: Path, given: Mapping[str, Any]) -> Gated:
     """Judge an adapter and remember the verdict. Raises InputError for what is missing, PalateError when it is stopped."""
     from tools.gate.gate import judge
     from tools.jobs.spec import gate_of
@@ -44,7 +42,7 @@ def gate(adapter: Path, home: Path, given: Mapping[str, Any], *, quiet: bool = F
     find(path)
     out = path / "gate" if path.is_dir() else path.with_suffix(".gate")
     out.mkdir(parents=True, exist_ok=True)
-    with alone(out), _bar(Console(stderr=quiet)) as show:
+    with alone(out), _bar() as show:
         model = load(job.base_model, device=job.device)
         beside = [AdapterRef(one.path, one.weight) for one in job.adapters]
         told = judge(plan, model, AdapterRef(path, job.gate.weight), out, adapters=beside, on_painted=show)
@@ -129,8 +127,7 @@ def _acting(path: Path, weight: float) -> Acting:
 
 
 @contextmanager
-def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
-    columns = (SpinnerColumn(), TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("judging", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    with bars() as shown:
+        task = shown.add_task("judging", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

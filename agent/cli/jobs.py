@@ -56,7 +56,7 @@ def train(chosen: argparse.Namespace) -> int:
         if chosen.json:
             print(json.dumps(found))
         return 1 if found["fits"] is False else 0
-    state = carry_out(chosen.config, chosen.home, kind=chosen.kind, quiet=chosen.json)
+    state = carry_out(chosen.config, chosen.home, kind=chosen.kind)
     if chosen.json:
         print(json.dumps(state))
     else:
@@ -71,7 +71,7 @@ def gate(chosen: argparse.Namespace) -> int:
     from agent.cli.gating import GIVEN
     from agent.cli.gating import gate as carry_out
 
-    found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN}, quiet=chosen.json)
+    found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN})
     if chosen.json:
         print(json.dumps(found))
     else:

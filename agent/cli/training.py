@@ -12,21 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from agent.cli.gating import remember
 from agent.cli.job_file import load_job
 from agent.config import read_yaml
 from prompts.atomic import write_atomically
+from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
 from tools.gate.promotions import history
 from tools.jobs.watch import State, run_job
@@ -37,14 +28,14 @@ WARNED = (
 )
 
 
-def train(file: Path, home: Path, *, kind: str | None = None, quiet: bool = False) -> State:
+def train(file: Path, home: Path, *, kind: str | None = None) -> State:
     """Carry the job out and return its final state. Raises PalateError when it fails; what it had saved stays."""
     job = load_job(file, home, kind)
     if job.gate is not None:
         history(home)  # a damaged log is better known before hours of training
     resolved = json.loads(job.model_dump_json(exclude_defaults=True))
     _keep(job.out, resolved)
-    with _bar(Console(stderr=quiet)) as show:
+    with _bar() as show:
         state = run_job(resolved, job.out, on_state=show)
     if state.get("waiting"):
         raise PalateError(state["error"])
@@ -63,7 +54,7 @@ def check(file: Path, home: Path, *, kind: str | None = None, quiet: bool = Fals
 
     found = counted(load_job(file, home, kind))
     if not quiet:
-        Console().print(told(found), markup=False, highlight=False, soft_wrap=True)
+        make_console().print(told(found))
     return found
 
 
@@ -94,13 +85,9 @@ def _differ(before: dict[str, Any], now: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _bar(console: Console) -> Iterator[Callable[[State], None]]:
+def _bar() -> Iterator[Callable[[State], None]]:
     """A progress bar with the last losses; one warning when a preference training unlearns."""
-    columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with bars("{task.fields[losses]}", left=True) as progress:
         task = progress.add_task("training", total=None, losses="")
         warned: list[int] = []
 
@@ -115,7 +102,7 @@ def _bar(console: Console) -> Iterator[Callable[[State], None]]:
             progress.update(task, total=state["total"] or None, completed=state["step"], losses=told)
             if state["losses"].get("only_losers_move") and not warned:
                 warned.append(state["step"])
-                progress.console.print(f"step {state['step']}: {WARNED}", markup=False)
+                progress.console.print(f"step {state['step']}: {WARNED}")
 
         yield show
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from agent.llm.answers import InvalidPlan, ToolCall
 from agent.llm.client import Llm
 from agent.llm.vllm_server import VllmServer
 from agent.stopping import Stopped, stoppable
+from prompts.console import bars
 from prompts.errors import LlmError
 
 CARD_SECONDS = 30.0  # nvidia-smi may wake a driver first
@@ -117,10 +118,14 @@ def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], N
 
 def serve_until_stopped(model: str, port: int, home: Path) -> None:
     """Serve a model in the foreground until Ctrl-C or SIGTERM. Raises InputError, LlmError."""
-    waited = VllmServer(bundled(model), folder=home / "vllm", device=server_device("auto"), port=port, on_wait=_count)
-    with stoppable(), waited as server:
+    with stoppable(), ExitStack() as until_stopped:
+        with _counted() as count:
+            waited = VllmServer(
+                bundled(model), folder=home / "vllm", device=server_device("auto"), port=port, on_wait=count
+            )
+            server = until_stopped.enter_context(waited)
         how = f"--llm-url {server.base_url} --llm-model {server.model}"
-        sys.stdout.write(f"\n{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}\n")
+        sys.stdout.write(f"{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}\n")
         sys.stdout.flush()
         try:
             while server.alive():
@@ -130,6 +135,8 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
         raise LlmError(f"The server ended by itself: its log is {str(server.log)!r}.")
 
 
-def _count(seconds: float, line: str) -> None:
-    sys.stderr.write(f"\rwaiting for vLLM: {seconds:.0f} s")
-    sys.stderr.flush()
+@contextmanager
+def _counted() -> Iterator[Callable[[float, str], None]]:
+    with bars() as shown:
+        waiting = shown.add_task("waiting for vLLM: seconds", total=None)
+        yield lambda seconds, _line: shown.update(waiting, completed=int(seconds))

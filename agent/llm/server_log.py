@@ -13,7 +13,9 @@ TAIL = 32_768  # bytes of the log that are looked at
 LONGEST_LINE = 300  # characters
 _PREFIX = re.compile(r"^(\(.*?pid=\d+\)\s*)?((DEBUG|INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:.]+ (\[.*?\] ?)?)?")
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt)\b|\berror: |No module named")
-_NOISE = re.compile(r"^[^A-Za-z]*$|^Route: |warnings\.warn|^File \"|^Traceback|█|[Ss]ee root cause above")
+_NOISE = re.compile(
+    r"^[^A-Za-z]*$|^Route: |warnings\.warn|^File \"|^Traceback|█|\d% ?[^|]{0,12}\||[Ss]ee root cause above"
+)  # the two before the last: its progress bars
 
 
 def lines(log: Path, start: int = 0) -> list[str]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
 from rich.text import Text
 
 from agent.report import panels
@@ -18,18 +17,25 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
+from prompts.console import make_console
 from tools.records import RunRow, StepRow
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Facts = dict[str, Any]
 
 
 def logs_list(store: Store, *, as_json: bool = False, console: Console | None = None) -> None:
     """Every run, newest first."""
+    console = console or make_console()
     found = [run_line(store, run) for run in store.runs()]
     if as_json:
         print_json(found, console)
+    elif found:
+        console.print(panels.runs(found, full=not console.is_terminal))
     else:
-        _show(console, panels.runs(found) if found else Text("no runs yet: `palate demo` makes one"))
+        console.print("no runs yet: `palate demo` makes one")
 
 
 def logs_show(
@@ -44,25 +50,25 @@ def logs_show(
 
     `run_id` None or "last" is the newest run. Raises: InputError for an unknown run or step.
     """
-    run = store.find(run_id)
+    console, run = console or make_console(), store.find(run_id)
     found = whole_run(store, run.id) if step is None else one_step(store, run.id, step)
     if as_json:
         print_json(found, console)
     elif step is None:
-        _show(console, *_run_parts(store, run))
+        _show(console, _run_parts(store, run, full=not console.is_terminal))
     else:
         record = store.step(run.id, step)
         asked = [row for row in store.ratings(run.id) if row.step == step]
-        _show(console, panels.step(record, asked, full=True), *(panels.llm_call(call) for call in record.llm_calls))
+        _show(console, [panels.step(record, asked, full=True), *map(panels.llm_call, record.llm_calls)])
 
 
 def logs_query(store: Store, sql: str, *, as_json: bool = False, console: Console | None = None) -> None:
     """The rows of one SELECT. Raises: InputError for SQL that is wrong or would write."""
-    rows = store.query(sql)
+    console, rows = console or make_console(), store.query(sql)
     if as_json:
         print_json([{name: _readable(value) for name, value in row.items()} for row in rows], console)
     else:
-        _show(console, panels.rows(rows) if rows else Text("no rows"))
+        console.print(panels.rows(rows, full=not console.is_terminal) if rows else "no rows")
 
 
 def logs_path(store: Store, *, as_json: bool = False, console: Console | None = None) -> None:
@@ -81,13 +87,14 @@ def replay_view(
 
     `run_id` None or "last" is the newest run. Raises: InputError for an unknown run.
     """
-    run = store.find(run_id)
+    console, run = console or make_console(), store.find(run_id)
     steps, ratings, numbers = store.steps(run.id), ratings_by_image(store, run.id), summarise(store, run.id)
     told = [reading(step, steps[:number], ratings) for number, step in enumerate(steps)]
     if as_json:
         print_json({"run": run.id, "brief": run.brief, "state": run.state, "steps": told, "summary": numbers}, console)
     else:
-        _show(console, panels.head(run), *(panels.reading(one) for one in told), panels.ending(numbers))
+        head = panels.head(run, full=not console.is_terminal)
+        _show(console, [head, *map(panels.reading, told), panels.ending(numbers)])
 
 
 def run_line(store: Store, run: RunRow) -> Facts:
@@ -144,9 +151,11 @@ def print_json(value: object, console: Console | None = None) -> None:
     _write(json.dumps(value, ensure_ascii=False, allow_nan=False), console)
 
 
-def _run_parts(store: Store, run: RunRow) -> list[Any]:
+def _run_parts(store: Store, run: RunRow, *, full: bool) -> list[Any]:
     ratings = store.ratings(run.id)
-    told = [panels.step(one, [row for row in ratings if row.step == one.step]) for one in store.steps(run.id)]
+    told = [
+        panels.step(one, [row for row in ratings if row.step == one.step], full=full) for one in store.steps(run.id)
+    ]
     means, pictures = ratings_by_image(store, run.id), []
     for one in round_facts(store, run.id):
         for number, row in enumerate(round_images(store, run.id, one["round"]), 1):
@@ -155,7 +164,8 @@ def _run_parts(store: Store, run: RunRow) -> list[Any]:
                 {"round": row.round, "image": number, "rating": rating, "prompt": row.prompt, "file": row.path}
             )
     judges = [Text(line) for line in ledger_lines(ledger_facts(store, run.id))]
-    return [panels.head(run), *told, panels.rows(pictures) if pictures else Text("no images yet"), *judges]
+    shown = panels.rows(pictures, full=full) if pictures else Text("no images yet")
+    return [panels.head(run, full=full), *told, shown, *judges]
 
 
 def _readable(value: object) -> object:
@@ -171,5 +181,6 @@ def _write(text: str, console: Console | None) -> None:
     stream.flush()
 
 
-def _show(console: Console | None, *parts: Any) -> None:
-    (console or Console()).print(Group(*parts))
+def _show(console: Console, parts: Sequence[Any]) -> None:
+    for part in parts:
+        console.print(part)

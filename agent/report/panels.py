@@ -1,6 +1,7 @@
-"""How runs, steps and rows look in a terminal: rich tables and panels.
+"""How runs, steps and rows look: rich tables and panels, which prompts.console writes as plain lines where no terminal is.
 
-Text of a model or a person is shown as it is, never read as markup or as terminal codes. Knows records, no store.
+Text of a model or a person is shown as it is, never read as markup or as terminal codes. A screen shows the beginning of what is long;
+`full` is for files and programs, which get all of it. Knows records, no store.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agent.report.telling import clean, planner, share
+from agent.report.telling import clean, harmless, planner, share
 from tools.records import LlmCall, RatingRow, RunRow, StepRow
 
-SHOWN = 600  # characters of arguments and results, unless all are wanted
+SHOWN = 600  # characters of arguments and results on a screen
 Facts = Mapping[str, Any]
 
 
-def runs(found: Sequence[Facts]) -> Table:
+def runs(found: Sequence[Facts], *, full: bool = False) -> Table:
     """One line a run."""
     lines = [
         {
             "run": one["run"],
             "when (UTC)": one["when"][5:16].replace("T", " "),
-            "brief": clean(one["brief"], 60),
+            "brief": _text(one["brief"], None if full else 60),
             "state": one["state"],
             "rounds": one["rounds"],
             "images": one["images"],
@@ -35,29 +36,30 @@ def runs(found: Sequence[Facts]) -> Table:
         }
         for one in found
     ]
-    return rows(lines, whole="run")
+    return rows(lines, whole="run", full=full)
 
 
-def rows(found: Sequence[Facts], whole: str | None = None) -> Table:
+def rows(found: Sequence[Facts], whole: str | None = None, *, full: bool = False) -> Table:
     """A table of at least one row; the column `whole` is never wrapped."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in found[0]:
         table.add_column(Text(clean(name)), overflow="fold", no_wrap=name == whole)
     for row in found:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
+        table.add_row(*(Text(_cell(value, None if full else 400)) for value in row.values()))
     return table
 
 
-def head(run: RunRow) -> Text:
+def head(run: RunRow, *, full: bool = False) -> Text:
     """What run this is."""
     parent = f", forked from {run.parent} after step {run.parent_step}" if run.parent else ""
     names = [name for name in ("model", "planner", "rater") if name in run.config]
-    about = ", ".join(f"{name}: {clean(run.config[name], 80)}" for name in names)
-    return Text(f"run {run.id} ({run.state}{parent})\n{clean(run.brief, 400) or '(no brief)'}\n{about}")
+    about = ", ".join(f"{name}: {_text(run.config[name], None if full else 80)}" for name in names)
+    brief = _text(run.brief, None if full else 400) or "(no brief)"
+    return Text(f"run {run.id} ({run.state}{parent})\n{brief}\n{about}")
 
 
 def step(one: StepRow, ratings: Sequence[RatingRow] = (), *, full: bool = False) -> Panel:
-    """A step with what it was given and what it gave, as they are stored; all of it with `full`."""
+    """A step with what it was given and what it gave, as they are stored."""
     longest = None if full else SHOWN
     lines = [
         ("planned by", planner(one)),
@@ -65,7 +67,7 @@ def step(one: StepRow, ratings: Sequence[RatingRow] = (), *, full: bool = False)
         ("result", _json(one.result, longest)),
     ]
     if one.error is not None:
-        lines.append(("error", clean(one.error, longest)))
+        lines.append(("error", _text(one.error, longest)))
     if ratings:
         values = ", ".join(f"{row.image[:8]}:{row.value:g}" for row in ratings)
         lines.append(("ratings", f"{values} by {clean(ratings[0].rater, 60)}"))
@@ -110,7 +112,7 @@ def _framed(title: str, lines: Sequence[tuple[str, str]], *, failed: bool) -> Pa
     grid.add_column(overflow="fold")
     for name, text in lines:
         grid.add_row(Text(name), Text(text))
-    return Panel(grid, title=Text(clean(title, 120)), title_align="left", border_style="red" if failed else "dim")
+    return Panel(grid, title=Text(clean(title)), title_align="left", border_style="red" if failed else "dim")
 
 
 def _from_to(one: Facts) -> str:
@@ -124,11 +126,16 @@ def _adapter(adapter: Facts | None) -> str:
     return f"{verdict}, wins {share(adapter['win_rate']['rate'])}" if adapter["win_rate"] else verdict
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, longest: int | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else clean(value, 400)
+    return f"{value:.4g}" if isinstance(value, float) else _text(value, longest)
 
 
 def _json(value: object, longest: int | None) -> str:
-    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), longest)
+    return _text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), longest)
+
+
+def _text(value: object, longest: int | None) -> str:
+    """What a screen has room for, or all of it to the letter."""
+    return harmless(value).strip() if longest is None else clean(value, longest)

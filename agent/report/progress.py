@@ -1,7 +1,7 @@
 """What a person sees while a run goes on: each decision with its reason in a line or two, and bars while they wait.
 
-Everything is printed through one rich console: standard output, or standard error where that is kept for JSON. Knows
-nothing of the graph; a `Narrator`'s methods fit its callbacks.
+Lines go to standard output, or to standard error where that is kept for JSON; bars always to standard error. Knows nothing of the graph;
+a `Narrator`'s methods fit its callbacks.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from agent.report.telling import clean, decision, outcome, planner, reason, warning
+from agent.report.telling import clean, decision, harmless, outcome, planner, reason, warning
+from prompts.console import bars, make_console
 from tools.records import StepRow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
 
 PARTS = {
     "paint": "painting", "pool": "painting the pool", "without": "painting without the adapter",
@@ -41,13 +44,9 @@ class Narrator:
         ratings: Callable[[], Mapping[str, float]] | None = None,
         earlier: Sequence[StepRow] = (),
     ) -> None:
-        self.quiet, self.console = quiet, console or Console(stderr=quiet)
+        self.quiet, self.console = quiet, console or make_console(stderr=quiet)
         self._ratings, self._steps, self._round = ratings or dict, list(earlier), earlier[-1].round if earlier else 0
-        self._bars = Progress(
-            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self.console, transient=True, disable=not self.console.is_terminal,
-        )  # fmt: skip
+        self._bars = bars()
         self._tasks: dict[str, TaskID] = {}
         self._spoke: dict[str, float] = {}
 
@@ -71,7 +70,7 @@ class Narrator:
             self._finish(part)
         self._tell_answer()
         if step.round != self._round and not self.quiet:
-            self.console.rule(f"round {step.round}", align="left", style="dim")
+            self._above().rule(f"round {step.round}", align="left", style="dim")
         why, came = reason(step, self._steps), outcome(step, self._ratings())
         self._round = step.round
         self._steps.append(step)
@@ -95,7 +94,7 @@ class Narrator:
         label = PARTS.get(part, clean(part, 60))
         if total and done >= total:
             self._finish(part)
-        elif self.console.is_terminal:
+        elif not self._bars.disable:
             self._move(part, label, done, total)
         else:
             self._now_and_then(part, f"{label}: {done}" + (f" of {total}" if total else ""))
@@ -103,7 +102,7 @@ class Narrator:
     def waiting(self, seconds: float, line: str) -> None:
         """The model server is starting: `seconds` so far, and the last line of its log. Ends with `waited`."""
         told = f"{SERVER} ({clean(line, 60)})" if line else SERVER
-        if self.console.is_terminal:
+        if not self._bars.disable:
             self._move(SERVER, told, int(seconds), 0)
         else:
             self._now_and_then(SERVER, f"{told}: {seconds:.0f} s")
@@ -114,8 +113,11 @@ class Narrator:
 
     def say(self, text: str, style: str | None = None) -> None:
         """A line above the bars, as it is: no markup, no terminal codes."""
-        indent = " " * (len(text) - len(text.lstrip()))
-        self.console.print(Text(indent + clean(text), style=style or ""), soft_wrap=self.quiet)
+        self._above().print(Text(harmless(text).rstrip(), style=style or ""), soft_wrap=self.quiet or None)
+
+    def _above(self) -> Console:
+        """Where lines are printed so that the bars stay below them: a terminal shows both, a file only the lines."""
+        return self._bars.console if self._tasks and self.console.is_terminal else self.console
 
     def _move(self, part: str, label: str, done: int, total: int) -> None:
         if part not in self._tasks:

@@ -18,6 +18,7 @@ import torch
 
 from evaluators.scorers.weight_files import Tensors, fill
 from prompts.errors import InputError
+from prompts.quiet import quiet
 
 HEAD = 64  # width of an attention head of BLIP's vision transformers, base and large
 
@@ -98,7 +99,7 @@ def _vision(tensors: Tensors, file: Path) -> tuple[int, int, Any]:
     except (KeyError, ValueError, IndexError) as error:
         raise InputError(f"{str(file)!r} holds no vision transformer of BLIP ({error!r}): check which model it is of") from error  # fmt: skip
     layers = {key.split(".")[2] for key in tensors if key.startswith("encoder.layers.")}
-    with torch.device("meta"):
+    with torch.device("meta"), quiet():
         config = BlipVisionConfig(
             hidden_size=width, intermediate_size=inner, num_hidden_layers=len(layers), num_attention_heads=max(1, width // HEAD),
             image_size=side, patch_size=patch, layer_norm_eps=1e-6,
@@ -110,7 +111,7 @@ def _text(settings: Mapping[str, Any], encoder_width: int, file: Path) -> Any:
     from transformers import BlipTextConfig, BlipTextModel
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), quiet():
             # What transformers calls a decoder has cross-attention; that its masks are not causal is said at each call.
             return BlipTextModel(BlipTextConfig(**settings, encoder_hidden_size=encoder_width, is_decoder=True), add_pooling_layer=False)  # fmt: skip
     except (TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ from evaluators.scorers.score import Score, check_one_each
 from evaluators.scorers.texts import remembered
 from evaluators.scorers.weights import version_of
 from prompts.errors import InputError
+from prompts.quiet import quiet
 
 BATCH = 64
 
@@ -103,8 +104,9 @@ def _load(folder: Path) -> tuple[Any, Any, Any]:
     import open_clip
 
     try:
-        model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", precision="fp32")
-        return model, preprocess, open_clip.get_tokenizer(f"local-dir:{folder}")
+        with quiet():
+            model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}", precision="fp32")
+            return model, preprocess, open_clip.get_tokenizer(f"local-dir:{folder}")
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise InputError(f"open_clip cannot load {str(folder)!r} ({error}): check its config and weights") from error
 

@@ -27,6 +27,7 @@ from evaluators.scorers.texts import BATCH, remembered
 from evaluators.scorers.weight_files import fill, read
 from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
+from prompts.quiet import quiet
 
 ARCHITECTURE = "ViT-H-14"
 
@@ -90,7 +91,7 @@ def _load(file: Path) -> tuple[Any, Any]:
 
     config = _config(file.parent / "open_clip_config.json")
     try:
-        with torch.device("meta"):  # a billion random numbers would be drawn only to be replaced
+        with torch.device("meta"), quiet():  # a billion random numbers would be drawn only to be replaced
             model = open_clip.CLIP(**config)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"{str(file.parent)!r} has no configuration of a CLIP ({error}): check its JSON") from error

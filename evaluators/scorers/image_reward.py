@@ -26,6 +26,7 @@ from evaluators.scorers.texts import BATCH, remembered
 from evaluators.scorers.weight_files import folded, read
 from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
+from prompts.quiet import quiet
 
 TOKENS = 35
 CENTRE, SCALE = 0.16717362830052426, 1.0333394966054072  # mean and spread of the head over ImageRewardDB
@@ -91,7 +92,8 @@ def _tokenizer(file: Path, size: int) -> Any:
 
     if not file.is_file():
         raise InputError(f"no vocab.txt in {str(file.parent)!r}: put that of bert-base-uncased there")
-    found = BertTokenizer(vocab=str(file))
+    with quiet():
+        found = BertTokenizer(vocab=str(file))
     # The model's two last tokens are BLIP's own marks, which no prompt holds.
     if len(found) + 2 != size:
         raise InputError(f"{str(file)!r} has {len(found)} tokens, and the model wants {size - 2}: put that of bert-base-uncased there")  # fmt: skip

@@ -20,6 +20,7 @@ from evaluators.scorers.score import Score, check_one_each
 from evaluators.scorers.texts import remembered
 from evaluators.scorers.weights import is_hub_id, version_of
 from prompts.errors import InputError
+from prompts.quiet import quiet
 
 # PickScore_v1 was trained with the processor of the model that it started from.
 PROCESSORS = {"yuvalkirstain/PickScore_v1": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"}
@@ -112,8 +113,9 @@ def _load(source: str, processor: str) -> tuple[Any, Any]:
         raise InputError(f"no config.json in {source!r}: check the folder")
     try:
         options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
-        loaded: Any = CLIPModel.from_pretrained(source, **options)
-        processing = CLIPProcessor.from_pretrained(processor)
+        with quiet():
+            loaded: Any = CLIPModel.from_pretrained(source, **options)
+            processing = CLIPProcessor.from_pretrained(processor)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{source!r} is no CLIPModel with a CLIPProcessor ({error}): check folder or id") from error
     model, report = loaded

@@ -17,6 +17,7 @@ from PIL import Image
 from evaluators.looks.colour import flatten
 from evaluators.scorers.weights import version_of
 from prompts.errors import InputError
+from prompts.quiet import quiet
 
 BATCH = 64
 COUNTED = " objects"  # how the label of a number of objects ends
@@ -70,10 +71,16 @@ class SceneJudge:
 def _load(folder: Path) -> Any:
     from transformers import AutoModelForImageClassification
 
+    options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
     try:
-        model = AutoModelForImageClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        with quiet():
+            loaded: Any = AutoModelForImageClassification.from_pretrained(folder, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{str(folder)!r} is no image classifier ({error}): check the folder") from error
+    model, report = loaded
+    made_up = sorted(str(key) for key in (*report["missing_keys"], *report["mismatched_keys"]))
+    if made_up:  # transformers would only say so, and judge by random numbers
+        raise InputError(f"{str(folder)!r} lacks weights such as {made_up[0]!r}: check the folder")
     missing = [key for key in ("image_size", "enlarged") if not hasattr(model.config, key)]
     if missing:
         raise InputError(f"{str(folder)!r} is no judge of scenes: its config.json lacks {missing[0]!r}")

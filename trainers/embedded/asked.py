@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rich.table import Table
+from rich.text import Text
 
 Values = dict[str, Any]
 
@@ -104,10 +105,14 @@ def table(rows: Sequence[Values], title: str) -> Table:
     """The rows for a person."""
     shown = Table("", "measured [95 %]", "asked", "", title=title, title_justify="left")
     for row in rows:
-        verdict = (
-            "[yellow]not measured" if row["value"] is None else "[green]reached" if row["reached"] else "[red]short"
+        how = (
+            ("not measured", "yellow")
+            if row["value"] is None
+            else ("reached", "green")
+            if row["reached"]
+            else ("short", "red")
         )
-        shown.add_row(row["what"], said(row), asked_in_words(row), verdict)
+        shown.add_row(row["what"], said(row), asked_in_words(row), Text(*how))
     return shown
 
 
@@ -115,7 +120,7 @@ def said(row: Values) -> str:
     """The value and its interval: 98.5 % [95.7, 99.5]."""
     if row["value"] is None:
         return "-"
-    ends = "" if row["low"] is None else f" \\[{number(row['low'], row['unit'])}, {number(row['high'], row['unit'])}]"
+    ends = "" if row["low"] is None else f" [{number(row['low'], row['unit'])}, {number(row['high'], row['unit'])}]"
     return f"{number(row['value'], row['unit'])} {row['unit']}{ends}"
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
+from prompts.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.world.dataset import held_out, load_dataset, loosely, to_tensor
 
@@ -194,7 +195,8 @@ def main() -> None:
 
     steps, rate = int(how["clip"]["steps"]), how["clip"]["rate"]
     model.load_state_dict(recipe.train("clip", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.1))
-    model.eval().cpu().save_pretrained(chosen.work / "clip")
+    with quiet():
+        model.eval().cpu().save_pretrained(chosen.work / "clip")
     save_open_clip(model, tokenizer, chosen.out / "bauhaus-clip")
     shown, texts = held_out(1000, size=size)
     print(json.dumps({f"retrieval_{ways}": retrieval(model, tokenizer, shown, texts, ways) for ways in (20, 100)}))
@@ -202,8 +204,9 @@ def main() -> None:
 
 def text_tower(work: Path) -> tuple[CLIPTextModel, CLIPTokenizer]:
     """The trained text tower and its tokenizer, for the pipeline."""
-    tower = CLIPTextModel.from_pretrained(work / "clip").eval()
-    return tower, CLIPTokenizer.from_pretrained(work / "clip")
+    with quiet():
+        tower = CLIPTextModel.from_pretrained(work / "clip").eval()
+        return tower, CLIPTokenizer.from_pretrained(work / "clip")
 
 
 if __name__ == "__main__":

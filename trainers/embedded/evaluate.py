@@ -27,10 +27,10 @@ from pathlib import Path
 from subprocess import PIPE
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from prompts.atomic import write_atomically
+from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
 from trainers.embedded.asked import table, verdicts
 from trainers.embedded.recipe import MODELS, RECIPES
@@ -122,23 +122,19 @@ def _told(line: str, code: int, log: Path) -> Values:
     raise PalateError(f"ended with exit code {code} and no JSON object: {end or line!r} (all of it: {str(log)!r})")
 
 
-def evaluate(names: Sequence[str], models: Path, work: Path, *, again: bool, console: Console) -> dict[str, Values]:
-    """Measure the named parts that were not measured yet with these weights; the rest are read back.
+def evaluate(names: Sequence[str], models: Path, work: Path, *, again: bool) -> dict[str, Values]:
+    """Measure the named parts that were not measured yet with these weights; the rest are read back. Each end is told on standard error.
 
     A part that fails has "error" in place of "measured", and is tried again the next time.
     """
     file = work / "evaluation.json"
     known: dict[str, Values] = json.loads(file.read_text()) if file.is_file() else {}
-    counted = TextColumn("{task.completed:.0f} lines")
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), counted, TimeElapsedColumn(), console=console
-    ) as bars:
+    with bars() as shown:
         for name in names:
-            bar = bars.add_task(name, total=None)
-            kept = None if again else known.get(name)
-            known[name] = measure(name, models, work, kept, partial(bars.advance, bar))
-            bars.update(bar, description=_ending(name, known[name], kept))
-            bars.stop_task(bar)
+            bar, kept = shown.add_task(f"{name}: lines", total=None), None if again else known.get(name)
+            known[name] = measure(name, models, work, kept, partial(shown.advance, bar))
+            shown.remove_task(bar)
+            shown.console.print(_ending(name, known[name], kept))
             _write(file, known)
     return {name: known[name] for name in names}
 
@@ -156,9 +152,10 @@ def measure(name: str, models: Path, work: Path, kept: Values | None, on_line: C
     return told | {"seconds": round(time.monotonic() - began, 1), "measured": found}
 
 
-def _ending(name: str, part: Values, kept: Values | None) -> str:
-    how = "[red]failed[/red]" if "error" in part else "measured before" if part is kept else "done"
-    return f"{name} {how}"
+def _ending(name: str, part: Values, kept: Values | None) -> Text:
+    if "error" in part:
+        return Text(f"{name}: failed", "red")
+    return Text(f"{name}: " + ("measured before" if part is kept else f"done in {part['seconds']:.0f} s"))
 
 
 def _write(file: Path, values: Any) -> None:
@@ -204,17 +201,16 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure, and say what came of it: 0, or 1 if a part failed."""
     chosen = arguments(words)
     chosen.work.mkdir(parents=True, exist_ok=True)
-    errors = Console(stderr=True)
-    parts = evaluate(chosen.only, chosen.models, chosen.work, again=chosen.again, console=errors)
+    parts = evaluate(chosen.only, chosen.models, chosen.work, again=chosen.again)
     found = report(chosen.recipe, chosen.only, parts)
     if chosen.write:
         _write(chosen.write, found)
     if chosen.json:
         print(json.dumps(found))
     else:
-        Console().print(table(found["numbers"], f"The bundled models, {found['machine']}"))
+        make_console().print(table(found["numbers"], f"The bundled models, {found['machine']}"))
     for name, why in found["failed"].items():
-        errors.print(f"{name}: {why}", style="red", markup=False)
+        make_console(stderr=True).print(f"{name}: {why}", style="red")
     return 1 if found["failed"] else 0
 
 

@@ -19,6 +19,7 @@ import torch
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 from transformers import ResNetConfig, ResNetForImageClassification
 
+from prompts.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.world.dataset import HELD_OUT, drawn_once, to_tensor
 from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
@@ -199,7 +200,8 @@ def save(
     model: ResNetForImageClassification, folder: Path, found: dict[str, dict[str, float]], how: dict[str, float]
 ) -> None:
     """The folder that `AutoModelForImageClassification.from_pretrained` loads, in half precision, and its card."""
-    model.half().save_pretrained(folder)
+    with quiet():
+        model.half().save_pretrained(folder)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     numbers = {key: f"{int(how[key]):,}" for key in ("steps", "batch", "count")}
     card = CARD.format(parameters=size, plain=found["renderings"], worn=found["worn"], **numbers)

@@ -18,6 +18,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from prompts.quiet import quiet
 from prompts.vocabulary import Vocabulary
 from trainers.embedded import recipe
 from trainers.embedded.lessons.sessions import KINDS, TIMES, VOCABULARY, Example, lesson
@@ -152,7 +153,8 @@ def main() -> None:
     model.load_state_dict(weights)
     tokenizer.save_pretrained(folder)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.eval().cpu().half().save_pretrained(folder)
+    with quiet():
+        model.eval().cpu().half().save_pretrained(folder)
     print(json.dumps({"parameters": model.num_parameters()}))
 
 

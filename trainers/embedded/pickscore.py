@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from transformers import CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
+from prompts.quiet import quiet
 from prompts.vocabulary import Genome
 from trainers.embedded import recipe
 from trainers.embedded.clip import MEAN, STD, encode, features
@@ -126,8 +127,9 @@ def main() -> None:
     chosen = recipe.arguments(__doc__ or "")
     how, size = recipe.RECIPES[chosen.recipe]["pickscore"], int(recipe.RECIPES[chosen.recipe]["data"]["size"])
     pictures, told = drawn_once(chosen.work / f"comparisons-{size}", int(how["count"]), partial(_block, size=size))
-    tokenizer = CLIPTokenizer.from_pretrained(chosen.work / "clip")
-    model = CLIPModel.from_pretrained(chosen.work / "clip")
+    with quiet():
+        tokenizer = CLIPTokenizer.from_pretrained(chosen.work / "clip")
+        model = CLIPModel.from_pretrained(chosen.work / "clip")
     before, batch = accuracy(model, tokenizer), int(how["batch"])
     model.to(chosen.device)
 
@@ -151,8 +153,9 @@ def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
     side = model.config.vision_config.image_size
     size = {"height": side, "width": side}
     images = CLIPImageProcessor(size={"shortest_edge": side}, crop_size=size, image_mean=MEAN, image_std=STD)
-    CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
-    model.half().save_pretrained(folder)
+    with quiet():
+        CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+        model.half().save_pretrained(folder)
 
 
 if __name__ == "__main__":

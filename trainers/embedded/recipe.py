@@ -13,9 +13,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from prompts.console import bars
 from prompts.errors import InputError
 from trainers.embedded.muon import Muon
 
@@ -113,7 +113,10 @@ def train(
     average, path = Average(module), work / f"{name}.checkpoint.pt"
     start = _resume(path, module, optimizer, average)
     saved, began = time.monotonic(), time.monotonic()
-    with _progress() as progress, (work / f"{name}.log.csv").open("a") as log:
+    with (
+        bars("loss {task.fields[loss]:.4f}", left=True, often=0.2) as progress,
+        (work / f"{name}.log.csv").open("a") as log,
+    ):
         bar = progress.add_task(name, total=steps, completed=start, loss=0.0)
         for step in range(start, steps):
             loss = _step(module, optimizer, loss_at, step, learning_rate(step, steps, rate))
@@ -170,13 +173,3 @@ def _resume(path: Path, module: torch.nn.Module, optimizer: Muon, average: Avera
         ) from error
     average.weights = state["average"]
     return int(state["step"])
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-    )
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=0.2)

@@ -24,6 +24,7 @@ from diffusers import (
 )
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from prompts.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.clip import encode, text_tower
 from trainers.embedded.vae import LATENTS
@@ -114,7 +115,14 @@ def save_pipeline(
         vae=vae, text_encoder=tower, tokenizer=tokenizer, unet=model, scheduler=make_sampler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
-    pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
+    with quiet():
+        pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
+
+
+def autoencoder(work: Path) -> AutoencoderKL:
+    """The trained autoencoder."""
+    with quiet():
+        return AutoencoderKL.from_pretrained(work / "vae").eval().requires_grad_(False)
 
 
 def main() -> None:
@@ -124,7 +132,7 @@ def main() -> None:
     size = int(how["data"]["size"])
     pictures, captions = load_dataset(chosen.work, int(how["data"]["count"]), size)
     tower, tokenizer = text_tower(chosen.work)
-    vae = AutoencoderKL.from_pretrained(chosen.work / "vae").eval().requires_grad_(False)
+    vae = autoencoder(chosen.work)
     latents = encode_pictures(vae.to(chosen.device), pictures, chosen.work / "latents.npy", chosen.device)
     ids = encode(tokenizer, [*captions, *map(loosely, range(len(captions))), ""])
     torch.manual_seed(0)
@@ -143,7 +151,7 @@ def main() -> None:
     )
     model.load_state_dict(weights)
     model.eval().cpu()
-    vae = AutoencoderKL.from_pretrained(chosen.work / "vae")  # again: its decoder may have been polished meanwhile
+    vae = autoencoder(chosen.work)  # again: its decoder may have been polished meanwhile
     save_pipeline(model.unet, vae, model.tower, tokenizer, chosen.out / "bauhaus")
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from prompts.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.world.dataset import held_out, load_dataset, to_tensor
 
@@ -122,9 +123,11 @@ def main() -> None:
 
     model.load_state_dict(recipe.train("vae", model, loss_at, chosen.work, steps=steps, rate=rate, decay=0.0))
     normalise_latents(model.eval(), to_tensor(pictures[:500]).to(chosen.device))
-    model.save_pretrained(chosen.work / "vae")
+    with quiet():
+        model.save_pretrained(chosen.work / "vae")
     polish(model, pictures, chosen.work, how["decoder"], chosen.device)
-    model.cpu().save_pretrained(chosen.work / "vae")
+    with quiet():
+        model.cpu().save_pretrained(chosen.work / "vae")
     found = psnr(model, to_tensor(held_out(200, size=size)[0]))
     print(json.dumps({"psnr": round(found, 2)}))
     assert math.isfinite(found), "the autoencoder diverged: lower its rate in recipe.py"

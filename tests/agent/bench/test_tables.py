@@ -8,11 +8,11 @@ import json
 import math
 
 import pytest
-from rich.console import Console
 
 from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal, text
 from agent.bench.tables import Table, groups, mean, mean_table, paired, paired_table
 from evaluators.numbers.win_rate import Interval
+from prompts.console import make_console
 from prompts.errors import InputError
 
 # Two strategies, three raters, two seeds.
@@ -82,7 +82,7 @@ def test_the_tables_and_their_markdown() -> None:
 
 
 def test_a_table_is_told_on_a_terminal_with_its_brackets() -> None:
-    console = Console(file=io.StringIO(), width=100)
+    console = make_console(file=io.StringIO())
     console.print(terminal(mean_table(ROWS, {"score": "score"}, title="Scores")))
     assert "3.000 [-1.303, 7.303]" in console.file.getvalue()  # type: ignore[attr-defined]
 

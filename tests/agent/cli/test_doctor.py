@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 from safetensors.numpy import save_file
 
 from agent.cli import checks
 from agent.cli.doctor import PINS, VLLM, Check, _fits, examine, show
 from agent.store.migrations import MIGRATIONS
 from agent.store.store import Store
+from prompts.console import make_console
 from tests.agent.invented_run import invent
 from tests.places import ROOT
 
@@ -67,7 +67,7 @@ def found(home: Path, models: Path, name: str, llm_url: str | None = None) -> Ch
 
 
 def code(checks_: list[Check], *, as_json: bool = False) -> tuple[int, str]:
-    console = Console(file=io.StringIO(), width=160)
+    console = make_console(file=io.StringIO())
     status = show(checks_, as_json=as_json, console=console)
     return status, console.file.getvalue()  # type: ignore[attr-defined]
 

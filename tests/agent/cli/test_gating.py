@@ -48,8 +48,11 @@ def test_a_rejection_is_a_result_and_a_later_verdict_replaces_it(
 ) -> None:
     file = written(tiny("sd15").name, STRICT)
     out = file.parent / "out"
+    capsys.readouterr()  # what was said while the tiny model was made
     assert cli.main(["train", str(file), "--json"]) == 0
-    state = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    state = json.loads(told.out)
+    assert json.loads((out / "job.log").read_text())["state"] == "done" and told.err == ""  # of no library a word
     assert state["state"] == "done" and state["gate"]["promoted"] is False
     assert "pickscore, which guided the training" in state["gate"]["reasons"][0]
     assert [line.promoted for line in history(own_home)] == [False]
@@ -57,7 +60,9 @@ def test_a_rejection_is_a_result_and_a_later_verdict_replaces_it(
 
     written(tiny("sd15").name, MILD | FREE)  # milder rules are no other training
     assert cli.main(["gate", str(file), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert told.err == ""
     assert found["promoted"] is (found["broken"] == 0) and found["report"] == str(out / "gate" / "gate.html")
     assert {path: path.stat().st_mtime_ns for path in (out / "gate" / "images").iterdir()} == pictures
 
@@ -136,9 +141,7 @@ def test_scorers_of_the_command_line_are_laid_over_the_job(
 ) -> None:
     file = written("bauhaus", {})
     seen: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        "agent.cli.gating.gate", lambda adapter, home, given, quiet: seen.append(given) or {"promoted": True}
-    )
+    monkeypatch.setattr("agent.cli.gating.gate", lambda adapter, home, given: seen.append(given) or {"promoted": True})
     flags = [
         "--aesthetic",
         "head.pth",

@@ -17,7 +17,21 @@ from agent.llm.brain import OwnLlm, open_llm, server_device
 from prompts.errors import LlmError
 from tests.agent.fast import completion, serving
 from tests.agent.stand_in import ANSWERS, DIES_WHEN_ASKED, ENDS, StandIn
+from tests.terminals import piped, screen, watched
 
+# `palate serve` with a small program in vLLM's place, and somebody who stops it as soon as it serves.
+SERVED = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import agent.llm.brain as brain
+from tests.agent.stand_in import ANSWERS, StandIn
+def stop(_):
+    raise KeyboardInterrupt
+brain.VllmServer = lambda *words, **named: StandIn(ANSWERS, *words, **named)
+brain.time = SimpleNamespace(sleep=stop)
+brain.serve_until_stopped(sys.argv[1], None, Path(sys.argv[1]))
+"""
 ASKED = [{"role": "user", "content": "hello?"}]
 
 
@@ -166,3 +180,11 @@ def test_the_device_of_the_config_is_the_servers(
         with open_llm(config, model / "home", on_call=told.append):
             pass
     assert given == ["cpu", "cuda"]
+
+
+def test_waiting_for_a_server_is_counted_on_a_terminal_alone(model: Path) -> None:
+    heard = piped("-c", SERVED, str(model), COLUMNS="40")
+    served = " (Ctrl-C stops it); use it with --llm-url http://127.0.0.1:"
+    assert served in heard.out and heard.out.count("\n") == 1 and heard.err == "" and heard.status == 0
+    seen = watched("-c", SERVED, str(model))
+    assert served in seen.out and "waiting for vLLM" in seen.err and not any(screen(seen.err))

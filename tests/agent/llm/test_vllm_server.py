@@ -142,6 +142,16 @@ def test_the_log_is_told_in_words(tmp_path: Path) -> None:
     assert why(tmp_path / "nothing.log") == "its log is empty"
 
 
+def test_the_bars_in_a_log_are_not_what_it_says(tmp_path: Path) -> None:
+    log = tmp_path / "vllm.log"
+    log.write_text(
+        "INFO 11-21 02:38:08 [core.py:133] Loading the model, 50 % of it\n"
+        "\rLoading safetensors checkpoint shards:   0% Completed | 0/1 [00:00<?, ?it/s]"
+        "\rLoading weights:   0%|          | 0/126 [00:00<?, ?it/s]\rLoading weights: 100%|██████████| 126/126 [00:00<00:00]\n"
+    )
+    assert last_line(log) == "Loading the model, 50 % of it"
+
+
 class Paint(BaseModel):
     prompts: list[str] = Field(min_length=1, max_length=3)
     count: int = Field(ge=1, le=8)

@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from agent.report.logs import logs_list, logs_path, logs_query, logs_show, replay_view
 from agent.store.store import Store
+from prompts.console import make_console
 from prompts.errors import InputError
 from tests.agent.invented_run import FEEDBACK, invent
 from tests.places import ROOT
 
 
-def printed(show: Callable[..., None], *args: Any, width: int = 160, **more: Any) -> str:
-    console = Console(file=io.StringIO(), width=width)
+def printed(show: Callable[..., None], *args: Any, **more: Any) -> str:
+    console = make_console(file=io.StringIO())
     show(*args, console=console, **more)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def document(show: Callable[..., None], *args: Any, **more: Any) -> Any:
-    text = printed(show, *args, as_json=True, width=20, **more)
+    text = printed(show, *args, as_json=True, **more)
     assert text.count("\n") == 1
     return json.loads(text)
 
@@ -95,7 +95,7 @@ def test_a_query_answers_rows_and_may_not_write(store: Store, tmp_path: Path) ->
 
 
 def test_the_path_is_printed_alone(store: Store, tmp_path: Path) -> None:
-    assert printed(logs_path, store, width=10) == f"{tmp_path / 'palate.sqlite'}\n"
+    assert printed(logs_path, store) == f"{tmp_path / 'palate.sqlite'}\n"
     assert document(logs_path, store) == {"path": str(tmp_path / "palate.sqlite")}
 
 

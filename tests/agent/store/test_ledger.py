@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from agent.report.logs import logs_show
 from agent.report.progress import Narrator
@@ -17,6 +16,7 @@ from agent.report.report import write_report
 from agent.report.telling import warning
 from agent.store.ledger import alarm_of, ledger_facts, read_ledger
 from agent.store.store import Store
+from prompts.console import make_console
 from prompts.messages import plan_messages
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import Started
@@ -58,7 +58,7 @@ def test_a_deceived_guide_is_told_in_report_and_log(store: Store, tmp_path: Path
     report = write_report(store, run, tmp_path / "runs" / run).read_text()
     assert "## Where the judges differ" in report and "**Alarm: preference (+" in report
     out = io.StringIO()
-    logs_show(store, run, console=Console(file=out, width=200))
+    logs_show(store, run, console=make_console(file=out))
     assert "Alarm: preference" in out.getvalue() and "preference and rating" in out.getvalue()
 
 
@@ -134,7 +134,7 @@ def test_an_alarm_is_said_aloud_also_where_little_is_said() -> None:
     assert warning(step) == "Alarm: preference climbs"
     for quiet in (False, True):
         out = io.StringIO()
-        Narrator(quiet=quiet, console=Console(file=out, width=120)).on_step(step)
+        Narrator(quiet=quiet, console=make_console(file=out)).on_step(step)
         assert "Alarm: preference climbs" in out.getvalue()
     calm = StepRecord(step=5, round=4, node="act", tool="learn_taste", result={"ratings": 32})
     assert warning(calm) == ""

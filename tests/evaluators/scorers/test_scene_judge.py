@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import ResNetConfig, ResNetForImageClassification
 
 from evaluators.scorers.scene_judge import SceneJudge, Seen
@@ -71,4 +72,12 @@ def test_a_folder_that_is_missing_or_holds_something_else_is_named(folder: Path,
     config = json.loads((folder / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "enlarged"}))
     with pytest.raises(InputError, match="lacks 'enlarged'"):
+        SceneJudge(tmp_path)
+
+
+def test_a_folder_that_lacks_weights_is_named_and_not_filled_with_random_ones(folder: Path, tmp_path: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: one for name, one in weights.items() if "classifier" not in name}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    with pytest.raises(InputError, match="lacks weights such as 'classifier"):
         SceneJudge(tmp_path)

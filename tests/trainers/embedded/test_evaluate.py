@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.places import ROOT
+from tests.terminals import LONG, piped, screen, watched
 from trainers.embedded import evaluate
 from trainers.embedded.asked import ASKED, Ask, Measured, reached, read
 from trainers.embedded.evaluate import PARTS, Part, command, main, version
@@ -58,7 +60,8 @@ def test_the_crash_of_a_part_is_told_and_loses_no_other(door: Path, capsys: pyte
     shown = capsys.readouterr()
     found = json.loads(shown.out)
     assert "no memory left" in found["failed"]["language"] and list(found["failed"]) == ["language"]
-    assert "no memory left" in shown.err.replace("\n", "")
+    assert any("no memory left" in line and str(door / "work") in line for line in shown.err.splitlines())
+    assert "language: failed" in shown.err and "studio: done in" in shown.err
     right = {row["what"]: row for row in found["numbers"]}["background colour right"]
     assert right["value"] == 0.99 and right["reached"] is True and right["n"] == 200
     assert run(door) == 0 and times(door) == 1
@@ -68,14 +71,39 @@ def test_a_missing_model_fails_its_part_by_name(door: Path, capsys: pytest.Captu
     (door / "models" / "small" / "model.safetensors").unlink()
     (door / "models" / "small").rmdir()
     assert run(door) == 1
-    assert "small" in capsys.readouterr().err
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "studio: failed" and len(told) == 2 and repr(str(door / "models" / "small")) in told[1]
 
 
 def test_what_is_short_is_said_and_is_no_failure(door: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(door) == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "99.0 % [96.0, 100.0]" in shown and "reached" in shown
-    assert "4.50 s" in shown and "at most 3 s" in shown and "short" in shown and "not measured" in shown
+    rows = {line.split("  ")[0]: line for line in capsys.readouterr().out.splitlines()}
+    right, slow = rows["background colour right"], rows["8 images of 20 steps"]
+    assert right.endswith("  99.0 % [96.0, 100.0]  98 %         reached")
+    assert "4.50 s" in slow and "at most 3 s" in slow and slow.endswith("  short")
+    assert rows["VAE reconstruction, PSNR"].endswith("  not measured")
+
+
+# The command, with the parts that the tests have.
+COMMAND = """
+import sys
+from trainers.embedded import evaluate
+evaluate.PARTS = {name: evaluate.Part((name, "MODELS/small", "WORK"), ("small",)) for name in ("probe", "crash")}
+sys.exit(evaluate.main(sys.argv[1:]))
+"""
+
+
+def test_parts_end_in_whole_lines_and_have_bars_on_terminals_alone(door: Path) -> None:
+    words = ("-c", COMMAND, "--models", str(door / "models"), "--work", str(door / LONG), "--only", "probe,crash")
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(door)])}
+    heard = piped(*words, COLUMNS="40", **paths)
+    ends = heard.err.splitlines()
+    assert ends[0].startswith("probe: done in ") and ends[1] == "crash: failed" and len(ends) == 3
+    assert str(door / LONG / "evaluation-crash.log") in ends[2] and heard.status == 1 and "\x1b" not in heard.out
+    seen = watched(*words, "--json", **paths)
+    assert json.loads(seen.out)["failed"].keys() == {"crash"} and "lines" in seen.err
+    left = [line for line in screen(seen.err) if line]
+    assert left[:2] == ["probe: measured before", "crash: failed"] and max(map(len, left)) <= 60
 
 
 def test_what_was_measured_is_stored_with_date_machine_and_seed(door: Path) -> None:

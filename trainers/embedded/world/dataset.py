@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from PIL import Image
-from rich.progress import track
 
+from prompts.console import counted
 from trainers.embedded.world.captions import caption, loose_caption
 from trainers.embedded.world.world import SIZE, Scene, render, sample_scene
 
@@ -74,9 +74,8 @@ def _draw_all(path: Path, count: int, block: Callable[[range], tuple[np.ndarray,
     blocks = [range(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
     array, told = None, []
     with ProcessPoolExecutor() as workers:
-        for numbers, (pictures, words) in zip(
-            blocks, track(workers.map(block, blocks), path.stem, len(blocks)), strict=True
-        ):
+        drawn = counted(workers.map(block, blocks), path.stem, len(blocks))
+        for numbers, (pictures, words) in zip(blocks, drawn, strict=True):
             if array is None:
                 array = open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *pictures.shape[1:]))
             array[numbers.start : numbers.stop] = pictures

@@ -56,9 +56,12 @@ def test_nothing_kept_for_later_is_in_the_training() -> None:
         assert not seen & {*HELD_OUT_SHAPES, *HELD_OUT_TEXTURES}, number
 
 
-def test_pictures_are_drawn_once_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_drawn_once_and_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(dataset, "BLOCK", 3)  # more blocks than one, the last of them shorter
     pictures, captions = load_dataset(tmp_path, 7)
+    assert capfd.readouterr() == ("", "")  # its bar is for terminals
     assert pictures.shape == (7, 64, 64, 3) and pictures.dtype == np.uint8
     for number in range(7):
         image, text = sample(number)
