@@ -19,7 +19,8 @@ from benchmarks.language import Writer
 from evaluators.scorers.clip import Clip
 from evaluators.scorers.pickscore import PickScore
 from evaluators.scorers.scene_judge import SceneJudge
-from trainers.model.base_model import load, paint
+from trainers.model.load import load
+from trainers.model.paint import paint
 models = Path({str(MODELS)!r})
 painted = paint(["two red circles " * 60], model=load(str(models / "bauhaus"), device="cpu"), seed=1, steps=1)
 images = [one.image for one in painted]
@@ -30,7 +31,7 @@ Writer(models / "bauhaus-lm")
 """
 LOADED = f"""
 from evaluators.scorers.pickscore import PickScore
-from trainers.model.base_model import load
+from trainers.model.load import load
 load({str(MODELS / "bauhaus")!r}, device="cpu")
 PickScore({str(MODELS / "bauhaus-pickscore")!r})
 """
