@@ -4,7 +4,7 @@ PYTHON ?= python3
 # Which vLLM: cpu, or gpu where there is an NVIDIA card that works.
 EXTRA ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 OTHER = $(if $(filter gpu,$(EXTRA)),cpu,gpu)
-CODE = agent tools trainers evaluators prompts tests $(wildcard benchmarks/*.py)
+CODE = agent tools trainers evaluators prompts tests benchmarks
 READY = .venv/.ready-$(EXTRA)
 # The uv that is here, or our own in .uv. Asked as late as possible.
 UV = $$(uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
