@@ -28,7 +28,7 @@ class BaseModel:
     dtype: torch.dtype
     loaded: dict[str, str] = field(default_factory=dict)
     active: tuple[dict[str, float], str | None] = field(default_factory=lambda: ({}, None))
-    readers: dict[str, Any] = field(default_factory=dict, repr=False)
+    readers: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     parked: tuple[str, ...] = ()
     on_encoded: OnEncoded = field(default=lambda what, done, total: None, repr=False)
     lock: Any = field(default_factory=threading.RLock, repr=False)
