@@ -51,29 +51,24 @@ def bars(*more: str, left: bool = False, speed_over: float = 30.0, often: float 
     `more`: columns after the count, such as "loss {task.fields[loss]:.4f}". `left`: whether to tell the time left, by the speed of the
     last `speed_over` seconds. `often`: times a second that they are drawn. What is printed on the terminal meanwhile appears above them.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.table import Column
+    from rich.progress import Progress
 
-    whole = Column(no_wrap=True)  # in a narrow terminal the bar gives way, not the numbers
-    columns = [
-        MofNCompleteColumn(table_column=whole),
-        TimeElapsedColumn(whole),
-        *([TimeRemainingColumn(table_column=whole)] if left else []),
-    ]
     shown = make_console(stderr=True)
     return Progress(
-        SpinnerColumn(), "{task.description}", BarColumn(), *columns, *more,
-        console=shown, transient=True, disable=not (shown.is_terminal and shown.is_interactive), speed_estimate_period=speed_over,
-        refresh_per_second=often,
+        *_columns(left), *more, console=shown, transient=True, disable=not (shown.is_terminal and shown.is_interactive),
+        speed_estimate_period=speed_over, refresh_per_second=often,
         redirect_stdout=is_terminal(sys.stdout),  # or what belongs into a file would go to the terminal
     )  # fmt: skip
+
+
+def _columns(left: bool) -> list[Any]:
+    """What is done, how far, for how long; in a narrow terminal the bar gives way, not the numbers."""
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    whole = Column(no_wrap=True)
+    times = [TimeElapsedColumn(whole), *([TimeRemainingColumn(table_column=whole)] if left else [])]
+    return [SpinnerColumn(), "{task.description}", BarColumn(), MofNCompleteColumn(table_column=whole), *times]
 
 
 def counted(items: Iterable[T], what: str, total: int) -> Iterator[T]:

@@ -30,6 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `palate logs | head`
         return 0
+    except SystemExit as left:  # the same, said by rich
+        if isinstance(left.__context__, BrokenPipeError) and chosen.command in (
+            logs_list,
+            logs_show,
+            logs_query,
+            replay,
+            doctor,
+        ):
+            return 0
+        raise
 
 
 def make_parser() -> argparse.ArgumentParser:

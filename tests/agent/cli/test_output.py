@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from rich.cells import cell_len
@@ -105,6 +108,15 @@ def test_a_terminal_is_filled_and_not_left(home: Path, words: list[str]) -> None
     assert heard.status == 0 and heard.err == "" and max(map(cell_len, lines)) <= 60
     assert len(lines) > len(narrow(home, *words).out.splitlines())
     assert any("╭" in line for line in lines) or words == READ["logs list"]
+
+
+@pytest.mark.parametrize("words", [READ["logs list"], READ["logs show"], READ["replay"]], ids=" ".join)
+def test_a_reader_that_has_read_enough_is_no_failure(home: Path, words: list[str]) -> None:
+    told = subprocess.Popen([sys.executable, *palate(home, *words)], stdout=PIPE, stderr=PIPE, text=True)
+    assert told.stdout is not None and told.stderr is not None
+    told.stdout.close()
+    assert told.stderr.read() == "" and told.wait(60) == 0
+    told.stderr.close()
 
 
 def test_an_error_names_its_path_on_one_line(home: Path) -> None:
