@@ -19,7 +19,7 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
     """The flags of `palate doctor`."""
     parser.add_argument("--llm-url", help="also ask this server")
     parser.add_argument("--json", action="store_true")
-    parser.set_defaults(command=doctor)
+    parser.set_defaults(command=doctor, reads=True)
 
 
 def serve(chosen: argparse.Namespace) -> int:

@@ -31,13 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `palate logs | head`
         return 0
     except SystemExit as left:  # the same, said by rich
-        if isinstance(left.__context__, BrokenPipeError) and chosen.command in (
-            logs_list,
-            logs_show,
-            logs_query,
-            replay,
-            doctor,
-        ):
+        if isinstance(left.__context__, BrokenPipeError) and getattr(chosen, "reads", False):
             return 0
         raise
 

@@ -22,7 +22,7 @@ def add_logs(parser: argparse.ArgumentParser) -> None:
     where = kinds.add_parser("path", help="where the database is")
     for kind, command in ((listing, logs_list), (showing, logs_show), (asking, logs_query), (where, logs_path)):
         kind.add_argument("--json", action="store_true")
-        kind.set_defaults(command=command)
+        kind.set_defaults(command=command, reads=True)
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="its id, or `last`")
     parser.add_argument("--mode", choices=["view", "verify"], default="view")
     parser.add_argument("--json", action="store_true")
-    parser.set_defaults(command=replay)
+    parser.set_defaults(command=replay, reads=True)
 
 
 def logs_list(chosen: argparse.Namespace) -> int:
