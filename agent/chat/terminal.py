@@ -22,10 +22,11 @@ from agent.loop.session import answered_for, drive
 from agent.report.progress import Narrator
 from agent.report.report import write_report
 from agent.report.sheets import question_sheet, round_sheet
-from agent.report.telling import clean, how_sure, resume_command
+from agent.report.telling import how_sure, resume_command
 from agent.stopping import Stopped
 from agent.store.store import Store
 from agent.store.summary import ratings_by_image, round_images
+from prompts.clean import clean
 from prompts.errors import InputError
 from tools.records import LlmCall, StepRecord, StepRow
 

@@ -23,8 +23,9 @@ from agent.cli import checks
 from agent.config import MODELS
 from agent.report.drawing import font_file
 from agent.report.logs import print_json
-from agent.report.telling import harmless, resume_command
+from agent.report.telling import resume_command
 from agent.store.migrations import MIGRATIONS
+from prompts.clean import harmless
 from prompts.console import make_console
 
 if TYPE_CHECKING:

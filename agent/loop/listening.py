@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from agent.report.telling import clean
+from prompts.clean import clean
 from prompts.errors import InputError, LlmError
 from prompts.messages import wish_messages
 from prompts.vocabulary import Vocabulary, with_articles

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.report.plots import BLUE, ORANGE
-from agent.report.telling import clean
 from prompts.atomic import write_atomically
+from prompts.clean import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.report.telling import clean, short
+from agent.report.telling import short
+from prompts.clean import clean
 
 if TYPE_CHECKING:
     from pathlib import Path

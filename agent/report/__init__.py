@@ -2,6 +2,5 @@
 
 Must not know: how a run is driven. It reads the record and draws.
 Others may use: drawing (contact_sheet, font_file), logs (print_json, replay_view), plots (BLUE, ORANGE), progress
-(Narrator), report (write_report), sheets (question_sheet, round_sheet), telling (clean, harmless, how_sure,
-resume_command, short).
+(Narrator), report (write_report), sheets (question_sheet, round_sheet), telling (how_sure, resume_command, short).
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from agent.report.telling import clean
+from prompts.clean import clean
 
 Picture = Image.Image | Path
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

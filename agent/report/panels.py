@@ -14,7 +14,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agent.report.telling import clean, harmless, planner, share
+from agent.report.telling import planner, share
+from prompts.clean import clean, harmless
 from tools.records import LlmCall, RatingRow, RunRow, StepRow
 
 SHOWN = 600  # characters of arguments and results on a screen

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
-from agent.report.telling import clean, decision, harmless, outcome, planner, reason, warning
+from agent.report.telling import decision, outcome, planner, reason, warning
+from prompts.clean import clean, harmless
 from prompts.console import bars, make_console
 from tools.records import StepRow
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from agent.report.plots import score_plot
 from agent.report.sheets import draw_before_after, draw_cover, draw_round
-from agent.report.telling import clean, decision, interval, outcome, planner, reason, resume_command, share, short, won
+from agent.report.telling import decision, interval, outcome, planner, reason, resume_command, share, short, won
 from agent.store.store import Store
 from agent.store.summary import latest, ratings_by_image, summarise
 from prompts.atomic import write_atomically
+from prompts.clean import clean
 from tools.records import RunRow, StepRow
 
 __all__ = ["summarise", "write_report"]

@@ -6,24 +6,13 @@ Knows the ten tools' arguments and results; puts up with any other shape: record
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from prompts.clean import clean
 from tools.records import StepRecord, StepRow
 
 PLANNERS = {"llm": "the language model", "rules": "the rule planner", "person": "the person"}
-
-
-def harmless(value: object) -> str:
-    """`value` on one line, a blank for each control character that could steer a terminal; the rest, a path say, as it is."""
-    return "".join(" " if unicodedata.category(mark) in ("Cc", "Zl", "Zp") else mark for mark in str(value))
-
-
-def clean(value: object, longest: int | None = None) -> str:
-    """`value` on one line, harmless, its words one blank apart, at most `longest` characters."""
-    text = " ".join(harmless(value).split())
-    return text if longest is None or len(text) <= longest else text[: max(0, longest - 1)].rstrip() + "…"
 
 
 def amount(count: object, word: str) -> str:

@@ -11,9 +11,10 @@ import pytest
 
 from agent.report.plots import score_plot
 from agent.report.report import adapter_file, marked, summarise, write_report
-from agent.report.telling import clean, decision, outcome, reason
+from agent.report.telling import decision, outcome, reason
 from agent.store.store import Store
 from agent.store.summary import fate
+from prompts.clean import clean
 from prompts.errors import InputError
 from tests.agent.invented_run import ADAPTER, HIDDEN, call, invent
 from tools.actions.catalogue import TOOLS
