@@ -19,6 +19,7 @@ from agent.loop.profiles import version_of_profile
 from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store.store import Store
+from agent.store.wholeness import check_whole
 from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
@@ -119,14 +120,16 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
         return  # a crash after its end: only its report is missing
     crew.tokens = 0
     crew.spend(crew.store.llm_calls(run_id))
-    with stoppable() as loop.told_to_stop, alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
-        graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
-        _from_record(loop, graph, thread)
-        _tidy(loop, graph, thread)
-        _run_to_end(loop, graph, thread, person)
-        _tidy(loop, graph, thread)
-        crew.store.finish_run(run_id, "done")  # after the sweep, which a crash must not skip; before the checkpoints go
-        saver.delete_thread(run_id)
+    with stoppable() as loop.told_to_stop, alone(loop.folder):
+        check_whole(crew.store, run_id, loop.folder)
+        with _told(crew.store, run_id), checkpoints(file) as saver:
+            graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
+            _from_record(loop, graph, thread)
+            _tidy(loop, graph, thread)
+            _run_to_end(loop, graph, thread, person)
+            _tidy(loop, graph, thread)
+            crew.store.finish_run(run_id, "done")  # after the sweep, which a crash must not skip; before the checkpoints go
+            saver.delete_thread(run_id)
 
 
 @contextmanager
