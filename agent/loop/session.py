@@ -123,12 +123,17 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
     with stoppable() as loop.told_to_stop, alone(loop.folder):
         check_whole(crew.store, run_id, loop.folder)
         with _told(crew.store, run_id), checkpoints(file) as saver:
-            graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
+            graph, thread = (
+                build_graph(loop, saver),
+                {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000},
+            )
             _from_record(loop, graph, thread)
             _tidy(loop, graph, thread)
             _run_to_end(loop, graph, thread, person)
             _tidy(loop, graph, thread)
-            crew.store.finish_run(run_id, "done")  # after the sweep, which a crash must not skip; before the checkpoints go
+            crew.store.finish_run(
+                run_id, "done"
+            )  # after the sweep, which a crash must not skip; before the checkpoints go
             saver.delete_thread(run_id)
 
 

@@ -90,7 +90,9 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
     except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         if not verdict.differences:
             raise
-        verdict.differences.append(f"as it is now it cannot be made again ({type(error).__name__}: {clean(error, 160)})")
+        verdict.differences.append(
+            f"as it is now it cannot be made again ({type(error).__name__}: {clean(error, 160)})"
+        )
     verdict.differences += changed_files(store, run_id, run_folder(home, run_id))
     return verdict
 

@@ -69,7 +69,9 @@ def extend(
     """Add a link, within the transaction of what it covers: `step` and its rows after `since`, and `rows` (table, key) as they are now.
 
     A run without a chain stays without one: only its `first` link begins one."""
-    before = connection.execute("select number, link from chain where run_id = ? order by number desc limit 1", [run_id]).fetchone()
+    before = connection.execute(
+        "select number, link from chain where run_id = ? order by number desc limit 1", [run_id]
+    ).fetchone()
     number, link = (0, "") if first else before or (0, "")
     if not link and not first:
         return
@@ -89,7 +91,9 @@ def digest_of(connection: sqlite3.Connection, table: str, run_id: str | None, ke
 
 def is_chained(connection: sqlite3.Connection, run_id: str) -> bool:
     """Whether anything can be said of the run: one from before the chain has none."""
-    found = connection.execute("select number, link from chain where run_id = ? order by number limit 2", [run_id]).fetchall()
+    found = connection.execute(
+        "select number, link from chain where run_id = ? order by number limit 2", [run_id]
+    ).fetchall()
     return [tuple(row) for row in found] != [(0, "")]
 
 
@@ -98,7 +102,12 @@ def altered(connection: sqlite3.Connection, run_id: str) -> list[str]:
     if not is_chained(connection, run_id):
         return []
     with _any_text(connection):
-        found = [*_broken_links(connection, run_id), *_steps(connection, run_id), *_alone(connection, run_id), *_messages(connection, run_id)]
+        found = [
+            *_broken_links(connection, run_id),
+            *_steps(connection, run_id),
+            *_alone(connection, run_id),
+            *_messages(connection, run_id),
+        ]
     return found[:MOST]
 
 
@@ -162,10 +171,11 @@ def _messages(connection: sqlite3.Connection, run_id: str) -> Iterator[str]:
 
 
 def _message_hashes(role: Any, content: str) -> Iterator[str]:
-    """A text, or what it is JSON of."""
+    """Of a text, and of what it is JSON of, if it is just as we write that."""
     yield message_hash(role, content)
     try:
-        yield message_hash(role, json.loads(content))
+        if json.dumps(found := json.loads(content), ensure_ascii=False) == content:
+            yield message_hash(role, found)
     except (ValueError, RecursionError):
         return
 
@@ -200,7 +210,9 @@ def _digest_alone(connection: sqlite3.Connection, table: str, run_id: str, key: 
     return next((digest for _, digest in _digests_alone(connection, table, run_id, key)), None)
 
 
-def _digests_alone(connection: sqlite3.Connection, table: str, run_id: str, key: Any = None) -> Iterator[tuple[Any, str]]:
+def _digests_alone(
+    connection: sqlite3.Connection, table: str, run_id: str, key: Any = None
+) -> Iterator[tuple[Any, str]]:
     name, stays, changes = ALONE[table]
     owner, one = "id" if table == "runs" else "run_id", "" if key is None else f"and {name} = ?"
     sql, size = f"select {name}, {stays}, {changes} from {table} where {owner} = ? {one}", stays.count(",") + 2  # noqa: S608

@@ -182,7 +182,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (LEDGER,),
     (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
     # one damaged row no longer ends a whole view; the chain, which runs from before it have not
-    (*(part for view in (CURRENT_COMPARISONS, RUN_SUMMARY, LINEAGE, LEDGER) for part in guarded(view)), chain.TABLE, chain.UNCHAINED),
+    (
+        *(part for view in (CURRENT_COMPARISONS, RUN_SUMMARY, LINEAGE, LEDGER) for part in guarded(view)),
+        chain.TABLE,
+        chain.UNCHAINED,
+    ),
 )
 
 

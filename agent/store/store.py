@@ -230,7 +230,9 @@ class Store(Views):
         return self._replace("ratings", {name: row[name] for name in ("run_id", "image", "rater")}, "value", row)
 
     def _answer(self, row: dict[str, Any]) -> list[int]:
-        return self._replace("answers", {name: row[name] for name in ("run_id", "step", "question", "rater")}, "answer", row)
+        return self._replace(
+            "answers", {name: row[name] for name in ("run_id", "step", "question", "rater")}, "answer", row
+        )
 
     def _replace(self, table: str, same: Mapping[str, Any], said: str, row: Mapping[str, Any]) -> list[int]:
         """Keep `row` in the place of what was said of the `same` before; the ids of the rows touched, none where it says nothing new."""

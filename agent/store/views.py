@@ -260,7 +260,9 @@ class Views:
         """Raises StoreError where what was asked for is there, and damaged."""
         for name, why in self.unreadable.items():
             if name.startswith(start):
-                raise StoreError(f"{name} of {str(self.path)!r} cannot be read ({why}): put back a copy of the database.")
+                raise StoreError(
+                    f"{name} of {str(self.path)!r} cannot be read ({why}): put back a copy of the database."
+                )
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self._lock, explained(self.path, self._busy_seconds):

@@ -9,19 +9,19 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from agent.store.store import Store
+from agent.store.views import Views
 from prompts.errors import StoreError
 
 OLD = "It was made before Palate chained its records: only files and what is made again can be compared"
 
 
-def damage(store: Store, run_id: str, folder: Path) -> list[str]:
+def damage(store: Views, run_id: str, folder: Path) -> list[str]:
     """What is not as it was written, row by row and file by file; empty for a run that is whole. Raises InputError, StoreError."""
     rows = store.altered(run_id) if store.chained(run_id) else unreadable(store, run_id)
     return rows or changed_files(store, run_id, folder)
 
 
-def check_whole(store: Store, run_id: str, folder: Path) -> None:
+def check_whole(store: Views, run_id: str, folder: Path) -> None:
     """Before a run goes on. Raises StoreError for one that was altered: what came next would stand on what nobody wrote."""
     found = damage(store, run_id, folder)
     if found:
@@ -32,7 +32,7 @@ def check_whole(store: Store, run_id: str, folder: Path) -> None:
         )
 
 
-def unreadable(store: Store, run_id: str) -> list[str]:
+def unreadable(store: Views, run_id: str) -> list[str]:
     """The rows of a run that cannot be read, all of them looked at."""
     reads: Iterable[Callable[..., object]] = (
         store.steps, store.images, store.scores, store.pairs, store.preferences, store.adapters, store.llm_calls, store.jobs,
@@ -44,12 +44,12 @@ def unreadable(store: Store, run_id: str) -> list[str]:
     return [f"{name} cannot be read: {why}" for name, why in store.unreadable.items()]
 
 
-def changed_files(store: Store, run_id: str, folder: Path) -> list[str]:
+def changed_files(store: Views, run_id: str, folder: Path) -> list[str]:
     """The recorded images, learned tastes and adapters whose files are gone or no longer what was recorded."""
     return [told for told in _files(store, run_id, folder) if told]
 
 
-def _files(store: Store, run_id: str, folder: Path) -> Iterator[str]:
+def _files(store: Views, run_id: str, folder: Path) -> Iterator[str]:
     for image in store.images(run_id):
         yield _told(f"the file of image {image.id}", folder / image.path, image.sha256)
     for taste in store.preferences(run_id):
@@ -57,8 +57,14 @@ def _files(store: Store, run_id: str, folder: Path) -> Iterator[str]:
     for adapter in store.adapters(run_id):
         place = folder / adapter.path
         files = sorted(place.rglob("*.safetensors")) if place.is_dir() else [place]
-        same = [file for file in files if not _told("", file, adapter.sha256)]  # which of its files was hashed depends on its kind
-        yield "" if same else _told(f"the file of adapter {adapter.sha256[:16]}", next(iter(files), place), adapter.sha256)
+        same = [
+            file for file in files if not _told("", file, adapter.sha256)
+        ]  # which of its files was hashed depends on its kind
+        yield (
+            ""
+            if same
+            else _told(f"the file of adapter {adapter.sha256[:16]}", next(iter(files), place), adapter.sha256)
+        )
 
 
 def _told(what: str, file: Path, sha256: str) -> str:
