@@ -168,8 +168,7 @@ class Views:
         return [whole for call in calls if (whole := self._with_contents(call, contents))]
 
     def altered(self, run_id: str) -> list[str]:
-        """What of a run is not as it was written, in words; empty where nothing is known. Raises: InputError for an unknown run."""
-        self.run(run_id)
+        """What of a run is not as it was written, in words; empty where nothing is known."""
         with self._lock, explained(self.path, self._busy_seconds):
             return chain.altered(self._db.conn, run_id)
 
