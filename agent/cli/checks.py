@@ -13,14 +13,22 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.store.migrations import check_ours
+from sqlite_utils import Database
+
+from agent.config import run_folder
+from agent.store import chain
+from agent.store.migrations import check_ours, explained
+from agent.store.views import Views
+from agent.store.wholeness import changed_files
 from evaluators.scorers.weights import version_of
 from prompts.errors import StoreError
 
@@ -39,7 +47,7 @@ import json, torch, torchvision
 print(json.dumps({"cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]}))
 """
 LONGEST_HEADER = 100 * 2**20  # bytes: safetensors' own limit
-UNFINISHED = """select id, json_extract(config, '$.rater') from runs
+UNFINISHED = """select id, json_extract(iif(json_valid(config), config, '{}'), '$.rater') from runs
 where state in ('running', 'waiting', 'stopped', 'failed') order by created desc"""
 SECONDS = 3.0  # for a server's answer
 
@@ -176,6 +184,44 @@ def examine_database(path: Path) -> tuple[str | None, int, dict[str, object]]:
     except sqlite3.Error as error:
         return f"cannot be read: {error}", 0, {}
     return None, version, waiting
+
+
+NEWEST = 20  # runs whose files are looked at, too: reading every picture of years would take as long
+
+
+class _Record(Views):
+    """A record opened for reading only, whatever else is going on."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self._busy_seconds, self._lock = path, 2.0, threading.RLock()
+        self._db, self.unreadable = Database(connection), {}
+
+
+@dataclass
+class Wholeness:
+    """What was found of a home's runs: how many have a chain, how many are older, and what of which is not as it was written."""
+
+    chained: int = 0
+    older: int = 0
+    rows: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+
+def examine_runs(path: Path) -> Wholeness:
+    """Every run's rows against its chain, and the newest runs' files against their hashes. Raises StoreError."""
+    found = Wholeness()
+    with explained(path, 2), _reading(path) as connection:
+        record = _Record(path, connection)
+        ids = [row[0] for row in connection.execute("select id from runs order by created desc, rowid desc").fetchall()]
+        for number, run_id in enumerate(ids):
+            found.chained, found.older = (
+                (found.chained + 1, found.older) if record.chained(run_id) else (found.chained, found.older + 1)
+            )
+            if altered := chain.altered(connection, run_id):
+                found.rows[run_id] = altered
+            elif number < NEWEST and (changed := changed_files(record, run_id, run_folder(path.parent, run_id))):
+                found.files[run_id] = changed
+    return found
 
 
 def _integrity(database: sqlite3.Connection) -> str | None:

@@ -27,6 +27,7 @@ from agent.report.telling import resume_command
 from agent.store.migrations import MIGRATIONS
 from prompts.clean import harmless
 from prompts.console import make_console
+from prompts.errors import StoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -207,7 +208,35 @@ def _database(home: Path) -> list[Check]:
     hint = f"`{resume_command(*newest)}` goes on" if newest else ""
     told = f"{len(waiting)} unfinished: {', '.join([*waiting][:3])}" if waiting else "none left unfinished"
     old = "" if version == len(MIGRATIONS) else f", brought up to {len(MIGRATIONS)} when next opened"
-    return [Check("database", True, f"sound, version {version}{old}"), Check("runs", True, told, hint)]
+    sound = [Check("database", True, f"sound, version {version}{old}"), Check("runs", True, told, hint)]
+    return sound if old else sound + _records(path)
+
+
+def _records(path: Path) -> list[Check]:
+    """Whether the runs are as they were written."""
+    try:
+        found = checks.examine_runs(path)
+    except StoreError as error:
+        return [Check("records", False, str(error), "put back a copy, or give another folder with --home")]
+    older = f", {found.older} from before records were chained" if found.older else ""
+    told = {"records": found.rows, "files": found.files}
+    good = {
+        "records": f"{found.chained} as they were written{older}",
+        "files": f"of the newest {min(checks.NEWEST, found.chained + found.older)} runs as they were recorded",
+    }
+    return [_whole(name, told[name], good[name], essential=name == "records") for name in told]
+
+
+def _whole(name: str, bad: Mapping[str, Sequence[str]], good: str, *, essential: bool) -> Check:
+    if not bad:
+        return Check(name, True, good)
+    told = "; ".join(
+        f"{run}: {lines[0]}" + (f" (and {len(lines) - 1} more)" if lines[1:] else "")
+        for run, lines in [*bad.items()][:3]
+    )
+    more = f"; and {len(bad) - 3} more runs" if bad.keys() - [*bad][:3] else ""
+    hint = f"put back a copy of the home; `palate replay {next(iter(bad))} --mode verify` tells all"
+    return Check(name, False, f"not as it was written: {told}{more}", hint, essential)
 
 
 def _fonts() -> Check:

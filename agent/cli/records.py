@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.store.store import Store
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
@@ -35,32 +42,40 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 def logs_list(chosen: argparse.Namespace) -> int:
     """palate logs list."""
-    from agent.loop.session import open_store
     from agent.report import logs
 
-    with open_store(chosen.home) as store:
+    with _reading(chosen.home) as store:
         logs.logs_list(store, as_json=chosen.json)
     return 0
 
 
 def logs_show(chosen: argparse.Namespace) -> int:
     """palate logs show."""
-    from agent.loop.session import open_store
     from agent.report import logs
 
-    with open_store(chosen.home) as store:
+    with _reading(chosen.home) as store:
         logs.logs_show(store, store.find(chosen.run).id, step=chosen.step, as_json=chosen.json)
     return 0
 
 
 def logs_query(chosen: argparse.Namespace) -> int:
     """palate logs query."""
-    from agent.loop.session import open_store
     from agent.report import logs
 
-    with open_store(chosen.home) as store:
+    with _reading(chosen.home) as store:
         logs.logs_query(store, chosen.sql, as_json=chosen.json)
     return 0
+
+
+@contextmanager
+def _reading(home: Path) -> Iterator[Store]:
+    """The store; what in it could not be read is told last, apart from what was asked for."""
+    from agent.loop.session import open_store
+
+    with open_store(home) as store:
+        yield store
+        for name, why in store.unreadable.items():
+            print(f"palate: left out: {name} cannot be read ({why})", file=sys.stderr)
 
 
 def logs_path(chosen: argparse.Namespace) -> int:
@@ -72,9 +87,7 @@ def logs_path(chosen: argparse.Namespace) -> int:
 
 def replay(chosen: argparse.Namespace) -> int:
     """palate replay."""
-    from agent.loop.session import open_store
-
-    with open_store(chosen.home) as store:
+    with _reading(chosen.home) as store:
         run_id = store.find(chosen.run).id
         if chosen.mode == "view":
             from agent.report.logs import replay_view

@@ -34,7 +34,7 @@ from prompts.facts import Facts
 from prompts.messages import Message, plan_messages
 from tools.actions.catalogue import TOOLS, Tool
 from tools.context import Context, Outcome
-from tools.records import LlmCall, StepRecord, now
+from tools.records import LlmCall, StepRecord, StepRow, now
 
 PATIENCE = 3  # misses in a row before the rules take over for a round
 AGAIN = frozenset({"generate_images", "select_anchors"})  # may be called more than once between two paintings
@@ -129,12 +129,18 @@ class Loop:
             repeats = False  # written before a crash: it only seems to repeat itself
         missed = record.error is not None or repeats
         misses = state.get("misses", 0) + 1 if missed else 0
-        change: State = {"misses": misses, "record": {}, "over": self._over(record)}
-        if record.tool == "ask_person" and record.error is None and isinstance(record.result, dict):
-            change["asked"] = dict(record.result) | {"step": record.step, "round": record.round}
+        change: State = {"misses": misses, "record": {}, "over": self._over(record), **_asks(record)}
         if misses >= PATIENCE:
             change |= {"misses": 0, "rules_until": max(1, record.round)}
         return change
+
+    def after_last(self) -> State:
+        """What `record` left when it wrote the run's last step, as far as the record tells; nothing where it has none."""
+        done = [step for step in self.trail.steps() if step.node == "act"]
+        if not done:
+            return {}
+        over = self._over(done[-1])
+        return {"run_id": self.run_id, "step": done[-1].step, "round": done[-1].round, "over": over, **_asks(done[-1])}
 
     def _warned(self, record: StepRecord) -> StepRecord:
         """A taste that was learned is kept with the alarm that the rounds give cause for. Planners read results, and not this."""
@@ -191,7 +197,7 @@ class Loop:
         if tool == "ask_person" and rated >= limits.ratings:
             raise ToolError(f"The budget of {limits.ratings} ratings is used up: call finish.")
 
-    def _over(self, record: StepRecord) -> bool:
+    def _over(self, record: StepRow) -> bool:
         """finish, or a budget that ends the run."""
         limits = self.crew.config.limits
         return (
@@ -217,6 +223,13 @@ class Loop:
             write_native=native_writer(crew.llm) if crew.llm is not None else None, recorded_job=lambda: crew.recorded_job(state["step"]),
             on_progress=crew.on_progress, on_job=crew.store.save_job, save=crew.save,
         )  # fmt: skip
+
+
+def _asks(record: StepRow) -> State:
+    """The question that a step leaves open."""
+    if record.tool == "ask_person" and record.error is None and isinstance(record.result, dict):
+        return {"asked": dict(record.result) | {"step": record.step, "round": record.round}}
+    return {}
 
 
 def _tool(name: str) -> Tool:

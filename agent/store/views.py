@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,10 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from agent.store import chain
+from agent.store.messages import chat_messages, with_contents
 from agent.store.migrations import explained
+from agent.store.rows import DAMAGE, fetched, legible, note, records
 from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
@@ -59,9 +61,12 @@ class Lineage(Record):
 
 
 class Views:
-    """The reading half of a store. Every method raises StoreError when the database is locked or damaged."""
+    """The reading half of a store. Every method raises StoreError when the database is locked or damaged.
+
+    One damaged row costs one row: it is left out, and named in `unreadable` with what is wrong with it."""
 
     path: Path
+    unreadable: dict[str, str]
     _busy_seconds: float
     _lock: threading.RLock
     _db: Database
@@ -70,6 +75,7 @@ class Views:
         """One run. Raises: InputError naming the nearest ids."""
         found = self._read(RunRow, "select * from runs where id = ?", [plain(run_id)])
         if not found:
+            self._refuse_unreadable(f"the row of run {run_id}")
             ids = [row.id for row in self.runs()]
             near = ", ".join(difflib.get_close_matches(run_id, ids, n=3, cutoff=0.3) or ids[:3])
             hint = f"did you mean {near}?" if near else "it holds no runs yet; `palate run CONFIG` starts one."
@@ -82,6 +88,7 @@ class Views:
             return self.run(run)
         found = self._read(RunRow, "select * from runs order by created desc, rowid desc limit 1")
         if not found:
+            self._refuse_unreadable("the row of run ")
             raise InputError(f"{str(self.path)!r} holds no runs yet: `palate run CONFIG` or `palate demo` starts one.")
         return found[0]
 
@@ -99,6 +106,7 @@ class Views:
         self.run(run_id)
         rows = self._kept(StepRow, "steps", run_id, step)
         if not rows:
+            self._refuse_unreadable(f"step {step} of run {run_id}")
             raise InputError(f"run {run_id!r} has no step {step!r}: `palate logs show` lists its steps.")
         return StepRecord(
             **dict(rows[0]),
@@ -157,7 +165,17 @@ class Views:
         wanted = {message.get("content_sha256") for call in calls for message in chat_messages(call.request)}
         sql = "select sha256, content from messages where sha256 in (select value from json_each(?))"
         contents = {row["sha256"]: row["content"] for row in self._rows(sql, [to_json(list(wanted))])}
-        return [call.model_copy(update={"request": with_contents(call.request, contents)}) for call in calls]
+        return [whole for call in calls if (whole := self._with_contents(call, contents))]
+
+    def altered(self, run_id: str) -> list[str]:
+        """What of a run is not as it was written, in words; empty where nothing is known."""
+        with self._lock, explained(self.path, self._busy_seconds):
+            return chain.altered(self._db.conn, run_id)
+
+    def chained(self, run_id: str) -> bool:
+        """Whether `altered` can tell: it cannot of a run from before the chain."""
+        with self._lock, explained(self.path, self._busy_seconds):
+            return chain.is_chained(self._db.conn, run_id)
 
     def ledger(self, run_id: str) -> list[dict[str, Any]]:
         """What each judge says of each picture shown, as the view of that name has it. Raises: InputError for an unknown run."""
@@ -196,6 +214,7 @@ class Views:
             connection = sqlite3.connect(uri, self._busy_seconds, uri=True)
         try:
             connection.row_factory = sqlite3.Row
+            connection.text_factory = legible
             connection.set_authorizer(_only_reading)
             return [dict(row) for row in connection.execute(sql)]
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
@@ -227,33 +246,26 @@ class Views:
         return self._read(record, sql, [run_id, step, step])
 
     def _read(self, record: type[R], sql: str, values: Sequence[Any] = ()) -> list[R]:
-        return [record.from_row(row) for row in self._rows(sql, values)]
+        return records(record, self._rows(sql, values), self.unreadable)
+
+    def _with_contents(self, call: LlmCall, contents: Mapping[str, str]) -> LlmCall | None:
+        try:
+            return call.model_copy(update={"request": with_contents(call.request, contents)})
+        except DAMAGE as error:
+            note(self.unreadable, LlmCall, call.model_dump(), error)
+            return None
+
+    def _refuse_unreadable(self, start: str) -> None:
+        """Raises StoreError where what was asked for is there, and damaged."""
+        for name, why in self.unreadable.items():
+            if name.startswith(start):
+                raise StoreError(
+                    f"{name} of {str(self.path)!r} cannot be read ({why}): put back a copy of the database."
+                )
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self._lock, explained(self.path, self._busy_seconds):
-            return list(self._db.query(sql, values))
-
-
-def with_contents(request: Mapping[str, Any], contents: Mapping[str, str]) -> dict[str, Any]:
-    """Undo `without_contents` (agent/store/store.py). Raises: StoreError when a message is missing."""
-    messages = [_with_content(message, contents) for message in chat_messages(request)]
-    return {**request, "messages": messages} if messages else dict(request)
-
-
-def _with_content(message: Mapping[str, Any], contents: Mapping[str, str]) -> dict[str, Any]:
-    if "content_sha256" not in message:
-        return dict(message)
-    rest = {name: value for name, value in message.items() if name not in ("content_sha256", "content_is")}
-    if message["content_sha256"] not in contents:
-        raise StoreError(f"message {message['content_sha256']!r} is missing: restore a copy of the database.")
-    text = contents[message["content_sha256"]]
-    return rest | {"content": json.loads(text) if message.get("content_is") == "json" else text}
-
-
-def chat_messages(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The messages of a request in the chat format; none when it is something else."""
-    messages = request.get("messages")
-    return messages if isinstance(messages, list) and all(isinstance(item, dict) for item in messages) else []
+            return fetched(self._db, sql, values)
 
 
 def _only_reading(action: int, name: str | None, *_: str | None) -> int:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import agent.loop.session
+import agent.loop.checkpoints
 from agent.config import Config
-from agent.loop.session import alone, checkpoints, open_store, stored_config, unfinished
+from agent.loop.checkpoints import checkpoints
+from agent.loop.session import alone, open_store, stored_config, unfinished
 from prompts.errors import InputError, PalateError, StoreError
 from tests.agent.fast import FINISH, PAINT, SCORE, Begin
 
@@ -47,7 +48,7 @@ def test_a_run_is_driven_by_one_process_at_a_time(begin: Begin) -> None:
 
 
 def test_locked_checkpoints_are_told_in_one_sentence(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent.loop.session, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(agent.loop.checkpoints, "BUSY_SECONDS", 0.05)
     run = begin([FINISH])
     with checkpoints(run.home / "checkpoints.sqlite") as saver:
         saver.setup()
