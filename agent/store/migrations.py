@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from agent.store.indexes import GROWTH
 from prompts.errors import StoreError
 
 APPLICATION_ID = 0x50414C54  # "PALT": tells our files from another program's
@@ -179,6 +180,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("drop view run_summary", RUN_SUMMARY.replace("current_comparisons", "comparisons")),
     (LEDGER,),
     (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
+    GROWTH,
 )
 
 

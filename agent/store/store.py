@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from agent.store.migrations import explained, open_database, transaction
-from agent.store.views import Views, chat_messages
+from agent.store.totals import Totals
+from agent.store.views import chat_messages
 from prompts.errors import InputError
 from tools.records import (
     LARGEST_INTEGER,
@@ -34,7 +35,7 @@ from tools.records import (
 )
 
 
-class Store(Views):
+class Store(Totals):
     """The database at `path`, made or migrated on construction; waits `busy_seconds` for another process's lock.
 
     Every method raises StoreError when the database is locked, full or damaged; every write is on disk on return.
