@@ -19,7 +19,9 @@ def gene_effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> 
     if not genomes:
         return []
     mean = sum(score for score, _ in genomes) / len(genomes)
-    apart: dict[tuple[str, str], list[float]] = {(gene, v): [] for gene, values in vocabulary.genes.items() for v in values}
+    apart: dict[tuple[str, str], list[float]] = {
+        (gene, v): [] for gene, values in vocabulary.genes.items() for v in values
+    }
     for score, genome in genomes:  # once, however many words there are: a long run has tens of thousands of ratings
         for gene in vocabulary.genes:
             if (held := apart.get((gene, genome[gene]))) is not None:

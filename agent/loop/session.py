@@ -144,8 +144,7 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
     loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
     if crew.store.run(run_id).state == "done":
         return  # a crash after its end: only its report is missing
-    crew.tokens = 0
-    crew.spend(crew.store.llm_calls(run_id))
+    crew.tokens = crew.store.tokens(run_id)
     with stoppable() as loop.told_to_stop, alone(loop.folder), _told(crew.store, run_id), checkpoints(file) as saver:
         graph, thread = build_graph(loop, saver), {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
         _tidy(loop, graph, thread)
@@ -227,7 +226,7 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
     """Remove image files that a crash left without a row; those of a step that is about to be recorded stay."""
     record = graph.get_state(thread).values.get("record") or {}
     kept = {row["sha256"][:16] for row in record.get("images", [])}
-    sweep(loop.folder, kept | {row.id for row in loop.crew.store.images(loop.run_id)})
+    sweep(loop.folder, kept | loop.crew.store.image_ids(loop.run_id))
 
 
 def unfinished(store: Store, run_id: str) -> None:

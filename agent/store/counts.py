@@ -19,6 +19,7 @@ BATCH = 500  # rows read at a time where all are read
 CURRENT_RATINGS = "ratings indexed by one_current_rating where run_id = ?1 and superseded is null"
 CURRENT_ANSWERS = "answers indexed by one_current_answer where run_id = ?1 and superseded is null"
 
+
 class ShownImage(NamedTuple):
     """What is needed of a picture that a person was shown where thousands are looked through."""
 
@@ -129,7 +130,12 @@ class Counts(Views):
         """Numbers that differ when anything was rated, answered, taken back or shown since: what is known of the taste is the same
         where they are."""
         parts = [f"(select count(*) from {current})" for current in (CURRENT_RATINGS, CURRENT_ANSWERS)]
-        for table, what in (("ratings", "max(id)"), ("answers", "max(id)"), ("comparisons", "count(*)"), ("images", "count(*)")):
+        for table, what in (
+            ("ratings", "max(id)"),
+            ("answers", "max(id)"),
+            ("comparisons", "count(*)"),
+            ("images", "count(*)"),
+        ):
             parts.append(f"(select coalesce({what}, 0) from {table} where run_id = ?1)")
         return tuple(next(iter(self._stream(f"select {', '.join(parts)}", [run_id]))))
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from agent.store.copying import copy_run
 from agent.store.migrations import explained, open_database, transaction
 from agent.store.totals import Totals
 from agent.store.views import chat_messages
@@ -96,10 +97,11 @@ class Store(Totals):
         with self._writing():
             self._db.execute("update runs set state = ? where id = ?", [state, run_id])
 
-    def copy_to(self, path: Path) -> None:
-        """Write the whole database to a new file, also what still waits in its log. Raises StoreError."""
-        with explained(path, self._busy_seconds), self._lock:
-            self._db.conn.execute("vacuum into ?", [str(path)])
+    def copy_to(self, path: Path, run_id: str) -> None:
+        """Write a run to a database of its own. Raises InputError for an unknown run, StoreError where `path` is there already."""
+        self.run(run_id)
+        with self._lock:
+            copy_run(self._db.conn, run_id, path, self._busy_seconds)
 
     def add_step(self, run_id: str, step: StepRecord) -> bool:
         """Write a step and all that came with it in one transaction.
@@ -175,7 +177,7 @@ class Store(Totals):
 
         Raises: InputError when there is none.
         """
-        mine = [row for row in self.answers(run_id) if (row.step, row.rater) == (step, plain(rater))]
+        mine = [row for row in self.answers(run_id, step=step) if row.rater == plain(rater)]
         if not mine:
             raise InputError(f"there is nothing to undo: {rater!r} has answered no question of step {step!r} yet.")
         same = [run_id, step, mine[-1].question, mine[-1].rater]

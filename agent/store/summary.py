@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from statistics import fmean
@@ -83,6 +83,22 @@ def ratings_by_image(store: Store, run_id: str, images: Iterable[str] | None = N
     for image, value, _ in store.ratings_of(run_id, images):
         found.setdefault(image, []).append(value)
     return {image: fmean(values) for image, values in found.items()}
+
+
+class RatingsOf(Mapping[str, float]):
+    """As `ratings_by_image`, each read when it is asked for: where steps are told one by one, each needs its own few."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+
+    def __getitem__(self, image: str) -> float:
+        return ratings_by_image(self._store, self._run_id, [image])[image]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ratings_by_image(self._store, self._run_id))
+
+    def __len__(self) -> int:
+        return len(ratings_by_image(self._store, self._run_id))
 
 
 def taste_facts(store: Store, run_id: str) -> Facts | None:

@@ -10,9 +10,11 @@ from typing import Any
 
 from agent.store.counts import Counts
 from agent.store.indexes import DONE, SHOWN
-from tools.records import AdapterRow, LlmCall, StepRow, to_json
+from tools.records import AdapterRow, ImageRow, LlmCall, StepRow, to_json
 
-RATED = "exists (select 1 from ratings r where r.run_id = images.run_id and r.image = images.id and r.superseded is null)"
+RATED = (
+    "exists (select 1 from ratings r where r.run_id = images.run_id and r.image = images.id and r.superseded is null)"
+)
 # The runs of a page with what their images come to, and the first and the last round that somebody rated.
 PAGE = f"""select id, created, brief, state,
   (select count(distinct round) from images where run_id = runs.id and {SHOWN}) as rounds,
@@ -29,7 +31,22 @@ PLANS = """select c.step, c.attempt, c.purpose, c.model, '{}' as request, c.resp
   s.round, s.node, s.tool, s.args, s.error, s.planner
 from llm_calls c left join steps s on s.run_id = c.run_id and s.step = c.step
 where c.run_id = ? and c.purpose = 'plan' order by c.step, c.rowid"""
-PLAN_NAMES = "step attempt purpose model request response seconds problem round node tool args error planner".split()
+PLAN_NAMES = [
+    "step",
+    "attempt",
+    "purpose",
+    "model",
+    "request",
+    "response",
+    "seconds",
+    "problem",
+    "round",
+    "node",
+    "tool",
+    "args",
+    "error",
+    "planner",
+]
 
 
 class Totals(Counts):
@@ -46,11 +63,19 @@ class Totals(Counts):
 
     def shown_by_round(self, run_id: str) -> Iterator[tuple[int, str]]:
         """(round, image) of the pictures that a person was shown, round by round."""
-        return self._stream(f"select round, id from images where run_id = ? and {SHOWN} order by round, step, idx", [run_id])
+        return self._stream(
+            f"select round, id from images where run_id = ? and {SHOWN} order by round, step, idx", [run_id]
+        )
 
     def newest_scores(self, run_id: str) -> Iterator[tuple[int, str, float]]:
         """(round, judge, value) of the pictures that a person was shown, round by round: what each judge said of each last."""
         return self._stream(NEWEST_SCORES, [run_id])
+
+    def shown_images(self, run_id: str) -> list[ImageRow]:
+        """The pictures that a person was shown, round by round in the order painted."""
+        return self._read(
+            ImageRow, f"select * from images where run_id = ? and {SHOWN} order by round, step, idx", [run_id]
+        )
 
     def judged(self, run_id: str) -> Iterator[tuple[str, str, float]]:
         """(image, judge, value) as the view `ledger` has them."""
@@ -76,7 +101,10 @@ class Totals(Counts):
 
     def models_called(self, run_id: str) -> list[str]:
         """The language models that were asked."""
-        return [row[0] for row in self._stream("select distinct model from llm_calls where run_id = ? order by model", [run_id])]
+        return [
+            row[0]
+            for row in self._stream("select distinct model from llm_calls where run_id = ? order by model", [run_id])
+        ]
 
     def seconds_by_part(self, run_id: str) -> dict[str, float]:
         """Part to the seconds that a run's steps spent in it."""
@@ -87,6 +115,10 @@ class Totals(Counts):
     def page(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The newest runs with their numbers, newest first: rounds, images, and the `first` and `last` round that was rated."""
         return self._rows(PAGE, [-1 if limit is None else limit])
+
+    def count_runs(self) -> int:
+        """How many runs there are."""
+        return int(self._one("select count(*) from runs", []))
 
     def ratings_of_rounds(self, rounds: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int, str, float]]:
         """(run, round, image, rating) of the rounds named, each (run, round)."""

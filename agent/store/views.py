@@ -37,7 +37,7 @@ from tools.records import (
 )
 
 R = TypeVar("R", bound=Record)
-Values = Sequence[Any] | Mapping[str, Any]
+Values = Sequence[Any] | dict[str, Any]
 
 # What a person's query may do; a read-only file alone would still let ATTACH and VACUUM INTO make new ones.
 READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
@@ -116,9 +116,11 @@ class Views:
         """A run's images in the order they were painted, or those of one round."""
         return self._found(ImageRow, "images", "step, idx", run_id=run_id, round=round)
 
-    def scores(self, run_id: str, image: str | None = None, name: str | None = None) -> list[ScoreRow]:
-        """A run's scores in the order given, or those of one image, of one scorer, or both."""
-        return self._found(ScoreRow, "scores", "step, rowid", run_id=run_id, image=image, name=name)
+    def scores(
+        self, run_id: str, image: str | None = None, name: str | None = None, *, step: int | None = None
+    ) -> list[ScoreRow]:
+        """A run's scores in the order given, or those of one image, one scorer or one step."""
+        return self._found(ScoreRow, "scores", "step, rowid", run_id=run_id, image=image, name=name, step=step)
 
     def ratings(
         self, run_id: str, *, superseded: bool = False, step: int | None = None, image: str | None = None
