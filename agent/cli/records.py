@@ -45,8 +45,8 @@ def _count(text: str) -> int:
 
 def logs_list(chosen: argparse.Namespace) -> int:
     """palate logs list."""
-    from agent.loop.session import open_store
     from agent.report import logs
+    from agent.store.home import open_store
 
     with open_store(chosen.home) as store:
         logs.logs_list(store, chosen.limit, as_json=chosen.json)
@@ -55,8 +55,8 @@ def logs_list(chosen: argparse.Namespace) -> int:
 
 def logs_show(chosen: argparse.Namespace) -> int:
     """palate logs show."""
-    from agent.loop.session import open_store
     from agent.report import logs
+    from agent.store.home import open_store
 
     with open_store(chosen.home) as store:
         logs.logs_show(store, store.find(chosen.run).id, step=chosen.step, as_json=chosen.json)
@@ -65,8 +65,8 @@ def logs_show(chosen: argparse.Namespace) -> int:
 
 def logs_query(chosen: argparse.Namespace) -> int:
     """palate logs query."""
-    from agent.loop.session import open_store
     from agent.report import logs
+    from agent.store.home import open_store
 
     with open_store(chosen.home) as store:
         logs.logs_query(store, chosen.sql, as_json=chosen.json)
@@ -82,7 +82,7 @@ def logs_path(chosen: argparse.Namespace) -> int:
 
 def replay(chosen: argparse.Namespace) -> int:
     """palate replay."""
-    from agent.loop.session import open_store
+    from agent.store.home import open_store
 
     with open_store(chosen.home) as store:
         run_id = store.find(chosen.run).id

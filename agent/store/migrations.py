@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database
-
+from agent.store.engine import Database
 from agent.store.indexes import GROWTH
 from prompts.errors import StoreError
 

@@ -27,11 +27,11 @@ def round_images(store: Store, run_id: str, number: int) -> list[ImageRow]:
     return [row for row in store.images(run_id, number) if row.shown]
 
 
-def summarise(store: Store, run_id: str) -> Facts:
+def summarise(store: Store, run_id: str, *, judges: bool = True) -> Facts:
     """A run in numbers, ready for JSON; None where there is nothing to say.
 
     `score_first` and `score_last` are the mean ratings (0..10) of the first and the last rated round; `rounds` holds
-    one dict a round; `seconds` are by part, `total` the steps' own; `plans` counts the LLM's answers to "what next?".
+    one dict a round; `seconds` are by part, `total` the steps' own; `plans` counts the LLM's answers to "what next?"; `ledger`, which takes longest, is left out without `judges`.
     Raises: InputError for an unknown run.
     """
     run, counts = store.run(run_id), store.counted(run_id)
@@ -46,8 +46,8 @@ def summarise(store: Store, run_id: str) -> Facts:
         "score_first": rated[0] if rated else None, "score_last": rated[-1] if rated else None,
         "taste": taste_facts(store, run_id), "adapter": adapter_facts(store, run_id), "plans": plan_facts(store, run_id),
         "rounds_by_rules": store.rounds_by(run_id, "rules") if run.config.get("planner") != "rules" else [],
-        "llm": llm_facts(store, run_id), "seconds": seconds_by_part(store, run_id), "ledger": ledger_facts(store, run_id),
-    }  # fmt: skip
+        "llm": llm_facts(store, run_id), "seconds": seconds_by_part(store, run_id),
+    } | ({"ledger": ledger_facts(store, run_id)} if judges else {})  # fmt: skip
 
 
 def round_facts(store: Store, run_id: str) -> list[Facts]:
@@ -93,6 +93,9 @@ class RatingsOf(Mapping[str, float]):
 
     def __getitem__(self, image: str) -> float:
         return ratings_by_image(self._store, self._run_id, [image])[image]
+
+    def __bool__(self) -> bool:  # asked wherever there may be none: not by counting them
+        return True
 
     def __iter__(self) -> Iterator[str]:
         return iter(ratings_by_image(self._store, self._run_id))

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlite_utils import Database
-
+from agent.store.engine import Database
 from agent.store.migrations import explained
 from prompts.errors import InputError, StoreError
 from tools.records import (
