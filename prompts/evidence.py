@@ -19,12 +19,14 @@ def gene_effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> 
     if not genomes:
         return []
     mean = sum(score for score, _ in genomes) / len(genomes)
-    found = []
-    for gene, values in vocabulary.genes.items():
-        for value in values:
-            scores = [score - mean for score, genome in genomes if genome[gene] == value]
-            if scores:
-                found.append((gene, value, sum(scores) / (len(scores) + 1)))
+    apart: dict[tuple[str, str], list[float]] = {
+        (gene, v): [] for gene, values in vocabulary.genes.items() for v in values
+    }
+    for score, genome in genomes:  # once, however many words there are: a long run has tens of thousands of ratings
+        for gene in vocabulary.genes:
+            if (held := apart.get((gene, genome[gene]))) is not None:
+                held.append(score - mean)
+    found = [(gene, value, sum(scores) / (len(scores) + 1)) for (gene, value), scores in apart.items() if scores]
     return sorted(found, key=lambda row: -abs(row[2]))
 
 

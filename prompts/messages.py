@@ -22,13 +22,19 @@ share and dropping what the low scores share, with some variety, and in the form
 After the last round call finetune once, then evaluate_adapter, then finish. If a call failed, read the error and mend it."""
 
 
-def plan_messages(facts: Facts, vocabulary: Vocabulary) -> list[Message]:
-    """What `plan` sends: the standing instructions and the vocabulary, then the state of the run."""
-    lines = [state_text(facts), *history_lines(facts.rated), *guess_lines(facts.rated, vocabulary)]
+def plan_messages(facts: Facts, vocabulary: Vocabulary, known: Sequence[str] | None = None) -> list[Message]:
+    """What `plan` sends: the standing instructions and the vocabulary, then the state of the run. `known`: its `rated_lines`, where
+    somebody has them already."""
+    lines = [state_text(facts), *(rated_lines(facts.rated, vocabulary) if known is None else known)]
     return [
         {"role": "system", "content": f"{SYSTEM}\n{describe(vocabulary)}"},
         {"role": "user", "content": "\n".join(lines)},
     ]
+
+
+def rated_lines(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
+    """What the ratings say: the best and the worst, and two guesses."""
+    return [*history_lines(rated), *guess_lines(rated, vocabulary)]
 
 
 def describe(vocabulary: Vocabulary) -> str:

@@ -53,7 +53,7 @@ class Questions:
         return str(self.asked["questions"][choices_of(self.asked)[0]]["kind"])
 
     def _given(self) -> dict[int, str]:
-        mine = [row for row in self.store.answers(self.run_id) if (row.step, row.rater) == (self.asked["step"], PERSON)]
+        mine = [row for row in self.store.answers(self.run_id, step=self.asked["step"]) if row.rater == PERSON]
         return {row.question: row.answer for row in mine}
 
     def _waiting(self) -> list[int]:

@@ -54,7 +54,7 @@ class TerminalPerson:
         """
         if choices_of(asked):
             return self._questions(asked)
-        given = {row.image: row.value for row in self.crew.store.ratings(self.run_id) if row.image in asked["asked"]}
+        given = {image: value for image, value, _ in self.crew.store.ratings_of(self.run_id, asked["asked"])}
         self._show(asked, given)
         while len(given) < len(asked["asked"]):
             line = read_line(self.run_id, self.crew.config.rater)
@@ -157,9 +157,8 @@ def hear(crew: Crew, run_id: str, wish: str, round: int) -> str:
 
 def keep_wish(crew: Crew, run_id: str, wish: str, round: int) -> StepRecord:
     """A wish as a step of its own, durable on return. Its words looked up count until a language model has read it."""
-    steps = crew.store.steps(run_id)
     said = StepRecord(
-        node="listen", step=steps[-1].step + 1 if steps else 1, round=round, planner="person", args={"wish": wish},
+        node="listen", step=crew.store.last_step(run_id) + 1, round=round, planner="person", args={"wish": wish},
         result=look_up(parted(wish)[0], crew.vocabulary).model_dump(),
     )  # fmt: skip
     crew.store.add_step(run_id, said)
@@ -168,10 +167,9 @@ def keep_wish(crew: Crew, run_id: str, wish: str, round: int) -> StepRecord:
 
 def keep_more_like(crew: Crew, run_id: str, wish: str, image: str, round: int) -> str:
     """A wish for more like a picture, as a step of its own, durable on return; `evolve_prompts` heeds it. Returns the reply."""
-    steps = crew.store.steps(run_id)
     reply = "More like that one: the next round has its words again, with one or two changed."
     said = StepRecord(
-        node="listen", step=steps[-1].step + 1 if steps else 1, round=round, planner="person",
+        node="listen", step=crew.store.last_step(run_id) + 1, round=round, planner="person",
         args={"wish": wish, "more_like": image}, result={"like": [], "avoid": [], "reply": reply},
     )  # fmt: skip
     crew.store.add_step(run_id, said)
@@ -209,7 +207,8 @@ def _read(crew: Crew, run_id: str, said: StepRow, wish: str) -> str:
 
 def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
     """Run a chat to its end or until the person leaves; 0 for both. Raises what `drive` raises."""
-    with Narrator(ratings=lambda: ratings_by_image(store, run_id), earlier=store.steps(run_id)) as teller:
+    earlier = store.each_step(run_id)
+    with Narrator(ratings=lambda asked: ratings_by_image(store, run_id, asked), earlier=earlier) as teller:
         crew = Crew(config, home, store, on_step=lambda step: tell(teller, step), on_progress=teller.progress)
         folder = run_folder(home, run_id)
         teller.say(f"This is run {run_id}; the model is {config.model}; pictures and ratings are kept in {folder}.")
@@ -245,7 +244,7 @@ def _person(crew: Crew, run_id: str, teller: Narrator) -> Person:
 
 
 def _ask_first_wish(crew: Crew, run_id: str, teller: Narrator) -> None:
-    if crew.store.steps(run_id) or crew.config.brief or not sys.stdin.isatty():
+    if crew.store.newest_step(run_id) or crew.config.brief or not sys.stdin.isatty():
         return
     teller.say("What would you like to see? A wish in words, or an empty line to be surprised.")
     wish = read_line(run_id, crew.config.rater)
@@ -255,6 +254,6 @@ def _ask_first_wish(crew: Crew, run_id: str, teller: Narrator) -> None:
 
 def _reply_to_last(crew: Crew, run_id: str, teller: Narrator) -> None:
     """Reply to the wish at which the run stands: the first one, or one that a crash left unread."""
-    for last in crew.store.steps(run_id)[-1:]:
-        if last.node == "listen" and last.planner == "person" and "more_like" not in last.args:
-            teller.say(reply_to(crew, run_id, last))
+    last = crew.store.newest_step(run_id)
+    if last is not None and last.node == "listen" and last.planner == "person" and "more_like" not in last.args:
+        teller.say(reply_to(crew, run_id, last))

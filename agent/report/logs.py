@@ -7,33 +7,41 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from agent.report import panels
-from agent.report.telling import decision, ledger_lines, outcome, planner, reason
+from agent.report.telling import decision, ledger_lines, outcome, planner, reason, with_earlier
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
-from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
+from agent.store.summary import RatingsOf, ratings_by_image, run_lines, summarise
 from prompts.console import make_console
-from tools.records import RunRow, StepRow
+from tools.records import RatingRow, RunRow, StepRow
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Facts = dict[str, Any]
+Document = Sequence[
+    tuple[str, Any]
+]  # a name and a value of JSON, or what gives one when it is its turn: a function, or an iterator of items
+PAGE = 20  # runs of a list, unless asked
 
 
-def logs_list(store: Store, *, as_json: bool = False, console: Console | None = None) -> None:
-    """Every run, newest first."""
+def logs_list(store: Store, limit: int | None = PAGE, *, as_json: bool = False, console: Console | None = None) -> None:
+    """The `limit` newest runs, newest first; every run for None."""
     console = console or make_console()
-    found = [run_line(store, run) for run in store.runs()]
+    found = run_lines(store, limit)
     if as_json:
         print_json(found, console)
     elif found:
         console.print(panels.runs(found, full=not console.is_terminal))
+        left = store.count_runs() - len(found)
+        if left:
+            console.print(Text(f"{left} older runs are not shown: --all shows every run, --limit N the N newest."))
     else:
         console.print("no runs yet: `palate demo` makes one")
 
@@ -51,14 +59,14 @@ def logs_show(
     `run_id` None or "last" is the newest run. Raises: InputError for an unknown run or step.
     """
     console, run = console or make_console(), store.find(run_id)
-    found = whole_run(store, run.id) if step is None else one_step(store, run.id, step)
-    if as_json:
-        print_json(found, console)
+    if step is None and as_json:
+        write_object(whole_run(store, run.id), console)
     elif step is None:
         _show(console, _run_parts(store, run, full=not console.is_terminal))
+    elif as_json:
+        print_json(one_step(store, run.id, step), console)
     else:
-        record = store.step(run.id, step)
-        asked = [row for row in store.ratings(run.id) if row.step == step]
+        record, asked = store.step(run.id, step), store.ratings(run.id, step=step)
         _show(console, [panels.step(record, asked, full=True), *map(panels.llm_call, record.llm_calls)])
 
 
@@ -88,30 +96,14 @@ def replay_view(
     `run_id` None or "last" is the newest run. Raises: InputError for an unknown run.
     """
     console, run = console or make_console(), store.find(run_id)
-    steps, ratings, numbers = store.steps(run.id), ratings_by_image(store, run.id), summarise(store, run.id)
-    told = [reading(step, steps[:number], ratings) for number, step in enumerate(steps)]
+    told = (reading(*one, RatingsOf(store, run.id)) for one in with_earlier(store.each_step(run.id)))
     if as_json:
-        print_json({"run": run.id, "brief": run.brief, "state": run.state, "steps": told, "summary": numbers}, console)
+        first = {"run": run.id, "brief": run.brief, "state": run.state, "steps": told}
+        write_object([*first.items(), ("summary", lambda: summarise(store, run.id))], console)
     else:
-        head = panels.head(run, full=not console.is_terminal)
-        _show(console, [head, *map(panels.reading, told), panels.ending(numbers)])
-
-
-def run_line(store: Store, run: RunRow) -> Facts:
-    """One run in a few numbers."""
-    rounds = round_facts(store, run.id)
-    rated = [one["rating"] for one in rounds if one["rating"] is not None]
-    return {
-        "run": run.id,
-        "when": run.created,
-        "brief": run.brief,
-        "state": run.state,
-        "rounds": len(rounds),
-        "images": sum(one["images"] for one in rounds),
-        "score_first": rated[0] if rated else None,
-        "score_last": rated[-1] if rated else None,
-        "adapter": adapter_facts(store, run.id),
-    }
+        _show(console, [panels.head(run, full=not console.is_terminal)])
+        _show(console, map(panels.reading, told))
+        _show(console, [panels.ending(summarise(store, run.id, judges=False))])
 
 
 def reading(step: StepRow, earlier: Sequence[StepRow], ratings: Mapping[str, float]) -> Facts:
@@ -128,44 +120,60 @@ def reading(step: StepRow, earlier: Sequence[StepRow], ratings: Mapping[str, flo
     }
 
 
-def whole_run(store: Store, run_id: str) -> Facts:
+def whole_run(store: Store, run_id: str) -> Document:
     """A run as JSON: its row, numbers, steps, pictures, ratings and answers, superseded ones too."""
-    return {
-        "run": store.run(run_id).model_dump(mode="json"),
-        "summary": summarise(store, run_id),
-        "steps": [step.model_dump(mode="json") for step in store.steps(run_id)],
-        "images": [{"id": row.id, **row.model_dump(mode="json")} for row in store.images(run_id)],
-        "ratings": [row.model_dump(mode="json") for row in store.ratings(run_id, superseded=True)],
-        "answers": [row.model_dump(mode="json") for row in store.answers(run_id, superseded=True)],
-    }
+    return [
+        ("run", store.run(run_id).model_dump(mode="json")),
+        ("summary", lambda: summarise(store, run_id)),
+        ("steps", (step.model_dump(mode="json") for step in store.each_step(run_id))),
+        ("images", ({"id": row.id, **row.model_dump(mode="json")} for row in store.images(run_id))),
+        ("ratings", (row.model_dump(mode="json") for row in store.ratings(run_id, superseded=True))),
+        ("answers", (row.model_dump(mode="json") for row in store.answers(run_id, superseded=True))),
+    ]
 
 
 def one_step(store: Store, run_id: str, step: int) -> Facts:
     """A step as JSON with everything that came with it, and the ratings it asked for."""
-    ratings = [row.model_dump(mode="json") for row in store.ratings(run_id) if row.step == step]
+    ratings = [row.model_dump(mode="json") for row in store.ratings(run_id, step=step)]
     return store.step(run_id, step).model_dump(mode="json") | {"ratings": ratings}
 
 
 def print_json(value: object, console: Console | None = None) -> None:
     """One JSON document on one line: not wrapped, not coloured."""
-    _write(json.dumps(value, ensure_ascii=False, allow_nan=False), console)
+    _write(_json(value), console)
 
 
-def _run_parts(store: Store, run: RunRow, *, full: bool) -> list[Any]:
-    ratings = store.ratings(run.id)
-    told = [
-        panels.step(one, [row for row in ratings if row.step == one.step], full=full) for one in store.steps(run.id)
+def write_object(parts: Document, console: Console | None = None) -> None:
+    """One JSON object on one line, as `print_json` writes it; a part that is an iterator, as a list of which one item at a time is in memory."""
+    stream = console.file if console else sys.stdout
+    for place, (name, value) in enumerate(parts):
+        stream.write(("{" if place == 0 else ", ") + _json(name) + ": ")
+        if isinstance(value, Iterator):
+            stream.write("[")
+            for number, item in enumerate(value):
+                stream.write((", " if number else "") + _json(item))
+            stream.write("]")
+        else:
+            stream.write(_json(value() if callable(value) else value))
+    _write("}", console)
+
+
+def _run_parts(store: Store, run: RunRow, *, full: bool) -> Iterator[Any]:
+    """What `logs show` prints, a panel at a time: one query a table, the ratings read along with the steps that asked for them."""
+    yield panels.head(run, full=full)
+    ratings: dict[int, list[RatingRow]] = {}
+    for row in store.ratings(run.id):
+        ratings.setdefault(row.step, []).append(row)
+    for one in store.each_step(run.id):
+        yield panels.step(one, ratings.get(one.step, ()), full=full)
+    means = ratings_by_image(store, run.id)
+    pictures = [
+        {"round": row.round, "image": number, "rating": means.get(row.id), "prompt": row.prompt, "file": row.path}
+        for _, rows in groupby(store.shown_images(run.id), key=lambda row: row.round)
+        for number, row in enumerate(rows, 1)
     ]
-    means, pictures = ratings_by_image(store, run.id), []
-    for one in round_facts(store, run.id):
-        for number, row in enumerate(round_images(store, run.id, one["round"]), 1):
-            rating = means.get(row.id)
-            pictures.append(
-                {"round": row.round, "image": number, "rating": rating, "prompt": row.prompt, "file": row.path}
-            )
-    judges = [Text(line) for line in ledger_lines(ledger_facts(store, run.id))]
-    shown = panels.rows(pictures, full=full) if pictures else Text("no images yet")
-    return [panels.head(run, full=full), *told, shown, *judges]
+    yield panels.rows(pictures, full=full) if pictures else Text("no images yet")
+    yield from (Text(line) for line in ledger_lines(ledger_facts(store, run.id)))
 
 
 def _readable(value: object) -> object:
@@ -181,6 +189,10 @@ def _write(text: str, console: Console | None) -> None:
     stream.flush()
 
 
-def _show(console: Console, parts: Sequence[Any]) -> None:
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _show(console: Console, parts: Iterable[Any]) -> None:
     for part in parts:
         console.print(part)

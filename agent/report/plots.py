@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.store.store import Store
-from agent.store.summary import ordered, ratings_by_image, round_images
+from agent.store.summary import ordered, ratings_by_image
 from prompts.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def score_plot(store: Store, run_id: str, file: Path, hidden: Mapping[int, float
 
 def _points(store: Store, run_id: str) -> tuple[str, Points]:
     """What to plot: its name and its values by round."""
-    rounds = sorted({row.round for row in store.images(run_id)})
-    shown = {number: [row.id for row in round_images(store, run_id, number)] for number in rounds}
+    shown: dict[int, list[str]] = {}
+    for number, image in store.shown_by_round(run_id):
+        shown.setdefault(number, []).append(image)
     values, label = ratings_by_image(store, run_id), "rating (0 to 10)"
     if not values:
         scores = store.scores(run_id)

@@ -7,7 +7,7 @@ a `Narrator`'s methods fit its callbacks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -33,7 +33,7 @@ SILENCE = 10.0  # seconds between two lines where no bar can be drawn
 class Narrator:
     """A context manager; leaving it clears the bars.
 
-    `quiet`: standard error, and a single line a step. `ratings` gives image id to 0..10 when asked, to tell what a
+    `quiet`: standard error, and a single line a step. `ratings` gives image id to 0..10 of the ids it is asked about, to tell what a
     person answered; `earlier` are the steps of a run that is taken up again.
     """
 
@@ -42,11 +42,15 @@ class Narrator:
         *,
         quiet: bool = False,
         console: Console | None = None,
-        ratings: Callable[[], Mapping[str, float]] | None = None,
-        earlier: Sequence[StepRow] = (),
+        ratings: Callable[[Sequence[str]], Mapping[str, float]] | None = None,
+        earlier: Iterable[StepRow] = (),
     ) -> None:
         self.quiet, self.console = quiet, console or make_console(stderr=quiet)
-        self._ratings, self._steps, self._round = ratings or dict, list(earlier), earlier[-1].round if earlier else 0
+        self._ratings, self._round = ratings, 0
+        self._last: StepRow | None = None
+        self._newest: dict[str, StepRow] = {}  # of each tool that worked: all that a reason goes by
+        for step in earlier:
+            self._remember(step)
         self._bars = bars()
         self._tasks: dict[str, TaskID] = {}
         self._spoke: dict[str, float] = {}
@@ -72,9 +76,9 @@ class Narrator:
         self._tell_answer()
         if step.round != self._round and not self.quiet:
             self._above().rule(f"round {step.round}", align="left", style="dim")
-        why, came = reason(step, self._steps), outcome(step, self._ratings())
-        self._round = step.round
-        self._steps.append(step)
+        why = reason(step, list(self._newest.values()))
+        came = outcome(step, self._answers(step))
+        self._remember(step)
         if self.quiet:
             self.say(f"step {step.step} ({step.planner or step.node}): {decision(step)}; {came}")
         else:
@@ -85,10 +89,23 @@ class Narrator:
 
     def _tell_answer(self) -> None:
         """What the person answered to the last step, now that the answer is there."""
-        if self._steps and self._steps[-1].tool == "ask_person" and self._steps[-1].error is None:
-            ratings = self._ratings()
-            if any(image in ratings for image in self._steps[-1].facts.get("asked") or []):
-                self.say(f"     {outcome(self._steps[-1], ratings)}", style=None if self.quiet else "dim")
+        last = self._last
+        ratings = self._answers(last) if last is not None and last.error is None else {}
+        if last is not None and ratings:
+            self.say(f"     {outcome(last, ratings)}", style=None if self.quiet else "dim")
+
+    def _answers(self, step: StepRow) -> Mapping[str, float]:
+        """What the person said to the pictures that a step asked about."""
+        asked = step.facts.get("asked") if step.tool == "ask_person" else None
+        if self._ratings is None or not isinstance(asked, list):
+            return {}
+        return {image: value for image, value in self._ratings(list(map(str, asked))).items() if image in asked}
+
+    def _remember(self, step: StepRow) -> None:
+        """Not the steps themselves: a long run has tens of thousands."""
+        self._last, self._round = step, step.round
+        if step.tool and step.error is None:
+            self._newest[step.tool] = step
 
     def progress(self, part: str, done: int, total: int) -> None:
         """Move the bar of `part` to `done` of `total`; it goes away when full. A `total` of 0 is not known."""

@@ -13,9 +13,20 @@ from typing import Any
 
 from agent.report.plots import score_plot
 from agent.report.sheets import draw_before_after, draw_cover, draw_round
-from agent.report.telling import decision, interval, outcome, planner, reason, resume_command, share, short, won
+from agent.report.telling import (
+    decision,
+    interval,
+    outcome,
+    planner,
+    reason,
+    resume_command,
+    share,
+    short,
+    with_earlier,
+    won,
+)
 from agent.store.store import Store
-from agent.store.summary import latest, ratings_by_image, summarise
+from agent.store.summary import ratings_by_image, summarise
 from prompts.atomic import write_atomically
 from prompts.clean import clean
 from tools.records import RunRow, StepRow
@@ -160,7 +171,7 @@ def _adapter(store: Store, run: RunRow, folder: Path, numbers: Facts) -> str:
         f"rank {_number(adapter['rank'])}\n- sha256: `{adapter['sha256']}`",
         _loading(run, file),
     ]
-    if latest(store.steps(run.id), "evaluate_adapter"):
+    if store.newest_done(run.id, "evaluate_adapter"):
         parts.append(image("without and with the adapter", draw_before_after(store, run.id, folder), folder))
     return "\n\n".join(part for part in parts if part)
 
@@ -183,10 +194,10 @@ def _loading(run: RunRow, file: str) -> str:
 
 
 def _steps(store: Store, run_id: str) -> str:
-    steps, ratings = store.steps(run_id), ratings_by_image(store, run_id)
-    if not steps:
+    ratings = ratings_by_image(store, run_id)
+    rows = [_step_row(step, earlier, ratings) for step, earlier in with_earlier(store.each_step(run_id))]
+    if not rows:
         return "## What the agent decided\n\nNothing yet."
-    rows = [_step_row(step, steps[:number], ratings) for number, step in enumerate(steps)]
     return "## What the agent decided\n\n" + table(
         ["step", "round", "planned by", "what and why", "what came of it"], rows
     )

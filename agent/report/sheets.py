@@ -50,7 +50,7 @@ def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
     if not rows:
         hint = f"`palate logs show {run_id}` lists its rounds."
         raise InputError(f"round {number!r} of run {run_id!r} has no images: {hint}")
-    ratings = ratings_by_image(store, run_id)
+    ratings = ratings_by_image(store, run_id, [row.id for row in rows])
     items = [
         (folder / row.path, [f"{index}\t{_rated(ratings.get(row.id))}", row.prompt])
         for index, row in enumerate(rows, 1)
@@ -61,7 +61,8 @@ def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
 
 def question_sheet(store: Store, run_id: str, asked: Mapping[str, Any], home: Path) -> Path:
     """Write the sheet of a step's questions: pictures with their number or letter alone, so that nothing else speaks for one."""
-    folder, rows = run_folder(home, run_id), {row.id: row for row in store.images(run_id)}
+    wanted = [image for one in asked["questions"] for image in one["images"]]
+    folder, rows = run_folder(home, run_id), store.images_named(run_id, wanted)
     blocks = [
         contact_sheet([(folder / rows[image].path, [mark]) for image, mark in _marked(one, number)], 4, 192, _heading(one, number))
         for number, one in enumerate(asked["questions"], 1)
@@ -132,8 +133,9 @@ def before_after_sheet(store: Store, run_id: str, home: Path, step: int | None =
 
 def draw_before_after(store: Store, run_id: str, folder: Path, step: int | None = None) -> Path:
     """As `before_after_sheet`, for a run whose folder is `folder`."""
-    steps = store.steps(run_id)
-    judged = latest([one for one in steps if step in (None, one.step)], "evaluate_adapter")
+    judged = latest(
+        [one for one in store.done(run_id, "evaluate_adapter") if step in (None, one.step)], "evaluate_adapter"
+    )
     if judged is None:
         raise InputError(
             f"run {run_id!r} has no evaluation of an adapter to show: `palate logs show {run_id}` lists its steps."
@@ -147,12 +149,12 @@ Side = tuple[ImageRow | None, float | None]  # a picture and its score
 
 def _pairs(store: Store, run_id: str, judged: StepRow) -> list[tuple[str, Side, Side]]:
     """(prompt, without, with) of an evaluation, scored by the score that judged it."""
-    rows = {row.id: row for row in store.images(run_id)}
-    scores = [row for row in store.scores(run_id) if row.step == judged.step]
+    scores = store.scores(run_id, step=judged.step)
     name = next(iter(ordered({row.name for row in scores})), None)
     values = {row.image: row.value for row in scores if row.name == name}
     told = judged.facts
     columns: list[list[Any]] = [told.get(key) or [] for key in ("prompts", "without", "with")]
+    rows = store.images_named(run_id, [str(image) for column in columns[1:] for image in column])
     return [
         (str(prompt), (rows.get(before), values.get(before)), (rows.get(after), values.get(after)))
         for prompt, before, after in zip(*columns, strict=False)

@@ -6,7 +6,7 @@ Knows the ten tools' arguments and results; puts up with any other shape: record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prompts.clean import clean
@@ -52,6 +52,15 @@ def decision(step: StepRow) -> str:
 def reason(step: StepRow, earlier: Sequence[StepRow]) -> str:
     """What the decision had to go by: "" for a tool that needs no more reason than its turn."""
     return REASONS[step.tool](step, earlier) if step.tool in REASONS else ""
+
+
+def with_earlier(steps: Iterable[StepRow]) -> Iterator[tuple[StepRow, Sequence[StepRow]]]:
+    """Each step with what a reason can go by: the newest step before it of each tool that worked. One passes at a time, however many."""
+    newest: dict[str, StepRow] = {}
+    for step in steps:
+        yield step, list(newest.values())
+        if step.tool and step.error is None:
+            newest[step.tool] = step
 
 
 def outcome(step: StepRow, ratings: Mapping[str, float] | None = None) -> str:

@@ -53,7 +53,7 @@ HALF = 32  # hex digits of a hash
 
 def marks(connection: sqlite3.Connection) -> dict[str, int]:
     """Where each table that hangs on a step ends before the step is written: what follows is the step's."""
-    sql = " union all ".join(f"select '{table}', coalesce(max(rowid), 0) from {table}" for table in OF_A_STEP)  # noqa: S608
+    sql = " union all ".join(f"select '{table}', coalesce(max(rowid), 0) from {table}" for table in OF_A_STEP)
     return dict(connection.execute(sql).fetchall())
 
 
@@ -190,7 +190,7 @@ def _digests(connection: sqlite3.Connection, run_id: str) -> dict[int, str]:
     """Each step's hash as it is now, also of steps that are gone and left something."""
     found: dict[int, str] = {}
     for table, columns in OF_A_STEP.items():
-        sql = f"select step, {columns} from {table} where run_id = ? order by step, rowid"  # noqa: S608
+        sql = f"select step, {columns} from {table} where run_id = ? order by step, rowid"
         for row in connection.execute(sql, [run_id]):
             found[row[0]] = _hashed(found.get(row[0], ""), table, row[1:])
     return found
@@ -199,7 +199,7 @@ def _digests(connection: sqlite3.Connection, run_id: str) -> dict[int, str]:
 def _digest_since(connection: sqlite3.Connection, run_id: str, step: int, since: Mapping[str, int]) -> str:
     digest = ""
     for table, columns in OF_A_STEP.items():
-        sql = f"select {columns} from {table} where rowid > ? and run_id = ? and step = ? order by rowid"  # noqa: S608
+        sql = f"select {columns} from {table} where rowid > ? and run_id = ? and step = ? order by rowid"
         for row in connection.execute(sql, [since.get(table, 0), run_id, step]):
             digest = _hashed(digest, table, row)
     return digest
@@ -215,7 +215,7 @@ def _digests_alone(
 ) -> Iterator[tuple[Any, str]]:
     name, stays, changes = ALONE[table]
     owner, one = "id" if table == "runs" else "run_id", "" if key is None else f"and {name} = ?"
-    sql, size = f"select {name}, {stays}, {changes} from {table} where {owner} = ? {one}", stays.count(",") + 2  # noqa: S608
+    sql, size = f"select {name}, {stays}, {changes} from {table} where {owner} = ? {one}", stays.count(",") + 2
     for row in connection.execute(sql, [run_id] if key is None else [run_id, key]):
         yield row[0], _hashed("", table, row[1:size]) + _hashed("", table, row[size:])
 

@@ -7,13 +7,16 @@ one was taught on other texts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.store.counts import ShownImage
 from agent.store.store import Store
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary, load_vocabulary
+from tools.records import StepRow
 
 if TYPE_CHECKING:  # `palate logs list` does not wait for it
     import numpy as np
@@ -50,16 +53,17 @@ def read_ledger(store: Store, run_id: str) -> Ledger:
     """A run's ledger as it stands. Judges that said nothing are left out. Raises InputError for an unknown run."""
     import numpy as np
 
-    shown = [row for row in store.images(run_id) if row.shown]
+    store.run(run_id)
+    shown = store.shown(run_id)
     place = {row.id: number for number, row in enumerate(shown)}
     columns = {name: np.full(len(shown), np.nan) for name in JUDGES}
-    for row in store.ledger(run_id):
-        if row["judge"] in columns and row["image"] in place:  # a picture whose row is damaged has none
-            columns[row["judge"]][place[row["image"]]] = row["value"]
+    for image, judge, value in store.judged(run_id):
+        if judge in columns and image in place:  # a picture whose row is damaged has none
+            columns[judge][place[image]] = value
     for image, value in _by_person(store, run_id).items():
         if image in place:
             columns[PERSON][place[image]] = value
-    for image, value in _by_feedback(store, run_id).items():
+    for image, value in _by_feedback(store, run_id, shown).items():
         columns[FEEDBACK][place[image]] = value
     told = {name: values for name, values in columns.items() if np.isfinite(values).any()}
     return Ledger(tuple(place), np.array([row.round for row in shown], dtype=float), told)
@@ -73,20 +77,28 @@ def _by_person(store: Store, run_id: str) -> Mapping[str, float]:
     return judged(StoreTrail(store, run_id)) if store.comparisons(run_id) else {}
 
 
-def _by_feedback(store: Store, run_id: str) -> dict[str, float]:
+def _by_feedback(store: Store, run_id: str, shown: Sequence[ShownImage]) -> dict[str, float]:
     """What the newest feedback before a picture was painted would have said of it: the sum of its words' counted effects.
 
     Of feedback from before only: words counted on a picture's own rating would agree with it by construction."""
-    vocabulary = _vocabulary(store, run_id)
-    steps = [step for step in store.steps(run_id) if step.tool == "give_feedback" and step.error is None]
+    steps = store.done(run_id, "give_feedback")
+    vocabulary = _vocabulary(store, run_id) if steps else None
     found = {}
-    for row in store.images(run_id) if vocabulary else ():
-        earlier = [step for step in steps if step.step < row.step]
-        genome = vocabulary.parse(row.prompt) if vocabulary and row.shown and earlier else None
+    for row, step in _with_newest(shown, steps) if vocabulary else ():
+        genome = vocabulary.parse(row.prompt) if vocabulary else None
         if genome is not None:
-            effects = _effects(earlier[-1].facts.get("evidence"))
+            effects = _effects(step.facts.get("evidence"))
             found[row.id] = sum(effects.get(f"{gene.replace('_', ' ')} {value}", 0.0) for gene, value in genome.items())
     return found
+
+
+def _with_newest(shown: Sequence[ShownImage], steps: Sequence[StepRow]) -> Iterator[tuple[ShownImage, StepRow]]:
+    """Each picture with the newest of `steps` before its own, where there is one."""
+    numbers = [step.step for step in steps]
+    for row in shown:
+        earlier = bisect_left(numbers, row.step)
+        if earlier:
+            yield row, steps[earlier - 1]
 
 
 def _vocabulary(store: Store, run_id: str) -> Vocabulary | None:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from agent.store import chain
+from agent.store.engine import Database
 from agent.store.guards import guarded
+from agent.store.indexes import GROWTH
 from prompts.errors import StoreError
 
 APPLICATION_ID = 0x50414C54  # "PALT": tells our files from another program's
@@ -181,6 +181,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("drop view run_summary", RUN_SUMMARY.replace("current_comparisons", "comparisons")),
     (LEDGER,),
     (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
+    GROWTH,
     # one damaged row no longer ends a whole view; the chain, which runs from before it have not
     (
         *(part for view in (CURRENT_COMPARISONS, RUN_SUMMARY, LINEAGE, LEDGER) for part in guarded(view)),

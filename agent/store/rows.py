@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlite_utils import Database
 
+from agent.store.engine import Database
 from prompts.clean import clean
 from prompts.errors import StoreError
 from tools.records import Record, RunRow, StepRow

@@ -16,9 +16,10 @@ from typing import Any, Self
 
 from agent.store import chain
 from agent.store.checked import answer_row, checked_rating
+from agent.store.copying import copy_run
 from agent.store.messages import without_contents
 from agent.store.migrations import explained, open_database, transaction
-from agent.store.views import Views
+from agent.store.totals import Totals
 from prompts.errors import InputError
 from tools.records import (
     LARGEST_INTEGER,
@@ -34,7 +35,7 @@ from tools.records import (
 )
 
 
-class Store(Views):
+class Store(Totals):
     """The database at `path`, made or migrated on construction; waits `busy_seconds` for another process's lock.
 
     Every method raises StoreError when the database is locked, full or damaged; every write is on disk on return.
@@ -99,10 +100,11 @@ class Store(Views):
             if self._db.conn.execute(sql, [state, run_id, state]).rowcount:
                 chain.extend(self._db.conn, run_id, rows=[("runs", run_id)])
 
-    def copy_to(self, path: Path) -> None:
-        """Write the whole database to a new file, also what still waits in its log. Raises StoreError."""
-        with explained(path, self._busy_seconds), self._lock:
-            self._db.conn.execute("vacuum into ?", [str(path)])
+    def copy_to(self, path: Path, run_id: str) -> None:
+        """Write a run to a database of its own. Raises InputError for an unknown run, StoreError where `path` is there already."""
+        self.run(run_id)
+        with self._lock:
+            copy_run(self._db.conn, run_id, path, self._busy_seconds)
 
     def add_step(self, run_id: str, step: StepRecord) -> bool:
         """Write a step and all that came with it in one transaction.
@@ -186,7 +188,7 @@ class Store(Views):
 
         Raises: InputError when there is none.
         """
-        mine = [row for row in self.answers(run_id) if (row.step, row.rater) == (step, plain(rater))]
+        mine = [row for row in self.answers(run_id, step=step) if row.rater == plain(rater)]
         if not mine:
             raise InputError(f"there is nothing to undo: {rater!r} has answered no question of step {step!r} yet.")
         same = {"run_id": run_id, "step": step, "question": mine[-1].question, "rater": mine[-1].rater}

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from statistics import fmean
 from typing import Any, Literal
 
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
-from tools.records import ImageRow, LlmCall, StepRow
+from tools.records import AdapterRow, ImageRow, LlmCall, StepRow
 
 Facts = dict[str, Any]
 MENDED = "repaired"  # the problem of a call that was usable after mending
@@ -25,43 +27,46 @@ def round_images(store: Store, run_id: str, number: int) -> list[ImageRow]:
     return [row for row in store.images(run_id, number) if row.shown]
 
 
-def summarise(store: Store, run_id: str) -> Facts:
+def summarise(store: Store, run_id: str, *, judges: bool = True) -> Facts:
     """A run in numbers, ready for JSON; None where there is nothing to say.
 
     `score_first` and `score_last` are the mean ratings (0..10) of the first and the last rated round; `rounds` holds
-    one dict a round; `seconds` are by part, `total` the steps' own; `plans` counts the LLM's answers to "what next?".
+    one dict a round; `seconds` are by part, `total` the steps' own; `plans` counts the LLM's answers to "what next?"; `ledger`, which takes longest, is left out without `judges`.
     Raises: InputError for an unknown run.
     """
-    run, steps, calls = store.run(run_id), store.steps(run_id), store.llm_calls(run_id)
+    run, counts = store.run(run_id), store.counted(run_id)
     rounds = round_facts(store, run_id)
     rated = [one["rating"] for one in rounds if one["rating"] is not None]
     return {
         "run": run.id, "created": run.created, "state": run.state, "brief": run.brief, "parent": run.parent,
         "model": run.config.get("model"), "planner": run.config.get("planner"), "rater": run.config.get("rater"),
-        "steps": len(steps), "errors": sum(step.error is not None for step in steps),
-        "images": sum(one["images"] for one in rounds), "images_in_all": len(store.images(run_id)),
-        "ratings": len(store.ratings(run_id)), "answers": len(store.answers(run_id)), "rounds": rounds,
+        "steps": counts["steps"], "errors": counts["errors"],
+        "images": sum(one["images"] for one in rounds), "images_in_all": counts["images"],
+        "ratings": counts["ratings"], "answers": counts["answers"], "rounds": rounds,
         "score_first": rated[0] if rated else None, "score_last": rated[-1] if rated else None,
-        "taste": taste_facts(steps), "adapter": adapter_facts(store, run_id), "plans": plan_facts(steps, calls),
-        "rounds_by_rules": rounds_by_rules(run.config.get("planner"), steps), "llm": llm_facts(calls),
-        "seconds": seconds_by_part(steps, calls), "ledger": ledger_facts(store, run_id),
-    }  # fmt: skip
+        "taste": taste_facts(store, run_id), "adapter": adapter_facts(store, run_id), "plans": plan_facts(store, run_id),
+        "rounds_by_rules": store.rounds_by(run_id, "rules") if run.config.get("planner") != "rules" else [],
+        "llm": llm_facts(store, run_id), "seconds": seconds_by_part(store, run_id),
+    } | ({"ledger": ledger_facts(store, run_id)} if judges else {})  # fmt: skip
 
 
 def round_facts(store: Store, run_id: str) -> list[Facts]:
     """One dict a painted round: round, images, ratings, rating (mean, 0..10) and the newest scores' means by name."""
-    rounds = sorted({row.round for row in store.images(run_id) if row.shown})
     ratings = ratings_by_image(store, run_id)
-    newest = {(row.image, row.name): row.value for row in store.scores(run_id)}  # in the order given: the last stays
-    names = ordered({name for _, name in newest})
+    scores = groupby(store.newest_scores(run_id), key=itemgetter(0))
+    waiting = next(scores, None)
     found = []
-    for number in rounds:
-        ids = [row.id for row in round_images(store, run_id, number)]
-        values = [ratings[image] for image in ids if image in ratings]
-        scores = {name: _mean(newest[image, name] for image in ids if (image, name) in newest) for name in names}
+    for number, ids in groupby(store.shown_by_round(run_id), key=itemgetter(0)):
+        images = [image for _, image in ids]
+        values = [ratings[image] for image in images if image in ratings]
+        given: dict[str, list[float]] = {}
+        if waiting is not None and waiting[0] == number:
+            for _, name, value in waiting[1]:
+                given.setdefault(name, []).append(value)
+            waiting = next(scores, None)
         found.append(
-            {"round": number, "images": len(ids), "ratings": len(values), "rating": _mean(values)}
-            | {"scores": {name: value for name, value in scores.items() if value is not None}}
+            {"round": number, "images": len(images), "ratings": len(values), "rating": _mean(values)}
+            | {"scores": {name: _mean(given[name]) for name in ordered(given)}}
         )
     return found
 
@@ -72,17 +77,36 @@ def ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-def ratings_by_image(store: Store, run_id: str) -> dict[str, float]:
-    """Image id to its current rating, 0..10: the mean where several people rated it."""
+def ratings_by_image(store: Store, run_id: str, images: Iterable[str] | None = None) -> dict[str, float]:
+    """Image id to its current rating, 0..10: the mean where several people rated it. Of all that were rated, or of `images`."""
     found: dict[str, list[float]] = {}
-    for row in store.ratings(run_id):
-        found.setdefault(row.image, []).append(row.value)
+    for image, value, _ in store.ratings_of(run_id, images):
+        found.setdefault(image, []).append(value)
     return {image: fmean(values) for image, values in found.items()}
 
 
-def taste_facts(steps: Sequence[StepRow]) -> Facts | None:
+class RatingsOf(Mapping[str, float]):
+    """As `ratings_by_image`, each read when it is asked for: where steps are told one by one, each needs its own few."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+
+    def __getitem__(self, image: str) -> float:
+        return ratings_by_image(self._store, self._run_id, [image])[image]
+
+    def __bool__(self) -> bool:  # asked wherever there may be none: not by counting them
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ratings_by_image(self._store, self._run_id))
+
+    def __len__(self) -> int:
+        return len(ratings_by_image(self._store, self._run_id))
+
+
+def taste_facts(store: Store, run_id: str) -> Facts | None:
     """What was last learned of the taste, and last said of it."""
-    learned, told = latest(steps, "learn_taste"), latest(steps, "give_feedback")
+    learned, told = (store.newest_done(run_id, tool) for tool in ("learn_taste", "give_feedback"))
     if learned is None and told is None:
         return None
     about = learned.facts if learned else {}
@@ -99,12 +123,16 @@ def latest(steps: Sequence[StepRow], tool: str, adapter: str | None = None) -> S
 def adapter_facts(store: Store, run_id: str) -> Facts | None:
     """The adapter to keep: the last promoted one, else the last trained; with its win rate and each rule's answer once it is
     evaluated."""
-    rows = store.adapters(run_id)
+    return kept_adapter(store.adapters(run_id), store.done(run_id, "evaluate_adapter"))
+
+
+def kept_adapter(rows: Sequence[AdapterRow], judged: Sequence[StepRow]) -> Facts | None:
+    """As `adapter_facts`, of a run's adapters and evaluations."""
     if not rows:
         return None
     row = next((row for row in reversed(rows) if row.promoted), rows[-1])
-    judged = latest(store.steps(run_id), "evaluate_adapter", row.sha256)
-    told = judged.facts if judged else {}
+    about = latest(judged, "evaluate_adapter", row.sha256)
+    told = about.facts if about else {}
     win_rate = {name: told.get(name) for name in ("rate", "low", "high", "n")} if "rate" in told else None
     return {
         "sha256": row.sha256, "path": row.path, "kind": row.kind, "promoted": row.promoted,
@@ -113,11 +141,36 @@ def adapter_facts(store: Store, run_id: str) -> Facts | None:
     }  # fmt: skip
 
 
-def plan_facts(steps: Sequence[StepRow], calls: Sequence[LlmCall]) -> Facts:
+def run_lines(store: Store, limit: int | None = None) -> list[Facts]:
+    """The newest runs, each in a few numbers; all of them with the same four queries."""
+    runs = store.page(limit)
+    ids = [run["id"] for run in runs]
+    ends = {(run["id"], run[end]) for run in runs for end in ("first", "last") if run[end] is not None}
+    means = _means_of_rounds(store, ends)
+    adapters, judged = store.adapters_of(ids), store.evaluations_of(ids)
+    return [
+        {
+            "run": run["id"], "when": run["created"], "brief": run["brief"], "state": run["state"],
+            "rounds": run["rounds"], "images": run["images"],
+            "score_first": means.get((run["id"], run["first"])), "score_last": means.get((run["id"], run["last"])),
+            "adapter": kept_adapter(adapters.get(run["id"], []), judged.get(run["id"], [])),
+        }
+        for run in runs
+    ]  # fmt: skip
+
+
+def _means_of_rounds(store: Store, rounds: Iterable[tuple[str, int]]) -> dict[tuple[str, int], float]:
+    """(run, round) to its mean rating: of the means of its images, as `round_facts` has it."""
+    found: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for run, number, image, value in store.ratings_of_rounds(rounds):
+        found.setdefault((run, number), {}).setdefault(image, []).append(value)
+    return {key: fmean(fmean(values) for values in images.values()) for key, images in found.items()}
+
+
+def plan_facts(store: Store, run_id: str) -> Facts:
     """How the LLM's plans fared. `share` is as_given / total, None without plans; a request without any answer
     (`unanswered`) is the server's fault and is not in `total`."""
-    by_number = {step.step: step for step in steps}
-    fates: Counter[Fate] = Counter(fate(call, by_number.get(call.step)) for call in calls if call.purpose == "plan")
+    fates: Counter[Fate] = Counter(fate(call, step) for call, step in store.plans(run_id))
     total = sum(fates.values()) - fates["unanswered"]
     kinds: tuple[Fate, ...] = ("as_given", "repaired", "invalid", "failed", "unanswered")
     counts: Facts = {kind: fates[kind] for kind in kinds}
@@ -145,30 +198,22 @@ def _written(response: Any) -> tuple[str, Any] | None:
         return None
 
 
-def rounds_by_rules(planner: Any, steps: Sequence[StepRow]) -> list[int]:
-    """The rounds that were handed to the rule planner; none in a run that it plans anyway."""
-    return sorted({step.round for step in steps if step.planner == "rules"}) if planner != "rules" else []
-
-
-def llm_facts(calls: Sequence[LlmCall]) -> Facts:
+def llm_facts(store: Store, run_id: str) -> Facts:
     """Calls, tokens and seconds of the LLM, whatever it was asked."""
+    found = store.calls_counted(run_id)
     return {
-        "calls": len(calls), "models": sorted({call.model for call in calls}),
-        "prompt_tokens": sum(call.prompt_tokens for call in calls),
-        "completion_tokens": sum(call.completion_tokens for call in calls),
-        "seconds": round(sum(call.seconds for call in calls), 3),
+        "calls": found["calls"], "models": store.models_called(run_id), "prompt_tokens": found["prompt_tokens"],
+        "completion_tokens": found["completion_tokens"], "seconds": round(found["seconds"], 3),
     }  # fmt: skip
 
 
-def seconds_by_part(steps: Sequence[StepRow], calls: Sequence[LlmCall]) -> dict[str, float]:
+def seconds_by_part(store: Store, run_id: str) -> dict[str, float]:
     """Seconds by part as the steps recorded them, and their `total`; `llm` is what its calls took, all purposes."""
-    parts: dict[str, float] = {}
-    for name, value in (item for step in steps for item in step.seconds_by_part.items()):
-        parts[name] = parts.get(name, 0.0) + value
-    if calls:
-        parts["llm"] = sum(call.seconds for call in calls)
+    parts, called = store.seconds_by_part(run_id), store.calls_counted(run_id)
+    if called["calls"]:
+        parts["llm"] = called["seconds"]
     found = {name: round(value, 3) for name, value in sorted(parts.items())}
-    return found | {"total": round(sum(step.seconds for step in steps), 3)}
+    return found | {"total": round(store.counted(run_id)["seconds"], 3)}
 
 
 def _mean(values: Iterable[float]) -> float | None:

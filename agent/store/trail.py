@@ -22,12 +22,16 @@ class StoreTrail:
 
     def round_images(self) -> Sequence[ImageRow]:
         """The images of the newest painting."""
-        painted = [row for row in self.images() if row.shown]
-        return [row for row in painted if row.step == painted[-1].step] if painted else []
+        return self.store.newest_painting(self.run_id)
+
+    def painted_at(self) -> int:
+        """The step of the newest painting; -1 before there is one."""
+        painted = self.store.newest_done(self.run_id, "generate_images")
+        return -1 if painted is None else painted.step
 
     def ratings(self) -> Mapping[str, float]:
         """Image id to current rating."""
-        return {row.image: row.value for row in self.store.ratings(self.run_id)}
+        return {image: value for image, value, _ in self.store.ratings_of(self.run_id)}
 
     def answers(self) -> Sequence[AnswerRow]:
         """The current answers to questions, oldest first."""
@@ -39,26 +43,20 @@ class StoreTrail:
 
     def wanted_more(self) -> Sequence[str]:
         """The pictures that more like was wished for since the last painting, by their ids, each once."""
-        wished: list[str] = []
-        for step in self.steps():
-            if step.tool == "generate_images" and step.error is None:
-                wished.clear()
-            elif step.node == "listen" and "more_like" in step.args:
-                wished.append(str(step.args["more_like"]))
-        return list(dict.fromkeys(wished))
+        since = self.store.heard(self.run_id, self.painted_at())
+        return list(dict.fromkeys(str(step.args["more_like"]) for step in since if "more_like" in step.args))
 
     def clicks(self) -> int:
         """How many answers the person gave, ratings and choices alike: what the budget of ratings counts."""
-        return len(self.ratings()) + len(self.answers())
+        return self.store.clicks(self.run_id)
 
-    def results(self, tool: str) -> Sequence[StepRow]:
-        """The steps of a tool that worked, oldest first."""
-        return [step for step in self.steps() if step.tool == tool and step.error is None]
+    def results(self, tool: str, round: int | None = None) -> Sequence[StepRow]:
+        """The steps of a tool that worked, or those of one round, oldest first."""
+        return self.store.done(self.run_id, tool, round)
 
     def preference(self) -> PreferenceRow | None:
         """The newest preference model."""
-        rows = self.store.preferences(self.run_id)
-        return rows[-1] if rows else None
+        return self.store.newest_preference(self.run_id)
 
     def adapters(self) -> Sequence[AdapterRow]:
         """The run's adapters, oldest first."""

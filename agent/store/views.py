@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlite_utils import Database
-
 from agent.store import chain
+from agent.store.engine import Database
 from agent.store.messages import chat_messages, with_contents
 from agent.store.migrations import explained
 from agent.store.rows import DAMAGE, fetched, legible, note, records
@@ -39,6 +38,7 @@ from tools.records import (
 )
 
 R = TypeVar("R", bound=Record)
+Values = Sequence[Any] | dict[str, Any]
 
 # What a person's query may do; a read-only file alone would still let ATTACH and VACUUM INTO make new ones.
 READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
@@ -76,7 +76,7 @@ class Views:
         found = self._read(RunRow, "select * from runs where id = ?", [plain(run_id)])
         if not found:
             self._refuse_unreadable(f"the row of run {run_id}")
-            ids = [row.id for row in self.runs()]
+            ids = [row["id"] for row in self._rows("select id from runs order by created desc, rowid desc")]
             near = ", ".join(difflib.get_close_matches(run_id, ids, n=3, cutoff=0.3) or ids[:3])
             hint = f"did you mean {near}?" if near else "it holds no runs yet; `palate run CONFIG` starts one."
             raise InputError(f"there is no run {run_id!r} in {str(self.path)!r}: {hint}")
@@ -92,9 +92,10 @@ class Views:
             raise InputError(f"{str(self.path)!r} holds no runs yet: `palate run CONFIG` or `palate demo` starts one.")
         return found[0]
 
-    def runs(self) -> list[RunRow]:
-        """Every run, newest first."""
-        return self._read(RunRow, "select * from runs order by created desc, rowid desc")
+    def runs(self, limit: int | None = None) -> list[RunRow]:
+        """Every run, newest first; or the `limit` newest."""
+        sql = "select * from runs order by created desc, rowid desc limit ?"
+        return self._read(RunRow, sql, [-1 if limit is None else limit])
 
     def steps(self, run_id: str) -> list[StepRow]:
         """A run's steps in order, without what came with them (`step` has that). Raises: InputError, unknown run."""
@@ -120,23 +121,23 @@ class Views:
 
     def images(self, run_id: str, round: int | None = None) -> list[ImageRow]:
         """A run's images in the order they were painted, or those of one round."""
-        sql = "select * from images where run_id = ? and (? is null or round = ?) order by step, idx"
-        return self._read(ImageRow, sql, [run_id, round, round])
+        return self._found(ImageRow, "images", "step, idx", run_id=run_id, round=round)
 
-    def scores(self, run_id: str, image: str | None = None, name: str | None = None) -> list[ScoreRow]:
-        """A run's scores in the order given, or those of one image, of one scorer, or both."""
-        sql = "select * from scores where run_id = ? and (? is null or image = ?) and (? is null or name = ?)"
-        return self._read(ScoreRow, sql + " order by step, rowid", [run_id, image, image, name, name])
+    def scores(
+        self, run_id: str, image: str | None = None, name: str | None = None, *, step: int | None = None
+    ) -> list[ScoreRow]:
+        """A run's scores in the order given, or those of one image, one scorer or one step."""
+        return self._found(ScoreRow, "scores", "step, rowid", run_id=run_id, image=image, name=name, step=step)
 
-    def ratings(self, run_id: str, *, superseded: bool = False) -> list[RatingRow]:
-        """A run's current ratings in the order given; with `superseded`, those that were replaced too."""
-        sql = "select * from ratings where run_id = ? and (? or superseded is null) order by id"
-        return self._read(RatingRow, sql, [run_id, superseded])
+    def ratings(
+        self, run_id: str, *, superseded: bool = False, step: int | None = None, image: str | None = None
+    ) -> list[RatingRow]:
+        """A run's current ratings in the order given, or those of one step or image; with `superseded`, those that were replaced too."""
+        return self._found(RatingRow, _current("ratings", superseded), "id", run_id=run_id, step=step, image=image)
 
-    def answers(self, run_id: str, *, superseded: bool = False) -> list[AnswerRow]:
-        """A run's current answers to questions in the order given; with `superseded`, those taken back too."""
-        sql = "select * from answers where run_id = ? and (? or superseded is null) order by id"
-        return self._read(AnswerRow, sql, [run_id, superseded])
+    def answers(self, run_id: str, *, superseded: bool = False, step: int | None = None) -> list[AnswerRow]:
+        """A run's current answers to questions in the order given, or those of one step; with `superseded`, those taken back too."""
+        return self._found(AnswerRow, _current("answers", superseded), "id", run_id=run_id, step=step)
 
     def comparisons(self, run_id: str) -> list[ComparisonRow]:
         """A run's comparisons, step by step in the order given: what its current answers say of two images at a time."""
@@ -157,7 +158,7 @@ class Views:
 
     def jobs(self, run_id: str | None = None) -> list[JobRow]:
         """Every job, oldest first, or those of one run."""
-        return self._read(JobRow, "select * from jobs where ? is null or run_id = ? order by rowid", [run_id, run_id])
+        return self._found(JobRow, "jobs", "rowid", run_id=run_id)
 
     def llm_calls(self, run_id: str, step: int | None = None) -> list[LlmCall]:
         """A run's LLM calls in the order made, or those of one step, with their messages put back whole."""
@@ -187,9 +188,9 @@ class Views:
 
         Raises: InputError for an image that no run (or not this run) has.
         """
-        sql = """select images.* from images join runs on runs.id = run_id where images.id = ?
-          and (? is null or run_id = ?) order by created, runs.rowid limit 1"""
-        found = self._read(ImageRow, sql, [plain(image), run_id, run_id])
+        sql = f"""select images.* from images join runs on runs.id = run_id where images.id = ?
+          {"" if run_id is None else "and run_id = ?"} order by created, runs.rowid limit 1"""
+        found = self._read(ImageRow, sql, [plain(image)] if run_id is None else [plain(image), run_id])
         if not found:
             place = "any run" if run_id is None else f"run {run_id!r}"
             raise InputError(f"image {image!r} is not in {place}: `palate logs query` on best_images lists images.")
@@ -201,7 +202,7 @@ class Views:
             adapters=tuple(self._adapters_behind(found[0])),
             ancestors=tuple(self._ancestors(run)),
             scores=tuple(self.scores(run.id, image)),
-            ratings=tuple(rating for rating in self.ratings(run.id) if rating.image == image),
+            ratings=tuple(self.ratings(run.id, image=image)),
         )
 
     def query(self, sql: str) -> list[dict[str, Any]]:
@@ -242,10 +243,15 @@ class Views:
         return found
 
     def _kept(self, record: type[R], table: str, run_id: str, step: int | None = None) -> list[R]:
-        sql = f"select * from {table} where run_id = ? and (? is null or step = ?) order by step, rowid"
-        return self._read(record, sql, [run_id, step, step])
+        return self._found(record, table, "step, rowid", run_id=run_id, step=step)
 
-    def _read(self, record: type[R], sql: str, values: Sequence[Any] = ()) -> list[R]:
+    def _found(self, record: type[R], table: str, order: str, **wanted: str | int | None) -> list[R]:
+        """Rows with the values wanted, where there are some. Not `? is null or step = ?`: no index serves that."""
+        given = {name: plain(value) for name, value in wanted.items() if value is not None}
+        which = " and ".join(f"{name} = :{name}" for name in given) or "true"
+        return self._read(record, f"select * from {table} where {which} order by {order}", given)
+
+    def _read(self, record: type[R], sql: str, values: Values = ()) -> list[R]:
         return records(record, self._rows(sql, values), self.unreadable)
 
     def _with_contents(self, call: LlmCall, contents: Mapping[str, str]) -> LlmCall | None:
@@ -263,9 +269,14 @@ class Views:
                     f"{name} of {str(self.path)!r} cannot be read ({why}): put back a copy of the database."
                 )
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def _rows(self, sql: str, values: Values = ()) -> list[dict[str, Any]]:
         with self._lock, explained(self.path, self._busy_seconds):
             return fetched(self._db, sql, values)
+
+
+def _current(table: str, superseded: bool) -> str:
+    """The table, or what in it was not replaced."""
+    return table if superseded else f"(select * from {table} where superseded is null)"
 
 
 def _only_reading(action: int, name: str | None, *_: str | None) -> int:

@@ -52,8 +52,8 @@ class Trail:
     def wanted_more(self) -> Sequence[str]:
         return self.more
 
-    def results(self, tool: str) -> Sequence[StepRow]:
-        return [step for step in self.steps if step.tool == tool]
+    def results(self, tool: str, round: int | None = None) -> Sequence[StepRow]:
+        return [step for step in self.steps if step.tool == tool and round in (None, step.round)]
 
     def preference(self) -> PreferenceRow | None:
         return self.tastes[-1] if self.tastes else None

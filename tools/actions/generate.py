@@ -66,7 +66,7 @@ def _elsewhere(said: Said) -> Said:
 
 def evolved_prompts(context: Context, without: Sequence[str]) -> list[Said]:
     """The children of this round's evolution that are not among `without`."""
-    found = [step.result for step in context.trail.results("evolve_prompts") if step.round == context.round]
+    found = [step.result for step in context.trail.results("evolve_prompts", context.round)]
     last = found[-1] if found and isinstance(found[-1], dict) else {}
     children, bred, own = last.get("prompts"), last.get("sliders"), last.get("hows")
     if not isinstance(children, list):

@@ -102,7 +102,9 @@ def another_machine(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
         monkeypatch.setattr("trainers.model.paint.paint", paint_otherwise)
         changed(copied, "update runs set versions = json_set(versions, '$.torch', '0.4.1')")
         changed(copied, "delete from chain")
-        changed(copied, "insert into chain select id, 0, null, null, '{}', '' from runs")  # as of a run from before the chain
+        changed(
+            copied, "insert into chain select id, 0, null, null, '{}', '' from runs"
+        )  # as of a run from before the chain
         return copied
 
     return off_by

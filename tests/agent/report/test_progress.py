@@ -38,7 +38,9 @@ def said(narrator: Narrator) -> str:
 
 def test_each_step_is_told_with_planner_decision_reason_and_outcome(store: Store, tmp_path: Path) -> None:
     run = invent(store, tmp_path)
-    with Narrator(console=make_console(file=io.StringIO()), ratings=lambda: ratings_by_image(store, run)) as narrator:
+    with Narrator(
+        console=make_console(file=io.StringIO()), ratings=lambda asked: ratings_by_image(store, run, asked)
+    ) as narrator:
         for step in store.steps(run):
             narrator.on_step(step)
     text = said(narrator)
@@ -50,7 +52,7 @@ def test_each_step_is_told_with_planner_decision_reason_and_outcome(store: Store
 
 def test_what_the_person_answered_is_told_before_the_next_step() -> None:
     ratings: dict[str, float] = {}
-    narrator = Narrator(console=make_console(file=io.StringIO()), ratings=lambda: ratings)
+    narrator = Narrator(console=make_console(file=io.StringIO()), ratings=lambda asked: ratings)
     narrator.on_step(
         StepRow(step=1, round=1, node="act", tool="ask_person", result={"asked": ["a", "b"]}, planner="llm")
     )

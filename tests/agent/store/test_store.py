@@ -210,11 +210,48 @@ def test_a_job_is_brought_up_to_date(store: Store) -> None:
 def test_a_copy_holds_what_was_written_a_moment_ago(store: Store, tmp_path: Path) -> None:
     run_id = start(store)
     store.add_step(run_id, full_step())
-    store.copy_to(tmp_path / "copy.sqlite")
+    store.copy_to(tmp_path / "copy.sqlite", run_id)
     with Store(tmp_path / "copy.sqlite") as copy:
-        assert copy.steps(run_id) == store.steps(run_id) and copy.images(run_id)
+        assert copy.step(run_id, 0) == store.step(run_id, 0) and copy.images(run_id)
     with pytest.raises(StoreError):
-        store.copy_to(tmp_path / "copy.sqlite")  # never over something
+        store.copy_to(tmp_path / "copy.sqlite", run_id)  # never over something
+
+
+def test_a_copy_holds_its_run_and_nothing_of_any_other(store: Store, tmp_path: Path) -> None:
+    parent, other = start(store, "the parent's brief"), start(store, "somebody else's")
+    mine = store.new_run("mine", {}, {}, 1, parent=parent, parent_step=0)
+    for run in (parent, other, mine):
+        store.add_step(run, full_step())
+        store.add_ratings(run, 0, [(image(1).id, 7)], run)
+        store.add_ratings(run, 0, [(image(1).id, 8)], run)
+        store.add_answers(run, 0, [{"kind": "ab", "images": [image(1).id, image(2).id]}], [(0, "tie")], run)
+        store.save_job(JobRow(id=f"job of {run}", run_id=run, kind="dpo", state="done"))
+    said = LlmCall(
+        attempt=0, purpose="plan", model="m", request={"messages": [{"role": "user", "content": "a secret"}]}, seconds=0
+    )
+    store.add_step(other, StepRecord(step=1, round=0, node="act", llm_calls=(said,)))
+    store.copy_to(tmp_path / "copy.sqlite", mine)
+    with Store(tmp_path / "copy.sqlite") as copy:
+        assert {run.id for run in copy.runs()} == {mine, parent}  # a run names its parent
+        assert copy.lineage(image(1).id).ancestors == store.lineage(image(1).id, mine).ancestors
+        assert copy.step(mine, 0) == store.step(mine, 0) and copy.comparisons(mine) == store.comparisons(mine)
+        assert copy.ratings(mine, superseded=True) == store.ratings(mine, superseded=True)
+        assert [row.id for row in copy.jobs()] == [f"job of {mine}"]
+        for table in (
+            "steps",
+            "images",
+            "scores",
+            "ratings",
+            "answers",
+            "llm_calls",
+            "preferences",
+            "adapters",
+            "pairs",
+        ):
+            assert {row["run_id"] for row in copy.query(f"select run_id from {table}")} == {mine}, table
+        assert copy.query("select * from messages where content = 'a secret'") == []
+        assert copy._db.execute("pragma foreign_key_check").fetchall() == []
+    assert b"a secret" not in (tmp_path / "copy.sqlite").read_bytes()
 
 
 @pytest.mark.parametrize("left", ["begin immediate", 'savepoint "sqlite_utils_query"'])
