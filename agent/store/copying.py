@@ -49,10 +49,16 @@ def _tables(source: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
         yield table, [row[0] for row in columns.fetchall()]
 
 
+def _has_rowid(source: sqlite3.Connection, table: str) -> bool:
+    """Whether rows have a place of their own beside their key."""
+    return bool(source.execute("select not wr from pragma_table_list(?)", [table]).fetchone()[0])
+
+
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, run_id: str, table: str, columns: list[str]) -> None:
     which = "run_id = ?1" if "run_id" in columns else WHOLE.get(table)
     if which is None:
         return
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
-    rows: Any = source.execute(f"select {names} from {table} where {which} order by rowid", [run_id])
+    order = "order by rowid" if _has_rowid(source, table) else ""
+    rows: Any = source.execute(f"select {names} from {table} where {which} {order}", [run_id])
     target.executemany(f"insert into {table} ({names}) values ({places})", rows)

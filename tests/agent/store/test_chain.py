@@ -206,6 +206,6 @@ def test_a_run_from_before_the_chain_is_unchained_and_not_damaged(tmp_path: Path
 
 def test_a_hash_in_a_name_is_the_same_wherever_it_is_made(store: Store, run: str) -> None:
     """A copy of the database is as whole as the database."""
-    store.copy_to(store.path.with_name("copy.db"))
+    store.copy_to(store.path.with_name("copy.db"), run)
     with Store(store.path.with_name("copy.db")) as copy:
         assert copy.altered(run) == [] and copy.chained(run) and HASH in {row.sha256 for row in copy.adapters(run)}
