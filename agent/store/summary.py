@@ -113,6 +113,21 @@ def adapter_facts(store: Store, run_id: str) -> Facts | None:
     }  # fmt: skip
 
 
+def without_adapter(store: Store, run_id: str) -> str | None:
+    """Why a run that wanted an adapter ended without one; None where it has one, or wanted none."""
+    limits, steps = store.run(run_id).config.get("limits") or {}, store.steps(run_id)
+    if limits.get("trainings") == 0 or store.adapters(run_id):
+        return None
+    failed = [step for step in steps if step.tool in ("finetune", "learn_taste") and step.error is not None]
+    if failed:
+        why = str(failed[-1].error)
+    elif steps and steps[-1].tool != "finish":
+        why = f"a budget ended the run after step {steps[-1].step}, before its training: raise `limits` in a new run."
+    else:
+        why = "nobody planned a training: set `limits.trainings` to 0 where none is wanted."
+    return f"this run wanted an adapter and has none: {why}"
+
+
 def plan_facts(steps: Sequence[StepRow], calls: Sequence[LlmCall]) -> Facts:
     """How the LLM's plans fared. `share` is as_given / total, None without plans; a request without any answer
     (`unanswered`) is the server's fault and is not in `total`."""
