@@ -5,6 +5,7 @@ Knows errors, and how processes end. Does not know what is trained, nor who wait
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -84,5 +85,6 @@ def _has_room(folder: Path) -> bool:
     except OSError:
         return False
     finally:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
     return True

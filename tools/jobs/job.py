@@ -28,7 +28,7 @@ from tools.jobs.pairs import Builder, build_pairs
 from tools.jobs.preflight import preflight
 from tools.jobs.spec import Job, dtype_of, gate_of, kind_of, validated
 from tools.jobs.together import MEETING, PARENT, leaves_with
-from tools.jobs.watch import State, alone, new_state
+from tools.jobs.watch import State, alone, new_state, read_state
 from tools.scorers import PUBLISHED, scorers, versions
 
 _PATIENCE = timedelta(days=7)  # the others wait while the first paints pools
@@ -42,7 +42,8 @@ class Reporter:
     """Keeps state.json current, in the first of several processes, and remembers whether someone asked to stop."""
 
     def __init__(self, file: Path, *, leads: bool = True) -> None:
-        self.file, self.state, self.asked_to_stop, self.building = file, new_state(), False, False
+        self.file, self.asked_to_stop, self.building = file, False, False
+        self.state = new_state() | {"retried": read_state(file.parent)["retried"]}
         self.leads = leads
         self.parent: int | None = None  # whose death nobody would tell us of
         self.put(state="running", pid=os.getpid())
