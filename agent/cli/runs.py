@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from prompts.clean import clean
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -150,7 +152,14 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
         print(json.dumps(found))
     if getattr(chosen, "out", None):
         _keep_copy(store, chosen.home, run_id, chosen.out / run_id)
-    return 0
+    return _short_of(found["wanting"], sys.stderr if chosen.json else sys.stdout)
+
+
+def _short_of(wanting: str | None, where: TextIO) -> int:
+    """1 for a run that has not got what it was for; then that is the last thing it says."""
+    if wanting is not None:
+        print(f"palate: {clean(wanting)}", file=where)
+    return 0 if wanting is None else 1
 
 
 def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:

@@ -17,6 +17,7 @@ from agent.cli.gating import remember
 from agent.cli.job_file import load_job
 from agent.config import read_yaml
 from prompts.atomic import write_atomically
+from prompts.clean import clean
 from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
 from tools.gate.promotions import history
@@ -90,8 +91,14 @@ def _bar() -> Iterator[Callable[[State], None]]:
     with bars("{task.fields[losses]}", left=True) as progress:
         task = progress.add_task("training", total=None, losses="")
         warned: list[int] = []
+        retried: list[str] = []
 
         def show(state: State) -> None:
+            if state.get("retried") and not retried:
+                retried.append(state["retried"])
+                progress.console.print(
+                    f"{clean(state['retried'], 400)}. This may pass: it is tried once more.", markup=False
+                )
             if state.get("gate"):
                 judged = state["gate"]
                 done, total = judged.get("painted", 1), judged.get("of", 1)

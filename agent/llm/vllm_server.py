@@ -25,6 +25,7 @@ from typing import Self
 
 from agent.llm.server_log import last_line, why
 from prompts.errors import InputError, LlmError
+from tools.loopback import only_loopback
 
 HOST = "127.0.0.1"
 MIB = 1024**2
@@ -154,8 +155,8 @@ class VllmServer:
         return {"--dtype": "float32", "--distributed-executor-backend": "uni", "--kv-cache-memory-bytes": memory}
 
     def environment(self) -> dict[str, str]:
-        """Ours, without telemetry, and without the network for a model that is on disk."""
-        env = dict(os.environ) | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+        """Ours, with every socket on loopback, without telemetry, and without the network for a model that is on disk."""
+        env = dict(os.environ) | only_loopback() | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
         if Path(self.path).is_dir():
             env |= {"HF_HUB_OFFLINE": "1"}
         if self.device == "cpu":

@@ -2,5 +2,6 @@
 
 Must not know: how it is shown, or who wrote it.
 Others may use: ledger (alarm_of, ledger_facts), migrations (MIGRATIONS, check_ours, explained), store (Store),
-summary (adapter_facts, latest, ordered, ratings_by_image, round_facts, round_images, summarise), trail (StoreTrail).
+summary (adapter_facts, latest, ordered, ratings_by_image, round_facts, round_images, summarise, without_adapter),
+trail (StoreTrail).
 """

@@ -167,6 +167,21 @@ def _means_of_rounds(store: Store, rounds: Iterable[tuple[str, int]]) -> dict[tu
     return {key: fmean(fmean(values) for values in images.values()) for key, images in found.items()}
 
 
+def without_adapter(store: Store, run_id: str) -> str | None:
+    """Why a run that wanted an adapter ended without one; None where it has one, or wanted none."""
+    limits, last = store.run(run_id).config.get("limits"), store.newest_step(run_id)
+    if (isinstance(limits, dict) and limits.get("trainings") == 0) or store.adapters(run_id):
+        return None
+    failed = [*store.failed(run_id, "learn_taste"), *store.failed(run_id, "finetune")]
+    if failed:
+        why = str(max(failed, key=lambda step: step.step).error)
+    elif last is not None and last.tool != "finish":
+        why = f"a budget ended the run after step {last.step}, before its training: raise `limits` in a new run."
+    else:
+        why = "nobody planned a training: set `limits.trainings` to 0 where none is wanted."
+    return f"this run wanted an adapter and has none: {why}"
+
+
 def plan_facts(store: Store, run_id: str) -> Facts:
     """How the LLM's plans fared. `share` is as_given / total, None without plans; a request without any answer
     (`unanswered`) is the server's fault and is not in `total`."""

@@ -21,7 +21,8 @@ from benchmarks.campaign.part import Part
 from benchmarks.studio import machine
 
 HERE = Path(__file__).parent
-PARTS = tuple(sorted(file.stem for file in HERE.glob("*.py") if file.stem not in ("__main__", "part")))
+NO_PARTS = ("__init__", "__main__", "part", "victims")
+PARTS = tuple(sorted(file.stem for file in HERE.glob("*.py") if file.stem not in NO_PARTS))
 ANSWER = HERE.parent / "campaign.md"
 
 

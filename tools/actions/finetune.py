@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from prompts.errors import ToolError
+from prompts.errors import PalateError, ToolError
 from prompts.lists import load_list
 from tools.context import Arguments, Context, Outcome
 from tools.jobs.watch import run_job
@@ -34,7 +34,8 @@ class Finetune(Arguments):
 
 
 def finetune(args: Finetune, context: Context) -> Outcome:
-    """Build the data set, train, and return the adapter. Raises ToolError without ratings, or when the training fails."""
+    """Build the data set, train, and return the adapter. Raises ToolError without ratings, or when the training fails; PalateError,
+    which ends the run for now, when it failed for what may pass by itself (a full disk, no memory)."""
     if args.method == "dpo":
         rows, pairs = _pool_pairs(context)
         by_id = {row.id: context.folder / row.path for row in rows}
@@ -97,9 +98,12 @@ def _train(args: Finetune, dataset: list[dict[str, str]], context: Context) -> t
     with context.timed("train"):
         state = run_job(job, folder, on_state=_watcher(args.method, context), timeout=context.settings.job_timeout)
     if state["state"] != "done":
-        raise ToolError(
-            f"The training failed: {state['error']} Its log is {str(folder / 'job.log')!r}.", retryable=False
-        )
+        told = f"The training failed: {state['error']} Its log is {str(folder / 'job.log')!r}."
+        if state.get("passing"):  # no step is recorded, so nothing is used up
+            raise PalateError(
+                f"{told} It was tried twice, and the run has no adapter yet: resume it when what was in the way is gone."
+            )
+        raise ToolError(told, retryable=False)
     row = _row(state, job, context)
     return row, {"loss": row.metrics.get("loss")}
 
@@ -147,7 +151,7 @@ def _watcher(kind: str, context: Context) -> Any:
                 heartbeat=now(),
                 at_step=state["step"],
                 total=state["total"],
-                error=state["error"],
+                error=state["error"] or state.get("retried"),
             )
         )
 

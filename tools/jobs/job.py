@@ -1,4 +1,4 @@
-"""One training job in its own process: `python -m tools.jobs.job job.json`; in several: `accelerate launch -m tools.jobs.job job.json`.
+"""One training job in its own process: `python -m tools.jobs.job job.json`; in several: `python -m tools.jobs.together 2 job.json`.
 
 Joins a trainer with a base model and the data that tools.jobs.spec reads, and keeps state.json beside the job file up to date.
 Of several processes the first one writes. Does not know the agent or its store; tools.jobs.watch is the side that waits.
@@ -7,7 +7,6 @@ Of several processes the first one writes. Does not know the agent or its store;
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -24,13 +23,14 @@ from prompts.errors import InputError, PalateError
 from tools.files import save_json
 from tools.gal.select import Waiting
 from tools.gate.spec import Plan
+from tools.jobs.faults import LASTING, PASSING, passes
 from tools.jobs.pairs import Builder, build_pairs
 from tools.jobs.preflight import preflight
 from tools.jobs.spec import Job, dtype_of, gate_of, kind_of, validated
-from tools.jobs.watch import State, alone, new_state
+from tools.jobs.together import MEETING, PARENT, leaves_with
+from tools.jobs.watch import State, alone, new_state, read_state
 from tools.scorers import PUBLISHED, scorers, versions
 
-_PR_SET_PDEATHSIG = 1
 _PATIENCE = timedelta(days=7)  # the others wait while the first paints pools
 
 
@@ -42,19 +42,20 @@ class Reporter:
     """Keeps state.json current, in the first of several processes, and remembers whether someone asked to stop."""
 
     def __init__(self, file: Path, *, leads: bool = True) -> None:
-        self.file, self.state, self.asked_to_stop, self.building = file, new_state(), False, False
+        self.file, self.asked_to_stop, self.building = file, False, False
+        self.state = new_state() | {"retried": read_state(file.parent)["retried"]}
         self.leads = leads
         self.parent: int | None = None  # whose death nobody would tell us of
         self.put(state="running", pid=os.getpid())
 
     def put(self, **changes: Any) -> State:
         """Change the state. A full disk is no reason to stop: the checkpoints will tell."""
-        self.state |= {**changes, "heartbeat": time.time()}
+        self.state |= {**changes, "heartbeat": time.time(), "beats": self.state["beats"] + 1}
         try:
             if self.leads:
                 save_json(self.file, self.state, durable=False)
         except PalateError as error:
-            print(f"{str(self.file)!r} cannot be written: {error}", file=sys.stderr)
+            _say(f"{str(self.file)!r} cannot be written: {error}")
         return self.state
 
     def on_step(self, step: int, total: int, losses: dict[str, float]) -> None:
@@ -114,17 +115,28 @@ def _gated(made: Path, job: Job, plan: Plan, model: Any, acting: Any, report: Re
 
 
 def _joined(device: str) -> str:
-    """The device of this process, which joins the others if there are any."""
+    """The device of this process, which joins the others if there are any: by the file of our own launcher, or as another's
+    environment says."""
     if _processes() == 1:
         return device
     import torch
-    from accelerate import PartialState
+    from torch import distributed
 
-    return str(PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=_PATIENCE).device)
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    here = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if on_gpu else "cpu"
+    if on_gpu:
+        torch.cuda.set_device(here)
+    meeting = os.environ.get(MEETING)
+    store = distributed.FileStore(meeting, _processes()) if meeting else None
+    where: dict[str, Any] = {"init_method": "env://"} if store is None else {"store": store}
+    distributed.init_process_group(
+        "nccl" if on_gpu else "gloo", rank=int(os.environ["RANK"]), world_size=_processes(), timeout=_PATIENCE, **where
+    )
+    return here
 
 
 def _processes() -> int:
-    """As `accelerate launch` and `torchrun` say it."""
+    """As every launcher says it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -164,34 +176,49 @@ def _read(file: Path) -> Job:
 
 
 def _stop_with_parent(report: Reporter) -> None:
-    """SIGTERM ends the job after its current step, and comes by itself when the parent dies (Linux)."""
+    """SIGTERM ends the job after its current step, and comes by itself when the parent dies (Linux); elsewhere it is looked for."""
     signal.signal(signal.SIGTERM, report.stop)
     signal.signal(signal.SIGINT, report.stop)
-    parent = os.environ.get("PALATE_PARENT")
-    if parent and _processes() > 1:  # between the parent and us is the launcher
-        report.parent = int(parent)
-    elif parent and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        report.asked_to_stop = os.getppid() != int(parent)  # it may have died before we asked
+    parent = os.environ.get(PARENT)
+    report.asked_to_stop = not leaves_with(parent)
+    report.parent = int(parent) if parent else None
 
 
 def _attempt(file: Path, report: Reporter) -> State:
+    """The final state; `passing` says whether the same may succeed when it is run again."""
     try:
         return run(_read(file), report)
     except PalateError as error:
         if not report.leads:
-            print(error, file=sys.stderr)  # of several processes, only the first has a state to say it in
-        return report.put(state="failed", error=str(error), waiting=isinstance(error, Waiting))
+            _say(str(error))  # of several processes, only the first has a state to say it in
+        waits = isinstance(error, Waiting)
+        passing = passes(error) or (report.asked_to_stop and not waits and not isinstance(error, InputError))
+        return report.put(state="failed", error=str(error), waiting=waits, passing=passing)
     except Exception as error:  # the edge of the process: whatever it was, the watcher has to learn of it
-        traceback.print_exc(file=sys.stderr)
-        return report.put(state="failed", error=f"unexpected {type(error).__name__}: {error} (traceback in job.log)")
+        _say(traceback.format_exc())
+        told = f"unexpected {type(error).__name__}: {error} (traceback in job.log)"
+        return report.put(state="failed", error=told, passing=passes(error))
+
+
+def _say(line: str) -> None:
+    """A line for job.log, which may lie on the very disk that is full."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _tell(state: State) -> None:
+    """The state as the last line. What cannot be written must not be tried again at exit, which would change the exit status."""
+    try:
+        print(json.dumps(state, default=str), flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job file named in `arguments`; print its final state as one JSON line. 0: done, 1: failed."""
+    """Run the job file named in `arguments`; print its final state as one JSON line. 0: done, 1: failed, 75: try it again."""
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
         print(json.dumps({"state": "failed", "error": f"usage: python -m tools.jobs.job job.json, not {arguments!r}"}))
-        return 1
+        return LASTING
     file = Path(arguments[0]).resolve()
     try:
         first = alone(file.parent) if _leads() else contextlib.nullcontext()
@@ -202,8 +229,8 @@ def main(arguments: list[str]) -> int:
     except InputError as error:
         state = {"state": "failed", "error": str(error)}
     if _leads():
-        print(json.dumps(state, default=str))
-    return 0 if state["state"] == "done" else 1
+        _tell(state)
+    return 0 if state["state"] == "done" else PASSING if state.get("passing") else LASTING
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_a_run_that_is_killed_again_and_again_ends_whole(
     assert not any(one["problems"] for one in found), "\n".join(told)
 
 
-def test_a_training_that_is_killed_has_failed_and_the_run_goes_on(
+def test_a_training_that_is_killed_goes_on_and_the_run_has_its_adapter(
     bundle: dict[str, str], told: list[str], tmp_path: Path
 ) -> None:
     (found,) = kill_many("training", 1, seed=0, changes=dict(bundle), tell=told.append, folder=tmp_path)

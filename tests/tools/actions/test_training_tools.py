@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prompts.errors import ToolError
+from prompts.errors import PalateError, ToolError
 from tests.tools.given import Trail, context, rated_trail
 from tools.actions.anchors import SelectAnchors, select_anchors
 from tools.actions.evaluate import EvaluateAdapter, evaluate_adapter
@@ -96,6 +96,19 @@ def test_a_training_that_fails_says_why_and_where_its_log_is(at_hand: AtHand, ca
     with pytest.raises(ToolError, match=r"config\.betta.*job\.log") as caught:
         finetune(call, given)
     assert not caught.value.retryable and jobs[-1].state == "failed" and "betta" in str(jobs[-1].error)
+
+
+def test_a_fault_that_may_pass_uses_no_training_up(at_hand: AtHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ToolError would be a step, and the budget of trainings counts it."""
+    states = [{"state": "failed", "error": "no room.", "passing": passing} for passing in (True, False)]
+    monkeypatch.setattr("tools.actions.finetune.run_job", lambda *_, **__: states.pop(0))
+    given = at_hand()
+    with pytest.raises(PalateError, match=r"no room.*tried twice.*has no adapter yet: resume it") as caught:
+        finetune(DREAMBOOTH, given)
+    assert not isinstance(caught.value, ToolError)
+    with pytest.raises(ToolError) as lasting:
+        finetune(DREAMBOOTH, given)
+    assert not lasting.value.retryable and not states
 
 
 def test_settings_of_one_method_are_not_given_to_the_other(at_hand: AtHand) -> None:

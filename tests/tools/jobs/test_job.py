@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,42 @@ def test_a_state_that_cannot_be_written_does_not_end_the_training(
     values = sft_of(tiny("sd15"), pairs, tmp_path / "out")
     assert job.run(Job.model_validate(values), job.Reporter(tmp_path / "state.json"))["state"] == "done"
     assert "state.json' cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fault", "passing"),
+    [(OSError(28, "No space left on device"), True), (MemoryError(), True), (ValueError("a bug"), False)],
+)
+def test_a_job_says_whether_its_fault_may_pass(
+    fault: Exception,
+    passing: bool,
+    tiny: Any,
+    tmp_path: Path,
+    pairs: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Through all that explains it on its way: the checkpoint's words for a full disk, the step's for memory."""
+
+    def struck(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr("trainers.engine.checkpoint._write", struck)
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(sft_of(tiny("sd15"), pairs, tmp_path / "out")))
+    assert job.main([str(file)]) == (75 if passing else 1)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert state["state"] == "failed" and state["passing"] is passing and state["beats"] > 1
+
+
+def test_a_job_whose_log_is_on_a_full_disk_still_says_by_its_status_what_became_of_it(tmp_path: Path) -> None:
+    """Python itself would leave with 120, which says nothing."""
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps({"kind": "sft", "base_model": "/nowhere", "out": str(tmp_path / "out"), "rank": 1}))
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tools.jobs.job", str(file)], stdout=full, stderr=full, check=False
+        )
+    assert ended.returncode == 1 and "rank" in json.loads((tmp_path / "state.json").read_text())["error"]
 
 
 def test_an_adapter_of_another_model_is_refused(

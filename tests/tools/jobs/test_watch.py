@@ -19,11 +19,13 @@ from tests.processes import lives
 from tools.jobs.watch import State, alone, read_state, run_job
 
 
-def killed(sign: signal.Signals, after: int) -> Any:
-    """A watcher that sends `sign` to the job once `after` steps are done."""
+def killed(sign: signal.Signals, after: int, times: int = 1) -> Any:
+    """A watcher that sends `sign` to the job once `after` steps are done, so many times, to another process each time."""
+    struck: set[int] = set()
 
     def on_state(state: State) -> None:
-        if state["state"] == "running" and state["step"] >= after:
+        if state["state"] == "running" and state["step"] >= after and len(struck | {state["pid"]}) <= times:
+            struck.add(state["pid"])
             os.kill(state["pid"], sign)
 
     return on_state
@@ -36,10 +38,13 @@ def wait_for(what: Any, seconds: float = 300.0) -> None:
         time.sleep(0.1)
 
 
-def test_a_killed_job_is_reported_and_continues_when_run_again(dpo: dict[str, Any], tmp_path: Path) -> None:
+def test_a_job_that_is_killed_twice_is_reported_and_continues_when_run_again(
+    dpo: dict[str, Any], tmp_path: Path
+) -> None:
     folder = tmp_path / "job"
-    state = run_job(dpo, folder, on_state=killed(signal.SIGKILL, 3), threads=1, poll=0.02)
+    state = run_job(dpo, folder, on_state=killed(signal.SIGKILL, 3, times=2), threads=1, poll=0.02)
     assert state["state"] == "failed" and "SIGKILL" in state["error"] and "of 20" in state["error"]
+    assert state["passing"] and "SIGKILL" in state["retried"]
     assert read_state(folder) == state
     assert not lives(state["pid"])
     saved = max(int(path.name.split("-")[1]) for path in (tmp_path / "out").glob("checkpoint-*"))
@@ -50,6 +55,24 @@ def test_a_killed_job_is_reported_and_continues_when_run_again(dpo: dict[str, An
     assert min(one["step"] for one in seen if one["step"]) > saved
     assert state["adapter"]["path"] == dpo["out"] and len(state["adapter"]["sha256"]) == 64
     assert state["loss"] > 0 and state["losses"]["accuracy"] >= 0
+    assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 20
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGSEGV, marks=pytest.mark.slow)])
+def test_a_job_that_is_taken_away_once_goes_on_by_itself(
+    sign: signal.Signals, dpo: dict[str, Any], tmp_path: Path
+) -> None:
+    """SIGTERM is what guards against too little memory send first; who wants it to end stops the one who waits."""
+    seen: list[State] = []
+    strike = killed(sign, 3)
+    state = run_job(
+        dpo, tmp_path / "job", on_state=lambda one: (seen.append(one), strike(one))[1], threads=1, poll=0.02
+    )
+    assert state["state"] == "done" and state["step"] == 20 and state["retried"], state["error"]
+    first, second = dict.fromkeys(one["pid"] for one in seen if one["pid"])
+    saved = max(one["step"] for one in seen if one["pid"] == first)
+    assert min(one["step"] for one in seen if one["pid"] == second and one["step"]) >= saved - 1
+    assert "tried once more" in (tmp_path / "job" / "job.log").read_text()
     assert len((tmp_path / "out" / "losses.jsonl").read_text().splitlines()) == 20
 
 
@@ -82,7 +105,92 @@ def test_a_job_that_takes_too_long_is_ended(dpo: dict[str, Any], tmp_path: Path)
 
 def test_a_job_without_a_sign_of_life_is_ended(dpo: dict[str, Any], tmp_path: Path) -> None:
     state = run_job(dpo, tmp_path / "job", stale_after=0.0)
-    assert state["state"] == "failed" and "no sign of life" in state["error"]
+    assert state["state"] == "failed" and "no sign of life" in state["error"] and "no sign of life" in state["retried"]
+
+
+def acting(monkeypatch: pytest.MonkeyPatch, *codes: str) -> list[str]:
+    """In place of jobs, quick ones: the code of each start, in turn, with `folder` and `put` at hand. Those still to come."""
+    left = list(codes)
+    head = (
+        "import json, os, sys, time, signal; folder = sys.argv[1]\n"
+        "def put(**state):\n"
+        "    open(folder + '/new', 'w').write(json.dumps({'pid': os.getpid(), **state}))\n"
+        "    os.replace(folder + '/new', folder + '/state.json')\n"
+    )
+
+    def start(folder: Path, _threads: Any, log: Any, _processes: int) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-c", head + left.pop(0), str(folder)]
+        return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+
+    monkeypatch.setattr("tools.jobs.watch._start", start)
+    return left
+
+
+FULL = "put(state='failed', error='no room'); sys.exit(75)"
+WRONG = "put(state='failed', error='rank = -1'); sys.exit(1)"
+GOOD = "put(state='done')"
+MUTE_FULL = "put(state='running', step=3, total=9); sys.exit(75)"  # not even its state could be written
+
+
+@pytest.mark.parametrize("first", [FULL, MUTE_FULL, "os.kill(os.getpid(), 9)", "sys.exit(137)", "os.abort()"])
+def test_a_fault_that_passes_is_tried_once_more(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = acting(monkeypatch, first, GOOD)
+    state = run_job({"out": str(tmp_path / "out")}, tmp_path, poll=0.02)
+    assert state["state"] == "done" and not left
+
+
+def test_no_fault_is_tried_a_third_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = acting(monkeypatch, FULL, FULL, GOOD)
+    state = run_job({"out": str(tmp_path / "out")}, tmp_path, poll=0.02)
+    assert state["state"] == "failed" and state["passing"] and left == [GOOD]
+
+
+@pytest.mark.parametrize("first", [WRONG, "sys.exit(1)", "sys.exit(3)", "raise ImportError"])
+def test_a_fault_that_lasts_is_not_tried_again(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = acting(monkeypatch, first, GOOD)
+    state = run_job({"out": str(tmp_path / "out")}, tmp_path, poll=0.02)
+    assert state["state"] == "failed" and not state["passing"] and left == [GOOD]
+
+
+def test_both_tries_share_the_time_that_a_job_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = acting(monkeypatch, "time.sleep(0.6); " + FULL, "time.sleep(60)", GOOD)
+    state = run_job({"out": str(tmp_path / "out")}, tmp_path, poll=0.02, timeout=2.0)
+    assert "longer than its 2 s" in state["error"] and not state["passing"] and left == [GOOD]
+
+
+SPEAKS = "for n in range(20): put(state='running', step=n, heartbeat=0.0); time.sleep(0.1)\n" + GOOD
+
+
+@pytest.mark.parametrize("jump", [700.0, -700.0, 1e9])
+def test_a_clock_that_is_set_ends_no_job(jump: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the job and of the one who waits."""
+    acting(monkeypatch, SPEAKS)
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() + jump)
+    assert run_job({"out": str(tmp_path / "out")}, tmp_path, poll=0.02, stale_after=1.5)["state"] == "done"
+
+
+def test_a_pause_of_the_one_who_waits_ends_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop that was closed, a terminal's Ctrl-Z: the job slept, too."""
+    acting(monkeypatch, "put(state='running', step=1); time.sleep(4.5); " + GOOD)
+    slept: list[float] = []
+
+    def sleeps(state: State) -> None:
+        if state["step"] == 1 and not slept:
+            slept.append(3.0)
+            time.sleep(slept[0])
+
+    state = run_job({"out": str(tmp_path / "out")}, tmp_path, on_state=sleeps, poll=0.02, stale_after=2.9)
+    assert state["state"] == "done" and state["retried"] is None and slept
+
+
+def test_what_outlives_the_first_of_a_group_is_ended_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its children hold the folder's lock, and memory that the next try needs."""
+    leaves_one = "p = os.fork()\nif p == 0: time.sleep(60)\nput(state='running', step=p); os.kill(os.getpid(), 9)"
+    acting(monkeypatch, leaves_one, GOOD)
+    seen: list[int] = []
+    state = run_job({"out": str(tmp_path / "out")}, tmp_path, on_state=lambda one: seen.append(one["step"]), poll=0.02)
+    assert state["state"] == "done" and not any(lives(pid) for pid in seen if pid)
 
 
 def test_two_jobs_never_share_a_folder(dpo: dict[str, Any], tmp_path: Path) -> None:
