@@ -5,6 +5,7 @@ Knows files and names. Does not paint or score; tools.gate.gate does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,8 @@ def _prompts(spec: GateSpec) -> tuple[str, ...]:
 
 
 def _subjects(paths: Sequence[Path]) -> tuple[Path, ...]:
-    found = [picture for path in paths for picture in (pictures_in(path) if path.is_dir() else [path])]
-    gone = [path for path in found if not path.is_file()]
+    found = [picture for path in paths for picture in (pictures_in(path) if os.path.isdir(path) else [path])]
+    gone = [path for path in found if not os.path.isfile(path)]
     if gone:
         raise InputError(f"gate.instances: {str(gone[0])!r} is no picture: give files or folders of them")
     return tuple(found)
