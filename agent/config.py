@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
+from prompts.atomic import nameable
 from prompts.clean import clean
 from prompts.errors import InputError
 from prompts.yaml_files import OF_A_PERSON, OF_OURS, Read, read_yaml
@@ -27,6 +28,7 @@ MODELS = Path(__file__).parents[1] / "models"
 CONFIGS = Path(__file__).parents[1] / "configs"
 UNKNOWN = "known when it runs"
 MOST_TOLD = 8
+Name = Annotated[str, AfterValidator(nameable)]  # of a folder, a file, or something on a hub or a server
 
 
 class Section(BaseModel):
@@ -38,7 +40,7 @@ class Section(BaseModel):
 class LlmSection(Section):
     """Who plans in words."""
 
-    model: str = Field("bauhaus-lm", description="a bundled model, a model folder, or the name a server knows it by")
+    model: Name = Field("bauhaus-lm", description="a bundled model, a model folder, or the name a server knows it by")
     url: str | None = Field(None, description="an OpenAI-compatible server to use instead of starting vLLM")
     temperature: float = Field(0.6, ge=0, le=2, description="0 repeats itself; higher is more varied")
     timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one answer")
@@ -110,8 +112,8 @@ class Limits(Section):
     images: int = Field(200, ge=1, le=100_000, description="images shown in rounds")
     trainings: int = Field(1, ge=0, le=100, description="training jobs")
     ratings: int = Field(1000, ge=0, le=1_000_000, description="ratings asked of the person")
-    llm_tokens: int = Field(1_000_000, ge=0, description="tokens in and out")
-    training_seconds: float = Field(3600.0, gt=0, description="seconds for one training job")
+    llm_tokens: int = Field(1_000_000, ge=0, le=10**12, description="tokens in and out")
+    training_seconds: float = Field(3600.0, gt=0, le=1e9, description="seconds for one training job")
     steps: int = Field(300, ge=1, le=100_000, description="tool calls")
 
 
@@ -121,10 +123,10 @@ class Config(Section):
     name: str = Field("run", max_length=80)
     brief: str = Field("", max_length=500, description="what the person wants, in words")
     wishes: tuple[str, ...] = Field((), max_length=12, description="vocabulary words with + or - in front")
-    model: str = Field("bauhaus", description="a bundled model, a diffusers folder, or a hub id")
-    clip: str = Field("bauhaus-clip", description="a bundled model or an open_clip folder")
-    pickscore: str = Field("bauhaus-pickscore", description="a bundled model, a folder, or a hub id")
-    vocabulary: str = Field("bauhaus", description="a bundled vocabulary or a YAML file")
+    model: Name = Field("bauhaus", description="a bundled model, a diffusers folder, or a hub id")
+    clip: Name = Field("bauhaus-clip", description="a bundled model or an open_clip folder")
+    pickscore: Name = Field("bauhaus-pickscore", description="a bundled model, a folder, or a hub id")
+    vocabulary: Name = Field("bauhaus", description="a bundled vocabulary or a YAML file")
     planner: Literal["llm", "rules"] = Field("llm", description="who decides")
     rater: Annotated[int, Field(ge=0)] | Literal["person"] = Field(
         "person", description="a simulated rater's seed, or a person"
@@ -229,15 +231,15 @@ def _with_files(block: Any, keys: tuple[str, ...], folder: Path) -> Any:
     """What is no block, or no path, is left for the check of the whole config."""
     if not isinstance(block, dict):
         return block
-    return block | {key: _file(block[key], folder) for key in keys if isinstance(block.get(key), str)}
+    return block | {key: _file(key, block[key], folder) for key in keys if isinstance(block.get(key), str)}
 
 
-def _file(path: str, folder: Path) -> str:
+def _file(key: str, path: str, folder: Path) -> str:
     for place in (folder / path, Path(path)):
         if os.path.exists(place):
             return str(place.resolve())
     raise InputError(
-        f"{path!r:.300} is neither beside the config, in {str(folder)!r}, nor in the current folder: give its path"
+        f"{key} = {path!r:.300} is neither beside the config, in {str(folder)!r}, nor in the current folder: give its path"
     )
 
 

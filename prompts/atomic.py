@@ -62,6 +62,14 @@ def ordinary(path: Path, what: str) -> Path:
     return path
 
 
+def nameable(name: str) -> str:
+    """`name` as it is. Raises ValueError for one that is too long for any file system, and for one with a NUL, which none can have."""
+    longest = max(len(part.encode(errors="replace")) for part in name.split("/"))
+    if longest > 255 or len(name) > 4000 or "\0" in name:
+        raise ValueError("no file or folder can have such a name: a part of a path has 255 bytes at most, and no NUL")
+    return name
+
+
 def read_whole(path: Path, what: str, most: int) -> bytes:
     """All of an ordinary file. Raises InputError as `ordinary` does, and for one of more than `most` bytes, of which no more are read."""
     try:

@@ -50,9 +50,8 @@ def load_anchors(name: str) -> list[Anchor]:
         lines = (ordinary(path, "anchors") if os.path.exists(path) else path).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(anchor_sets())
-        raise InputError(
-            f"anchors {name!r:.300} cannot be read ({error}): give one of {known}, or a text file"
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"anchors {name!r:.300} cannot be read ({why}): give one of {known}, or a text file") from error
     return [_anchor(line, number, path) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -73,7 +72,7 @@ def prompts_in(path: Path) -> Iterator[str]:
                 if line.strip():
                     yield _prompt(line.strip(), path, number)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"prompts {str(path)!r} cannot be read ({error}): give a .txt or .jsonl file") from error
+        raise InputError(f"prompts {str(path)!r:.300} cannot be read ({error}): give a .txt or .jsonl file") from error
 
 
 def _prompt(line: str, path: Path, number: int) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from prompts.clean import clean
 from prompts.errors import InputError
 from prompts.genes import MoreGene, Range, Seed, Several, read_gene
 from prompts.yaml_files import read_yaml
@@ -75,22 +76,24 @@ class Vocabulary(BaseModel):
         unsaid = [gene for gene in known if self._is_said(gene) and gene not in said]
         if unsaid:
             raise ValueError(
-                f"the gene {unsaid[0]!r} has no place in the template {self.template!r}: write {{{unsaid[0]}}} into it"
+                f"the gene {unsaid[0]!r:.80} has no place in the template {self.template!r:.200}: write {{{unsaid[0]:.80}}} into it"
             )
         for gene in sorted(said - {gene for gene in known if not isinstance(self.more.get(gene), Seed)}):
-            raise ValueError(f"the template's {{{gene}}} is no gene that can be said: known are {', '.join(known)}")
+            raise ValueError(
+                f"the template's {{{gene:.80}}} is no gene that can be said: known are {', '.join(known):.300}"
+            )
         if sum(isinstance(one, Seed) for one in self.more.values()) > 1:
             raise ValueError(f"two genes of {', '.join(self.more)} are seeds: a picture has one")
         self._check_guidance()
         for gene in [*self.agree, *self.agree.values(), *(gene for pair in self.different for gene in pair)]:
             if gene not in self.genes:
                 raise ValueError(
-                    f"{gene!r} under agree or different is no gene of words: known are {', '.join(self.genes)}"
+                    f"{gene!r:.80} under agree or different is no gene of words: known are {', '.join(self.genes):.300}"
                 )
         for first, second in self.different:
             if first == second or len({*self.genes[first], *self.genes[second]}) < 2:
                 raise ValueError(
-                    f"{[first, second]!r} under different can never differ: give two genes, and more words"
+                    f"{[first, second]!r:.200} under different can never differ: give two genes, and more words"
                 )
         return self
 
@@ -210,9 +213,9 @@ def _place(error: Any) -> tuple[Any, ...]:
 
 
 def _told(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    where = ".".join(clean(part, 80) for part in error["loc"])
     said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where:.80} = {error['input']!r:.200}: {said}" if where else said
+    return f"{where} = {error['input']!r:.200}: {said}" if where else said
 
 
 def _said(value: Any) -> str:

@@ -48,9 +48,9 @@ def _read(file: Path, home: Path, kind: str | None) -> tuple[Job, Read]:
     prompt, of_prior = values.pop("prompt", None), values.pop("prior_prompt", None)
     name = re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
-    values["dataset"] = _dataset(values.get("dataset"), prompt, file)
+    values["dataset"] = _dataset("dataset", values.get("dataset"), prompt, file)
     if isinstance(values.get("prior"), str):
-        values["prior"] = _dataset(values["prior"], of_prior, file)
+        values["prior"] = _dataset("prior", values["prior"], of_prior, file)
     return checked(Job, values, "job", read.at), read
 
 
@@ -104,16 +104,16 @@ def _below(path: Any, folder: Path) -> Any:
     return str(folder / path) if isinstance(path, str) else path
 
 
-def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
+def _dataset(what: str, given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
     """The data as a list of records, paths absolute."""
     if given is None:
         return []
     if isinstance(given, str):
         path = file.parent / given
-        given = _pictures(path, prompt) if os.path.isdir(path) else _lines(path)
+        given = _pictures(path, prompt) if os.path.isdir(path) else _lines(what, path)
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise InputError(
-            f"dataset = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
+            f"{what} = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
         )
     return [
         {
@@ -133,21 +133,21 @@ def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
     return [{"image": str(path.resolve()), "prompt": one} for path in pictures_in(folder) for one in prompts]
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(what: str, path: Path) -> list[dict[str, Any]]:
     """Line by line: what is wrong is told with its number."""
-    lines = read_text(path, "dataset", LARGEST).split("\n")
-    return [_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    lines = read_text(path, what, LARGEST).split("\n")
+    return [_line(what, path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def _line(path: Path, number: int, line: str) -> dict[str, Any]:
+def _line(what: str, path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         found = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"dataset {str(path)!r}, line {number} cannot be read ({error}): {line!r:.80} must be a JSON object"
+            f"{what} {str(path)!r}, line {number} cannot be read ({error}): {line!r:.80} must be a JSON object"
         ) from error
     if not isinstance(found, dict):
-        raise InputError(f"dataset {str(path)!r}, line {number} is {line!r:.80}: it must be a JSON object")
+        raise InputError(f"{what} {str(path)!r}, line {number} is {line!r:.80}: it must be a JSON object")
     return found
 
 

@@ -74,7 +74,6 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
                 "another `out`, or the same settings to go on with it"
             )
-    out.mkdir(parents=True, exist_ok=True)
     write_atomically(kept, write_yaml(resolved))
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from prompts.atomic import nameable, ordinary
 from prompts.errors import InputError
 from tools.gal.spec import GalSpec
 from tools.gate.spec import GateSpec, Plan, planned
@@ -25,6 +26,9 @@ SUBJECTS = (
     *WITH_PRIOR,
     "textual_inversion",
 )  # whose dataset shows a subject  # kinds that keep the class by images of it
+
+
+Name = Annotated[str, AfterValidator(nameable)]  # of a folder, a file, or something on a hub
 
 
 class _Record(BaseModel):
@@ -85,18 +89,18 @@ class Job(_Record):
 
     kind: Literal["dpo", "sft", "kto", "reward", "dreambooth", "textual_inversion", "custom_diffusion", "slider", "gal"]
     config: dict[str, Any] = Field(default_factory=dict)
-    base_model: str
+    base_model: Name
     adapters: list[AdapterSpec] = Field(default_factory=list)
     dataset: list[dict[str, Any]] = Field(default_factory=list)
     pool: PoolSpec | None = None
     gal: GalSpec | None = None
     prior: list[Example] = Field(default_factory=list)
-    pickscore: str | None = None
-    clip: str | None = None
-    preference: str | None = None
-    aesthetic: str | None = None
-    hpsv2: str | None = None
-    image_reward: str | None = None
+    pickscore: Name | None = None
+    clip: Name | None = None
+    preference: Name | None = None
+    aesthetic: Name | None = None
+    hpsv2: Name | None = None
+    image_reward: Name | None = None
     gate: GateSpec | None = None
     out: Path
     device: str = "auto"
@@ -204,11 +208,16 @@ def check_settings(kind: str, settings: dict[str, Any], at: Callable[[Place], st
 
 
 def check_whole(job: Job, at: Callable[[Place], str] = nowhere) -> None:
-    """Raises InputError for whatever of a person's job its trainer would refuse, but for pictures and models, which are not opened."""
+    """Raises InputError for whatever of a person's job its trainer would refuse; pictures must be there, and are not opened, nor are models."""
     checked(kind_of(job).config, job.config, "config", _under(at, "config"))
     record = _record(job)
     for number, item in enumerate(job.dataset):
-        checked(record, item, f"dataset[{number}]", _under(at, "dataset", number))
+        made = checked(record, item, f"dataset[{number}]", _under(at, "dataset", number))
+        for key, value in made:
+            if isinstance(value, Path):
+                ordinary(value, f"dataset[{number}].{key}")
+    for number, one in enumerate(job.prior):
+        ordinary(one.image, f"prior[{number}].image")
 
 
 def _under(at: Callable[[Place], str], *above: Any) -> Callable[[Place], str]:
