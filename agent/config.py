@@ -5,23 +5,30 @@ Unknown keys are errors that name the nearest known key; the resolved config is 
 
 from __future__ import annotations
 
-import difflib
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
+from prompts.atomic import nameable
+from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.yaml_files import OF_A_PERSON, OF_OURS, Read, read_yaml
 from tools.asking import Asking
 from tools.gal.spec import GalSpec
+from tools.jobs.taken import mistaken, named, said
 from tools.searching import SearchSpec
 from tools.shown import ShownPicture
 from tools.sliders import Slider, distinct_names
 
 MODELS = Path(__file__).parents[1] / "models"
 CONFIGS = Path(__file__).parents[1] / "configs"
+UNKNOWN = "known when it runs"
+MOST_TOLD = 8
+Name = Annotated[str, AfterValidator(nameable)]  # of a folder, a file, or something on a hub or a server
 
 
 class Section(BaseModel):
@@ -33,7 +40,7 @@ class Section(BaseModel):
 class LlmSection(Section):
     """Who plans in words."""
 
-    model: str = Field("bauhaus-lm", description="a bundled model, a model folder, or the name a server knows it by")
+    model: Name = Field("bauhaus-lm", description="a bundled model, a model folder, or the name a server knows it by")
     url: str | None = Field(None, description="an OpenAI-compatible server to use instead of starting vLLM")
     temperature: float = Field(0.6, ge=0, le=2, description="0 repeats itself; higher is more varied")
     timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one answer")
@@ -61,10 +68,10 @@ class FinetuneSection(Section):
     @classmethod
     def _can_run_alone(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
         try:
-            spec = GalSpec(**{"non_subject": "known when it runs", **(given or {})})
+            spec = GalSpec(**{"non_subject": UNKNOWN, **(given or {})})
         except ValidationError as error:
             raise ValueError(
-                "; ".join(f"{one['loc'][0]} = {one['input']!r}: {one['msg']}" for one in error.errors())
+                "; ".join(f"{clean(one['loc'][0], 80)} = {one['input']!r:.200}: {one['msg']}" for one in error.errors())
             ) from error
         if spec.subject and "anchors" not in (given or {}):
             raise ValueError(
@@ -105,8 +112,8 @@ class Limits(Section):
     images: int = Field(200, ge=1, le=100_000, description="images shown in rounds")
     trainings: int = Field(1, ge=0, le=100, description="training jobs")
     ratings: int = Field(1000, ge=0, le=1_000_000, description="ratings asked of the person")
-    llm_tokens: int = Field(1_000_000, ge=0, description="tokens in and out")
-    training_seconds: float = Field(3600.0, gt=0, description="seconds for one training job")
+    llm_tokens: int = Field(1_000_000, ge=0, le=10**12, description="tokens in and out")
+    training_seconds: float = Field(3600.0, gt=0, le=1e9, description="seconds for one training job")
     steps: int = Field(300, ge=1, le=100_000, description="tool calls")
 
 
@@ -116,10 +123,10 @@ class Config(Section):
     name: str = Field("run", max_length=80)
     brief: str = Field("", max_length=500, description="what the person wants, in words")
     wishes: tuple[str, ...] = Field((), max_length=12, description="vocabulary words with + or - in front")
-    model: str = Field("bauhaus", description="a bundled model, a diffusers folder, or a hub id")
-    clip: str = Field("bauhaus-clip", description="a bundled model or an open_clip folder")
-    pickscore: str = Field("bauhaus-pickscore", description="a bundled model, a folder, or a hub id")
-    vocabulary: str = Field("bauhaus", description="a bundled vocabulary or a YAML file")
+    model: Name = Field("bauhaus", description="a bundled model, a diffusers folder, or a hub id")
+    clip: Name = Field("bauhaus-clip", description="a bundled model or an open_clip folder")
+    pickscore: Name = Field("bauhaus-pickscore", description="a bundled model, a folder, or a hub id")
+    vocabulary: Name = Field("bauhaus", description="a bundled vocabulary or a YAML file")
     planner: Literal["llm", "rules"] = Field("llm", description="who decides")
     rater: Annotated[int, Field(ge=0)] | Literal["person"] = Field(
         "person", description="a simulated rater's seed, or a person"
@@ -193,19 +200,22 @@ def run_folder(home: Path, run_id: str) -> Path:
 
 def bundled(name: str) -> str:
     """The folder of a bundled model, or the name as it is."""
-    return str(MODELS / name) if (MODELS / name).is_dir() and "/" not in name else name
+    return str(MODELS / name) if os.path.isdir(MODELS / name) and "/" not in name else name
 
 
 def load_config(path: str | Path, **changes: Any) -> Config:
     """Read a YAML file and lay `changes` (None: unchanged) over it. Raises InputError for anything wrong."""
     file = Path(path)
-    if not file.is_file() and (CONFIGS / f"{path}.yaml").is_file():
+    if not os.path.isfile(file) and os.path.isfile(CONFIGS / f"{path}.yaml"):
         file = CONFIGS / f"{path}.yaml"
-    if not file.is_file():
+    if not os.path.exists(file) or os.path.isdir(file):
         known = ", ".join(sorted(f"configs/{p.name}" for p in CONFIGS.glob("*.yaml")))
-        raise InputError(f"There is no config {str(path)!r}: give the path of a YAML file, for example one of {known}.")
-    values = placed(read_yaml(file), file.parent)
-    return make_config(values | {key: value for key, value in changes.items() if value is not None})
+        raise InputError(
+            f"There is no config {str(path)!r:.300}: give the path of a YAML file, for example one of {known}."
+        )
+    read = read_keys(file)
+    values = placed(read.values, file.parent)
+    return make_config(values | {key: value for key, value in changes.items() if value is not None}, read)
 
 
 def placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -221,53 +231,63 @@ def _with_files(block: Any, keys: tuple[str, ...], folder: Path) -> Any:
     """What is no block, or no path, is left for the check of the whole config."""
     if not isinstance(block, dict):
         return block
-    return block | {key: _file(block[key], folder) for key in keys if isinstance(block.get(key), str)}
+    return block | {key: _file(key, block[key], folder) for key in keys if isinstance(block.get(key), str)}
 
 
-def _file(path: str, folder: Path) -> str:
+def _file(key: str, path: str, folder: Path) -> str:
     for place in (folder / path, Path(path)):
-        if place.exists():
+        if os.path.exists(place):
             return str(place.resolve())
     raise InputError(
-        f"{path!r} is neither beside the config, in {str(folder)!r}, nor in the current folder: give its path"
+        f"{key} = {path!r:.300} is neither beside the config, in {str(folder)!r}, nor in the current folder: give its path"
     )
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file. Raises InputError."""
-    try:
-        values = yaml.safe_load(file.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"The config {str(file)!r} cannot be read: {error}.") from error
-    if not isinstance(values, dict):
-        raise InputError(f"The config {str(file)!r} holds a {type(values).__name__}: it must hold keys and values.")
-    return values
+def read_keys(file: Path, *, ours: bool = False) -> Read:
+    """The keys and values of a YAML file, none for an empty one; `ours`: which we wrote, and may be large. Raises InputError."""
+    read = read_yaml(file, "The config", OF_OURS if ours else OF_A_PERSON)
+    if read.values is None:
+        return Read({})
+    if not isinstance(read.values, dict):
+        kind = type(read.values).__name__
+        raise InputError(f"The config {str(file)!r} holds a {kind}: it must hold keys and values.")
+    return read
 
 
-def make_config(values: dict[str, Any]) -> Config:
-    """Validate plain values. Raises InputError naming each wrong key or value."""
+def make_config(values: dict[str, Any], read: Read | None = None) -> Config:
+    """What a person wrote, checked whole, with what is handed on to trainers; `read` knows the lines. Raises InputError naming each
+    wrong key or value."""
+    config = kept_config(values, read)
+    at = (read or Read(None)).at
+    wrong = [f"{named(where)} = {value!r:.200}{at(where)}: {hint}" for where, value, hint in _mistakes(values, config)]
+    if wrong:
+        raise _wrong(wrong)
+    if config.finetune.settings:
+        from tools.jobs.spec import check_settings
+
+        check_settings(
+            config.finetune.method, config.finetune.settings, lambda path: at(("finetune", "settings", *path))
+        )
+    return config
+
+
+def kept_config(values: dict[str, Any], read: Read | None = None) -> Config:
+    """The same of what a run kept, whose values earlier versions may have written otherwise: taken as they took them."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise InputError("The config is wrong: " + "; ".join(_said(one) for one in error.errors())) from error
+        raise _wrong([said(one, Config, (read or Read(None)).at) for one in error.errors()]) from error
 
 
-def _said(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] != "extra_forbidden":
-        return f"{where} = {error['input']!r}: {error['msg']}"
-    near = difflib.get_close_matches(str(error["loc"][-1]), _keys(Config, error["loc"][:-1]), 1, 0.3)
-    return f"unknown key {where!r}" + (
-        f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(_keys(Config, error['loc'][:-1]))}"
-    )
+def _mistakes(values: dict[str, Any], config: Config) -> Iterator[tuple[tuple[Any, ...], Any, str]]:
+    """What was taken for another kind of value, in the block for GAL, too."""
+    yield from mistaken(values, config)
+    learning = config.finetune.active_learning
+    if learning is not None:
+        spec = GalSpec(**{"non_subject": UNKNOWN, **learning})
+        yield from mistaken(learning, spec, ("finetune", "active_learning"))
 
 
-def _keys(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    found: Any = model
-    for part in path:
-        if isinstance(part, int):  # the place in a list: its kind was found with the list
-            continue
-        kind = found.model_fields[part].annotation
-        # a section that may be none, or of which there are several
-        found = next((one for one in get_args(kind) if hasattr(one, "model_fields")), kind)
-    return list(found.model_fields)
+def _wrong(told: list[str]) -> InputError:
+    more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return InputError("The config is wrong: " + "; ".join(told[:MOST_TOLD]) + more)

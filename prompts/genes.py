@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Gene(BaseModel):
-    """What the kinds share: a YAML mapping with no unknown keys."""
+    """What the kinds share: a YAML mapping with no unknown keys, in which true is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=True)
 
 
 class Several(Gene):
@@ -108,9 +108,9 @@ def check_words(words: Sequence[str]) -> None:
     for word in words:
         plain = " ".join(word.lower().split())
         if not plain:
-            raise ValueError(f"the value {word!r} is empty: leave it out, or say it in a word")
+            raise ValueError(f"the value {word!r:.80} is empty: leave it out, or say it in a word")
         if plain in seen:
-            raise ValueError(f"the value {word!r} is there twice (as {seen[plain]!r}): leave one out")
+            raise ValueError(f"the value {word!r:.80} is there twice (as {seen[plain]!r}): leave one out")
         seen[plain] = word
 
 
@@ -120,13 +120,13 @@ def read_gene(given: Any) -> list[str] | MoreGene:
         words = [str(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in given]
         if not all(isinstance(word, str) for word in words):
             wrong = next(word for word in words if not isinstance(word, str))
-            raise ValueError(f"the value {wrong!r} is no word: put it in quotation marks")
+            raise ValueError(f"the value {wrong!r:.80} is no word: put it in quotation marks")
         check_words(words)
         return words
     kinds: dict[str, type[MoreGene]] = {"several": Several, "from": Range, "to": Range, "seeds": Seed}
     kind = next((kinds[key] for key in given if key in kinds), None) if isinstance(given, dict) else None
     if kind is None:
         raise ValueError(
-            f"{given!r} is no gene: give a list of words, {{several: [...], draw: 2}}, {{from: 0.0, to: 1.0}} or {{seeds: 1000}}"
+            f"{given!r:.200} is no gene: give a list of words, {{several: [...], draw: 2}}, {{from: 0.0, to: 1.0}} or {{seeds: 1000}}"
         )
     return kind.model_validate(given)

@@ -7,11 +7,13 @@ And sets of anchors around a subject, for teaching one (GAL, Zhang et al. 2024):
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from prompts.atomic import ordinary
 from prompts.errors import InputError
 from prompts.vocabulary import Vocabulary
 
@@ -45,10 +47,11 @@ def load_anchors(name: str) -> list[Anchor]:
     """A bundled set, or a text file of a person's own: one anchor a line, "PROMPT | CONCEPT". Raises InputError naming the line."""
     path = FOLDER / f"gal.{name}.txt" if name in anchor_sets() else Path(name)
     try:
-        lines = path.read_text().splitlines()
+        lines = (ordinary(path, "anchors") if os.path.exists(path) else path).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(anchor_sets())
-        raise InputError(f"anchors {name!r} cannot be read ({error}): give one of {known}, or a text file") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"anchors {name!r:.300} cannot be read ({why}): give one of {known}, or a text file") from error
     return [_anchor(line, number, path) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -64,12 +67,12 @@ def _anchor(line: str, number: int, path: Path) -> Anchor:
 def prompts_in(path: Path) -> Iterator[str]:
     """The prompts of a file, one a line, read as they are needed. Raises InputError naming the line that is wrong."""
     try:
-        with path.open() as lines:
+        with ordinary(path, "prompts").open() as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _prompt(line.strip(), path, number)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"prompts {str(path)!r} cannot be read ({error}): give a .txt or .jsonl file") from error
+        raise InputError(f"prompts {str(path)!r:.300} cannot be read ({error}): give a .txt or .jsonl file") from error
 
 
 def _prompt(line: str, path: Path, number: int) -> str:

@@ -7,22 +7,34 @@ The genes are the paper's chromosome (Human Aesthetic Preference-Based Large Tex
 
 from __future__ import annotations
 
+import os
 import re
 import string
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from prompts.clean import clean
 from prompts.errors import InputError
 from prompts.genes import MoreGene, Range, Seed, Several, read_gene
+from prompts.yaml_files import read_yaml
 
 Genome = dict[str, Any]  # a word for each gene of a list; what the others hold is in prompts.genes
 GUIDANCE = "guidance_scale"  # the one number that acts without being said: how closely a picture follows its prompt
 FOLDER = Path(__file__).parent / "vocabularies"
+MOST_TOLD = 8
+
+
+class BadGene(ValueError):
+    """What is wrong with a gene, which it names."""
+
+    def __init__(self, gene: str, said: str) -> None:
+        super().__init__(f"gene {gene!r:.80}: {said}")
+        self.gene = gene
 
 
 class Vocabulary(BaseModel):
@@ -33,7 +45,7 @@ class Vocabulary(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: str = Field(pattern=r"^[^/]+$", max_length=80)
     template: str
     genes: dict[str, list[str]]
     more: dict[str, MoreGene] = {}
@@ -44,32 +56,63 @@ class Vocabulary(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _sorted_by_kind(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or not isinstance(given.get("genes"), dict):
+        known = given.get("more", {}) if isinstance(given, dict) else None
+        if not isinstance(given, dict) or not isinstance(given.get("genes"), dict) or not isinstance(known, dict):
             return given
         read = {str(gene): _named(str(gene), values) for gene, values in given["genes"].items()}
         more = {gene: one for gene, one in read.items() if not isinstance(one, list)}
         plain = {gene: one for gene, one in read.items() if isinstance(one, list)}
-        return given | {"genes": plain} | ({"more": given.get("more", {}) | more} if more else {})
+        return given | {"genes": plain} | ({"more": known | more} if more else {})
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        said = {field for _, field, _, _ in string.Formatter().parse(self.template) if field is not None}
+        said = set(self._places())
         known = [*self.genes, *self.more]
+        for gene in known:
+            if not gene.isidentifier():
+                raise BadGene(
+                    gene, "its name must be one word of letters, digits and _, for the template has it in braces"
+                )
         unsaid = [gene for gene in known if self._is_said(gene) and gene not in said]
         if unsaid:
             raise ValueError(
-                f"the gene {unsaid[0]!r} has no place in the template {self.template!r}: write {{{unsaid[0]}}} into it"
+                f"the gene {unsaid[0]!r:.80} has no place in the template {self.template!r:.200}: write {{{unsaid[0]:.80}}} into it"
             )
         for gene in sorted(said - {gene for gene in known if not isinstance(self.more.get(gene), Seed)}):
-            raise ValueError(f"the template's {{{gene}}} is no gene that can be said: known are {', '.join(known)}")
+            raise ValueError(
+                f"the template's {{{gene:.80}}} is no gene that can be said: known are {', '.join(known):.300}"
+            )
         if sum(isinstance(one, Seed) for one in self.more.values()) > 1:
             raise ValueError(f"two genes of {', '.join(self.more)} are seeds: a picture has one")
+        self._check_guidance()
         for gene in [*self.agree, *self.agree.values(), *(gene for pair in self.different for gene in pair)]:
             if gene not in self.genes:
                 raise ValueError(
-                    f"{gene!r} under agree or different is no gene of words: known are {', '.join(self.genes)}"
+                    f"{gene!r:.80} under agree or different is no gene of words: known are {', '.join(self.genes):.300}"
+                )
+        for first, second in self.different:
+            if first == second or len({*self.genes[first], *self.genes[second]}) < 2:
+                raise ValueError(
+                    f"{[first, second]!r:.200} under different can never differ: give two genes, and more words"
                 )
         return self
+
+    def _places(self) -> Iterator[str]:
+        """What stands in the template's braces. Raises ValueError for more than a gene's name."""
+        for _, field, how, kind in string.Formatter().parse(self.template):
+            if how or kind:
+                raise ValueError(
+                    f"the template's {{{field:.80}}} has a format: write the gene's name alone in the braces"
+                )
+            if field is not None:
+                yield field
+
+    def _check_guidance(self) -> None:
+        found = self.more.get(GUIDANCE)
+        if GUIDANCE in self.genes or not (
+            found is None or (isinstance(found, Range) and 0 <= found.low < found.high <= 50)
+        ):
+            raise BadGene(GUIDANCE, "it is a number that the painter has: give {from: 1.0, to: 7.0}, within 0 and 50")
 
     def _is_said(self, gene: str) -> bool:
         return gene in self.genes or not (isinstance(self.more[gene], Seed) or gene == GUIDANCE)
@@ -158,15 +201,21 @@ def _named(gene: str, values: Any) -> list[str] | MoreGene:
     try:
         return read_gene(values)
     except ValidationError as error:
-        raise ValueError(f"gene {gene!r}: " + "; ".join(_told(one) for one in error.errors())) from error
+        raise BadGene(gene, "; ".join(_told(one) for one in error.errors())) from error
     except ValueError as error:
-        raise ValueError(f"gene {gene!r}: {error}") from error
+        raise BadGene(gene, str(error)) from error
+
+
+def _place(error: Any) -> tuple[Any, ...]:
+    """Where in the file pydantic's error lies."""
+    cause = error.get("ctx", {}).get("error")
+    return ("genes", cause.gene) if isinstance(cause, BadGene) else error["loc"]
 
 
 def _told(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+    where = ".".join(clean(part, 80) for part in error["loc"])
     said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where} = {error['input']!r}: {said}" if where else said
+    return f"{where} = {error['input']!r:.200}: {said}" if where else said
 
 
 def _said(value: Any) -> str:
@@ -187,20 +236,17 @@ def with_articles(text: str) -> str:
 @lru_cache
 def load_vocabulary(name: str) -> Vocabulary:
     """The vocabulary called `name` (a bundled name or a path to a YAML file). Raises InputError."""
-    path = FOLDER / f"{name}.yaml" if (FOLDER / f"{name}.yaml").exists() else Path(name)
-    if not path.is_file():
+    path = FOLDER / f"{name}.yaml" if os.path.isfile(FOLDER / f"{name}.yaml") else Path(name)
+    if not os.path.exists(path) or os.path.isdir(path):
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.yaml")))
         raise InputError(
-            f"There is no vocabulary {name!r}. Use one of: {known}; or give the path of a YAML file like them."
+            f"There is no vocabulary {name!r:.300}. Use one of: {known}; or give the path of a YAML file like them."
         )
+    read = read_yaml(path, "The vocabulary")
     try:
-        return Vocabulary.model_validate(yaml.safe_load(path.read_text()))
+        return Vocabulary.model_validate(read.values)
     except ValidationError as error:
-        said = "; ".join(_told(one) for one in error.errors())
+        said = "; ".join(_told(one) + read.at(_place(one)) for one in error.errors()[:MOST_TOLD])
         raise InputError(
             f"The vocabulary {str(path)!r} cannot be read: {said}. Compare it with prompts/vocabularies."
-        ) from error
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"The vocabulary {str(path)!r} cannot be read: {error}. Compare it with prompts/vocabularies."
         ) from error

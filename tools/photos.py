@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompts.atomic import ordinary
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def photo(path: Path) -> Image.Image:
 
     from evaluators.looks.colour import flatten
 
-    if is_heic(path):
+    if is_heic(ordinary(path, "image")):
         raise InputError(f"image {str(path)!r} is HEIC, which cannot be read here: {_AS_JPEG}")
     try:
         with Image.open(path) as image:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.config import bundled, read_yaml
+from agent.config import bundled, read_keys
 from prompts.console import bars
 from prompts.errors import InputError
 from tools.gate.promotions import Acting, Promotion, acting, history, record
@@ -88,7 +88,11 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
     else:
         path = adapter.resolve()
         kept = path / "config.yaml"
-        values = read_yaml(kept) if kept.is_file() else {"kind": "sft", "out": str(path), "base_model": None}
+        values = (
+            read_keys(kept, ours=True).values
+            if kept.is_file()
+            else {"kind": "sft", "out": str(path), "base_model": None}
+        )
     gate = {**(values.get("gate") or {}), **{key: given[key] for key in ("prompts", "guides") if key in given}}
     values |= {key: bundled(given[key]) for key in ("base_model", *KEYS) if key in given}
     if values["base_model"] is None:

@@ -6,17 +6,28 @@ Knows the file that a person writes. Does not know torch, nor how a job is carri
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
-from agent.config import bundled, read_yaml
+from agent.config import bundled, read_keys
+from prompts.atomic import read_text
 from prompts.errors import InputError
-from tools.jobs.spec import Job, validated
+from prompts.yaml_files import Read
+from tools.jobs.spec import Job, check_whole, checked
 from tools.photos import pictures_in
 from tools.scorers import PUBLISHED
 
 MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out", *PUBLISHED}  # keys of a job that name one
+LARGEST = 2**30  # bytes of a dataset's lines
+
+
+def whole_job(file: Path, home: Path, kind: str | None = None) -> Job:
+    """As `load_job`, and checked as its trainer will check it, before anything is loaded or painted."""
+    job, read = _read(file.resolve(), home, kind)
+    check_whole(job, read.at)
+    return job
 
 
 def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
@@ -24,18 +35,23 @@ def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
 
     `kind`: the file's, or in its place where it names none. `dataset` is a list, a .jsonl file of such lines, or a folder of
     pictures with `prompt` beside it, one or a list of which each picture gets all; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
-    file = file.resolve()
-    values = read_yaml(file)
+    return _read(file.resolve(), home, kind)[0]
+
+
+def _read(file: Path, home: Path, kind: str | None) -> tuple[Job, Read]:
+    read = read_keys(file)
+    values = dict(read.values)
     if values.setdefault("kind", kind) != (kind or values["kind"]):
-        raise InputError(f"{str(file)!r} is a job of kind {values['kind']!r}, not {kind!r}: say that, or leave it out")
+        raise InputError(
+            f"{str(file)!r} is a job of kind {values['kind']!r:.80}, not {kind!r}: say that, or leave it out"
+        )
     prompt, of_prior = values.pop("prompt", None), values.pop("prior_prompt", None)
     name = re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
-    values["dataset"] = _dataset(values.get("dataset"), prompt, file)
+    values["dataset"] = _dataset("dataset", values.get("dataset"), prompt, file)
     if isinstance(values.get("prior"), str):
-        values["prior"] = _dataset(values["prior"], of_prior, file)
-    job: Job = validated(Job, values, "job")
-    return job
+        values["prior"] = _dataset("prior", values["prior"], of_prior, file)
+    return checked(Job, values, "job", read.at), read
 
 
 def _placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -64,7 +80,7 @@ def _placed_pool(pool: dict[str, Any], folder: Path) -> Any:
 def _placed_gal(gal: dict[str, Any], folder: Path) -> Any:
     """Anchors may also be a list, or the name of a bundled one."""
     given = {key for key in ("anchors", "test_prompts") if isinstance(gal.get(key), str)}
-    return _inside(gal, {key for key in given if (folder / gal[key]).is_file()}, folder)
+    return _inside(gal, {key for key in given if os.path.exists(folder / gal[key])}, folder)
 
 
 def _placed_gate(gate: dict[str, Any], folder: Path) -> Any:
@@ -80,7 +96,7 @@ def _placed_gate(gate: dict[str, Any], folder: Path) -> Any:
 def _model(name: Any, folder: Path) -> Any:
     if not isinstance(name, str) or bundled(name) != name:
         return bundled(name) if isinstance(name, str) else name
-    return str(folder / name) if (folder / name).exists() else name
+    return str(folder / name) if os.path.exists(folder / name) else name
 
 
 def _below(path: Any, folder: Path) -> Any:
@@ -88,16 +104,16 @@ def _below(path: Any, folder: Path) -> Any:
     return str(folder / path) if isinstance(path, str) else path
 
 
-def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
+def _dataset(what: str, given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
     """The data as a list of records, paths absolute."""
     if given is None:
         return []
     if isinstance(given, str):
         path = file.parent / given
-        given = _pictures(path, prompt) if path.is_dir() else _lines(path)
+        given = _pictures(path, prompt) if os.path.isdir(path) else _lines(what, path)
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise InputError(
-            f"dataset = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
+            f"{what} = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
         )
     return [
         {
@@ -117,8 +133,26 @@ def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
     return [{"image": str(path.resolve()), "prompt": one} for path in pictures_in(folder) for one in prompts]
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _lines(what: str, path: Path) -> list[dict[str, Any]]:
+    """Line by line: what is wrong is told with its number."""
+    lines = read_text(path, what, LARGEST).split("\n")
+    return [_line(what, path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _line(what: str, path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"dataset {str(path)!r} cannot be read ({error}): give a .jsonl file or a folder") from error
+        found = json.loads(line, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{what} {str(path)!r}, line {number} cannot be read ({error}): {line!r:.80} must be a JSON object"
+        ) from error
+    if not isinstance(found, dict):
+        raise InputError(f"{what} {str(path)!r}, line {number} is {line!r:.80}: it must be a JSON object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = next((key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i])), None)
+    if twice is not None:
+        raise ValueError(f"the key {twice!r:.80} is there twice")
+    return dict(pairs)

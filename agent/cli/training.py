@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agent.cli.gating import remember
-from agent.cli.job_file import load_job
-from agent.config import read_yaml
+from agent.cli.job_file import whole_job
+from agent.config import read_keys
 from prompts.atomic import write_atomically
 from prompts.clean import clean
 from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
+from prompts.yaml_files import write_yaml
 from tools.gate.promotions import history
 from tools.jobs.watch import State, run_job
 from tools.scorers import KEYS
@@ -31,7 +30,7 @@ WARNED = (
 
 def train(file: Path, home: Path, *, kind: str | None = None) -> State:
     """Carry the job out and return its final state. Raises PalateError when it fails; what it had saved stays."""
-    job = load_job(file, home, kind)
+    job = whole_job(file, home, kind)
     if job.gate is not None:
         history(home)  # a damaged log is better known before hours of training
     resolved = json.loads(job.model_dump_json(exclude_defaults=True))
@@ -53,7 +52,7 @@ def check(file: Path, home: Path, *, kind: str | None = None, quiet: bool = Fals
     from tools.jobs.preflight import check as counted
     from tools.jobs.preflight import told
 
-    found = counted(load_job(file, home, kind))
+    found = counted(whole_job(file, home, kind))
     if not quiet:
         make_console().print(told(found))
     return found
@@ -65,7 +64,9 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
         out / "config.yaml",
         any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1", "pair-*")),
     )
-    before = read_yaml(kept) if made and kept.is_file() else resolved  # what failed at once is free to be corrected
+    before = (
+        read_keys(kept, ours=True).values if made and kept.is_file() else resolved
+    )  # what failed at once is free to be corrected
     # These make no other adapter: a training that needs a scorer has it from its beginning.
     free = {"gate", "processes"} | {key for key in KEYS if before.get(key) is None}
     for key in sorted((before.keys() | resolved.keys()) - free):
@@ -74,8 +75,7 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
                 "another `out`, or the same settings to go on with it"
             )
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(kept, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True).encode())
+    write_atomically(kept, write_yaml(resolved))
 
 
 def _differ(before: dict[str, Any], now: dict[str, Any]) -> bool:

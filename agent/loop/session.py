@@ -9,9 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from agent.config import Config, make_config, run_folder
+from agent.config import Config, kept_config, run_folder
 from agent.loop.crew import Crew
 from agent.loop.listening import unwanted
 from agent.loop.people import Person, keep, stored_answer
@@ -24,6 +22,7 @@ from agent.store.wholeness import check_whole
 from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
+from prompts.yaml_files import write_yaml
 from tools.files import sweep
 from tools.lock import locked
 from tools.records import RunState
@@ -46,7 +45,7 @@ def new_run(config: Config, home: Path, store: Store) -> str:
     run_id = store.new_run(config.brief, config.model_dump(mode="json"), made_with, config.seed)
     folder = run_folder(home, run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
+    write_atomically(folder / "config.yaml", write_yaml(config.model_dump(mode="json")))
     return run_id
 
 
@@ -83,7 +82,7 @@ BEFORE_THE_GATE = {"gate": {"unseen_may_lose": True}}
 
 def stored_config(store: Store, run_id: str) -> Config:
     """The config that a run was started with. Raises InputError for an unknown run."""
-    return make_config(BEFORE_THE_GATE | dict(store.run(run_id).config))
+    return kept_config(BEFORE_THE_GATE | dict(store.run(run_id).config))
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.config import CONFIGS, Config, bundled, load_config, make_config
+from agent.config import CONFIGS, Config, bundled, kept_config, load_config, make_config
 from agent.loop.crew import make_settings
 from prompts.errors import InputError
 
@@ -46,6 +48,79 @@ def test_the_bundled_configs_are_right_and_say_every_key_of_theirs() -> None:
 def test_a_wrong_key_or_value_is_named(values: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         make_config(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: x\nrounds: true", r"rounds = True \(line 2\): write a whole number"),
+        ("rounds: '3'", "rounds = '3' .*: write a whole number"),
+        ("rounds: 3.0", "rounds = 3.0 .*whole number"),
+        ("llm:\n  sees: yes", r"llm.sees = 'yes' \(line 2\): write true or false"),
+        ("llm: {sees: 1}", "llm.sees = 1 .*: write true or false"),
+        ("guidance_scale: '3'", "guidance_scale = '3'"),
+        ("gate: {maximum_hue_shift: .inf}", "gate.maximum_hue_shift = inf .*: write a finite number"),
+        ("limits: {images: true}", "limits.images = True"),
+        ("search: {elites: '2'}", "search.elites = '2'"),
+        ("finetune:\n  active_learning:\n    samples: true", r"finetune.active_learning.samples = True \(line 3\)"),
+        ("finetune:\n  settings:\n    learning_rate: fast", r"finetune.settings.learning_rate = 'fast' \(line 3\)"),
+        ("finetune: {settings: {learning_rate: .nan}}", "finetune.settings.learning_rate = nan"),
+        ("finetune: {settings: {learning_rate: '1e-4'}}", "finetune.settings.learning_rate = '1e-4'"),
+        ("finetune: {settings: {batch_size: -5}}", "finetune.settings.batch_size = -5"),
+        ("finetune: {settings: {lerning_rate: 1e-4}}", "finetune.settings.lerning_rate"),
+        ("finetune: {method: dreambooth, settings: {statistic_weight: 0}}", "finetune.settings.statistic_weight"),
+        ("finetune: {method: dreambooth, settings: {learns: denoiser}}", "let a LoRA learn"),
+        ("finetune: {settings: {rank: true}}", "finetune.settings.rank = True"),
+        (f"model: {'x' * 5000}", "model = 'xxx.*no file or folder can have such a name"),
+        (f"vocabulary: a/{'x' * 300}/b", "vocabulary = 'a/xxx.*no file or folder can have such a name"),
+        ("".join(f"k{i}: 1\n" for i in range(100)), "unknown key 'k0' .*and 92 more"),
+        ("rounds: many\nlimits:\n  image: 3", r"rounds = 'many' \(line 1\).*unknown key 'limits.image' \(line 3\)"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_a_person_wrote_is_checked_whole_and_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=told) as caught:
+        load_config(file)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 2500
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"finetune": {"settings": {"learning_rate": "1e-4"}}}, {"rounds": True}, {"llm": {"sees": 1}}, {"guidance_scale": "3"},
+        {"finetune": {"settings": {"nobody_knows": 1}}}, {"seed": 3.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_run_that_an_earlier_version_kept_is_read_as_that_version_read_it(kept: dict[str, Any]) -> None:
+    assert isinstance(kept_config(kept), Config)
+    with pytest.raises(InputError):
+        make_config(kept)
+
+
+def test_numbers_of_yaml_are_what_they_look_like(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("steps: 010\nname: 2026-01-01\nfinetune: {settings: {learning_rate: 1e-4}}\n")
+    config = load_config(file)
+    assert (config.steps, config.name, config.finetune.settings) == (10, "2026-01-01", {"learning_rate": 1e-4})
+
+
+def test_a_pipe_a_socket_and_an_endless_device_are_no_configs(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "socket"))
+    for path, kind in (
+        (tmp_path / "pipe", "a named pipe"),
+        (tmp_path / "socket", "a socket"),
+        ("/dev/zero", "a device"),
+    ):
+        with pytest.raises(InputError, match=f"cannot be read, it is {kind}: give the path of an ordinary file"):
+            load_config(path)
+    for path in ("x" * 5000, "a\0b"):
+        with pytest.raises(InputError, match="There is no config"):
+            load_config(path)
 
 
 def test_all_mistakes_are_told_at_once() -> None:

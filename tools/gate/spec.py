@@ -5,6 +5,7 @@ Knows files and names. Does not paint or score; tools.gate.gate does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def planned(spec: GateSpec, folders: Folders, *, guides: Sequence[str] = (), ins
     found = _subjects(spec.instances or instances)
     for name in (*names, *led):
         if name not in SCORERS:
-            raise InputError(f"gate: scorer {name!r} is not one we have: use {', '.join(SCORERS)}")
+            raise InputError(f"gate: scorer {name!r:.80} is not one we have: use {', '.join(SCORERS)}")
         missing = [key for key in NEEDS[name] if folders.get(key) is None]
         if missing:
             raise InputError(f"gate: scorer {name!r} needs {missing[0]}: name its folder or file beside `gate`")
@@ -105,8 +106,8 @@ def _prompts(spec: GateSpec) -> tuple[str, ...]:
 
 
 def _subjects(paths: Sequence[Path]) -> tuple[Path, ...]:
-    found = [picture for path in paths for picture in (pictures_in(path) if path.is_dir() else [path])]
-    gone = [path for path in found if not path.is_file()]
+    found = [picture for path in paths for picture in (pictures_in(path) if os.path.isdir(path) else [path])]
+    gone = [path for path in found if not os.path.isfile(path)]
     if gone:
-        raise InputError(f"gate.instances: {str(gone[0])!r} is no picture: give files or folders of them")
+        raise InputError(f"gate.instances: {str(gone[0])!r:.300} is no picture: give files or folders of them")
     return tuple(found)

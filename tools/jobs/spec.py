@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from prompts.atomic import nameable, ordinary
 from prompts.errors import InputError
 from tools.gal.spec import GalSpec
 from tools.gate.spec import GateSpec, Plan, planned
 from tools.jobs.pairs import PoolSpec
+from tools.jobs.taken import Path as Place
+from tools.jobs.taken import mistaken, named
 from tools.photos import photo
 from tools.scorers import KEYS, Folders, clip_of
 
@@ -23,6 +26,9 @@ SUBJECTS = (
     *WITH_PRIOR,
     "textual_inversion",
 )  # whose dataset shows a subject  # kinds that keep the class by images of it
+
+
+Name = Annotated[str, AfterValidator(nameable)]  # of a folder, a file, or something on a hub
 
 
 class _Record(BaseModel):
@@ -57,7 +63,7 @@ class JudgedFile(_Record):
 
     image: Path
     prompt: str
-    liked: bool
+    liked: bool | Literal[0, 1]
 
 
 class SliderFiles(_Record):
@@ -83,18 +89,18 @@ class Job(_Record):
 
     kind: Literal["dpo", "sft", "kto", "reward", "dreambooth", "textual_inversion", "custom_diffusion", "slider", "gal"]
     config: dict[str, Any] = Field(default_factory=dict)
-    base_model: str
+    base_model: Name
     adapters: list[AdapterSpec] = Field(default_factory=list)
     dataset: list[dict[str, Any]] = Field(default_factory=list)
     pool: PoolSpec | None = None
     gal: GalSpec | None = None
     prior: list[Example] = Field(default_factory=list)
-    pickscore: str | None = None
-    clip: str | None = None
-    preference: str | None = None
-    aesthetic: str | None = None
-    hpsv2: str | None = None
-    image_reward: str | None = None
+    pickscore: Name | None = None
+    clip: Name | None = None
+    preference: Name | None = None
+    aesthetic: Name | None = None
+    hpsv2: Name | None = None
+    image_reward: Name | None = None
     gate: GateSpec | None = None
     out: Path
     device: str = "auto"
@@ -118,9 +124,6 @@ class Kind(NamedTuple):
 
 def kind_of(job: Job) -> Kind:
     """The trainer that a job asks for. Raises InputError for fields that another kind has."""
-    from tools.gal import gal
-    from trainers import custom_diffusion, dpo, dreambooth, kto, reward, sft, slider, textual_inversion
-
     if job.prior and job.kind not in WITH_PRIOR:
         raise InputError(
             f"prior images are for kind {' or '.join(map(repr, WITH_PRIOR))}: leave prior out of a {job.kind!r} job"
@@ -145,7 +148,15 @@ def kind_of(job: Job) -> Kind:
         )
     if job.gal and job.kind != "gal":
         raise InputError(f"a block `gal` is for kind 'gal': leave it out of a {job.kind!r} job")
-    kinds = {
+    return kinds()[job.kind]
+
+
+def kinds() -> dict[str, Kind]:
+    """Every trainer by name."""
+    from tools.gal import gal
+    from trainers import custom_diffusion, dpo, dreambooth, kto, reward, sft, slider, textual_inversion
+
+    return {
         "dpo": Kind(dpo.DpoConfig, dpo.train, _pairs), "sft": Kind(sft.SftConfig, sft.train, _winners),
         "kto": Kind(kto.KtoConfig, kto.train, _judged), "reward": Kind(reward.RewardConfig, reward.train, _prompts),
         "dreambooth": Kind(dreambooth.DreamBoothConfig, dreambooth.train, _subject),
@@ -154,7 +165,6 @@ def kind_of(job: Job) -> Kind:
         "slider": Kind(slider.SliderConfig, slider.train, _sliders),
         "gal": Kind(dreambooth.DreamBoothConfig, gal.train, _references),
     }  # fmt: skip
-    return kinds[job.kind]
 
 
 def dtype_of(job: Job) -> Any:
@@ -164,15 +174,62 @@ def dtype_of(job: Job) -> Any:
     return None if job.dtype == "auto" else getattr(torch, job.dtype)
 
 
-def validated(record: Any, values: Any, where: str) -> Any:
-    """`values` as a `record`. Raises InputError naming the first field that is wrong, its value, and the fields there are."""
+def nowhere(_path: Place) -> str:
+    """The line of what no file has."""
+    return ""
+
+
+def validated(record: Any, values: Any, where: str, at: Callable[[Place], str] = nowhere) -> Any:
+    """`values` as a `record`. Raises InputError naming the first field that is wrong, its value, its line, and the fields there are."""
     try:
         return record.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, (where, *first["loc"])))
-        known = ", ".join(record.model_fields)
-        raise InputError(f"{field} = {first['input']!r:.200}: {first['msg']} (known: {known})") from error
+        field, known = named((where, *first["loc"])), ", ".join(record.model_fields)
+        said = f"{field} = {first['input']!r:.200}{at(first['loc'])}: {first['msg']} (known: {known})"
+        raise InputError(said) from error
+
+
+def checked(record: Any, values: Any, where: str, at: Callable[[Place], str] = nowhere) -> Any:
+    """The same of what a person wrote: also raises InputError for a value of another kind, which a record would convert."""
+    made = validated(record, values, where, at)
+    for path, value, hint in mistaken(values, made):
+        raise InputError(f"{named((where, *path))} = {value!r:.200}{at(path)}: {hint}")
+    return made
+
+
+def check_settings(kind: str, settings: dict[str, Any], at: Callable[[Place], str] = nowhere) -> None:
+    """Raises InputError for settings of a run's trainer that it does not know, or whose values it would refuse after hours."""
+    made = checked(kinds()[kind].config, settings, "finetune.settings", at)
+    if getattr(made, "learns", "lora") != "lora":
+        raise InputError(
+            f"finetune.settings.learns = {made.learns!r}{at(('learns',))}: a run promotes adapters, so let a LoRA learn"
+        )
+
+
+def check_whole(job: Job, at: Callable[[Place], str] = nowhere) -> None:
+    """Raises InputError for whatever of a person's job its trainer would refuse; pictures must be there, and are not opened, nor are models."""
+    checked(kind_of(job).config, job.config, "config", _under(at, "config"))
+    record = _record(job)
+    for number, item in enumerate(job.dataset):
+        made = checked(record, item, f"dataset[{number}]", _under(at, "dataset", number))
+        for key, value in made:
+            if isinstance(value, Path):
+                ordinary(value, f"dataset[{number}].{key}")
+    for number, one in enumerate(job.prior):
+        ordinary(one.image, f"prior[{number}].image")
+
+
+def _under(at: Callable[[Place], str], *above: Any) -> Callable[[Place], str]:
+    return lambda path: at((*above, *path))
+
+
+def _record(job: Job) -> type[_Record]:
+    """What each item of the dataset is."""
+    if job.kind == "sft" and job.dataset and "win" in job.dataset[0]:
+        return PairFiles
+    kinds: dict[str, type[_Record]] = {"dpo": PairFiles, "kto": JudgedFile, "slider": SliderFiles, "reward": PromptLine}
+    return kinds.get(job.kind, Example)
 
 
 def _items(record: Any, job: Job) -> list[Any]:
@@ -210,7 +267,7 @@ def _sliders(job: Job) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:
-    if job.dataset and "win" in job.dataset[0]:
+    if _record(job) is PairFiles:
         return [(photo(x.win), x.prompt) for x in _items(PairFiles, job)], {}
     return [(photo(x.image), x.prompt) for x in _items(Example, job)], {}
 
@@ -218,7 +275,7 @@ def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:
 def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.kto import Judged
 
-    return [Judged(x.prompt, photo(x.image), x.liked) for x in _items(JudgedFile, job)], {}
+    return [Judged(x.prompt, photo(x.image), bool(x.liked)) for x in _items(JudgedFile, job)], {}
 
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:

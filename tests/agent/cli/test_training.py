@@ -208,7 +208,11 @@ def test_a_training_is_kept_with_its_config_is_not_run_twice_and_no_other_takes_
     model, right = tiny("sd15").name, {"steps": 2, "batch_size": 1, "size": 32}
     assert cli.main(["train", str(written(folder, base_model=model, config={"learning_rte": 1}, out="out"))]) == 1
     told = capsys.readouterr().err
-    assert "config.learning_rte = 1" in told and "job.log" in told
+    assert "config.learning_rte = 1 (line " in told and not (folder / "out").exists()
+    strange = right | {"target_modules": ["nothing"]}
+    assert cli.main(["train", str(written(folder, base_model=model, config=strange, out="out"))]) == 1
+    told = capsys.readouterr().err
+    assert "'nothing'" in told and "job.log" in told
 
     file = written(folder, base_model=model, config=right, out="out")  # a mistake that made nothing can be corrected
     assert cli.main(["train", str(file), "--json"]) == 0
@@ -221,7 +225,7 @@ def test_a_training_is_kept_with_its_config_is_not_run_twice_and_no_other_takes_
     assert cli.main(["train", str(file)]) == 0
     assert f"adapter: {folder / 'out'}" in capsys.readouterr().out
 
-    assert cli.main(["train", str(written(folder, base_model=model, config=right | {"size": 30}, out="out"))]) == 1
+    assert cli.main(["train", str(written(folder, base_model=model, config=right | {"size": 40}, out="out"))]) == 1
     assert "holds another job: its config was" in capsys.readouterr().err
     assert (folder / "out" / "adapter.json").stat().st_mtime_ns == made
 
