@@ -17,12 +17,15 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from prompts.clean import read_text
 from prompts.errors import InputError
 from prompts.genes import MoreGene, Range, Seed, Several, read_gene
 
 Genome = dict[str, Any]  # a word for each gene of a list; what the others hold is in prompts.genes
 GUIDANCE = "guidance_scale"  # the one number that acts without being said: how closely a picture follows its prompt
 FOLDER = Path(__file__).parent / "vocabularies"
+# What YAML may raise: its own, and of dates, keys, numbers and depths that there are not.
+UNREADABLE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Vocabulary(BaseModel):
@@ -53,7 +56,10 @@ class Vocabulary(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        said = {field for _, field, _, _ in string.Formatter().parse(self.template) if field is not None}
+        fields = [(field, form, turn) for _, field, form, turn in string.Formatter().parse(self.template) if field is not None]
+        if changed := [field for field, form, turn in fields if form or turn]:
+            raise ValueError(f"the template gives {changed[0]!r} a format of its own: write {{{changed[0]}}} and nothing more")
+        said = {field for field, _, _ in fields}
         known = [*self.genes, *self.more]
         unsaid = [gene for gene in known if self._is_said(gene) and gene not in said]
         if unsaid:
@@ -188,19 +194,27 @@ def with_articles(text: str) -> str:
 def load_vocabulary(name: str) -> Vocabulary:
     """The vocabulary called `name` (a bundled name or a path to a YAML file). Raises InputError."""
     path = FOLDER / f"{name}.yaml" if (FOLDER / f"{name}.yaml").exists() else Path(name)
-    if not path.is_file():
+    if not _is_file(path):
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.yaml")))
         raise InputError(
             f"There is no vocabulary {name!r}. Use one of: {known}; or give the path of a YAML file like them."
         )
+    text = read_text(path, "vocabulary")
     try:
-        return Vocabulary.model_validate(yaml.safe_load(path.read_text()))
+        return Vocabulary.model_validate(yaml.safe_load(text))
     except ValidationError as error:
         said = "; ".join(_told(one) for one in error.errors())
         raise InputError(
             f"The vocabulary {str(path)!r} cannot be read: {said}. Compare it with prompts/vocabularies."
         ) from error
-    except yaml.YAMLError as error:
+    except UNREADABLE as error:
         raise InputError(
-            f"The vocabulary {str(path)!r} cannot be read: {error}. Compare it with prompts/vocabularies."
+            f"The vocabulary {str(path)!r} cannot be read: {error!s:.300}. Compare it with prompts/vocabularies."
         ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
