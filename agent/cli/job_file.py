@@ -5,15 +5,16 @@ Knows the file that a person writes. Does not know torch, nor how a job is carri
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from agent.config import bundled, read_yaml
 from prompts.errors import InputError
+from prompts.lists import records_in
+from tools.jobs.folder import examples
 from tools.jobs.spec import Job, validated
-from tools.photos import pictures_in
+from tools.photos import told_together
 from tools.scorers import PUBLISHED
 
 MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out", *PUBLISHED}  # keys of a job that name one
@@ -23,7 +24,7 @@ def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
     """The job that a YAML file describes; its paths count from the file. Raises InputError for anything wrong.
 
     `kind`: the file's, or in its place where it names none. `dataset` is a list, a .jsonl file of such lines, or a folder of
-    pictures with `prompt` beside it, one or a list of which each picture gets all; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
+    pictures with captions in it or `prompt` beside it, one or a list of which each picture gets all; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
     file = file.resolve()
     values = read_yaml(file)
     if values.setdefault("kind", kind) != (kind or values["kind"]):
@@ -31,9 +32,10 @@ def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
     prompt, of_prior = values.pop("prompt", None), values.pop("prior_prompt", None)
     name = re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
-    values["dataset"] = _dataset(values.get("dataset"), prompt, file)
-    if isinstance(values.get("prior"), str):
-        values["prior"] = _dataset(values["prior"], of_prior, file)
+    with told_together():
+        values["dataset"] = _dataset(values.get("dataset"), prompt, file)
+        if isinstance(values.get("prior"), str):
+            values["prior"] = _dataset(values["prior"], of_prior, file)
     job: Job = validated(Job, values, "job")
     return job
 
@@ -94,7 +96,7 @@ def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
         return []
     if isinstance(given, str):
         path = file.parent / given
-        given = _pictures(path, prompt) if path.is_dir() else _lines(path)
+        given = examples(path, prompt) if path.is_dir() else [one for _, one in records_in(path, "dataset")]
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise InputError(
             f"dataset = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
@@ -107,18 +109,3 @@ def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
         for item in given
     ]
 
-
-def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
-    prompts = prompt if isinstance(prompt, list) and prompt else [prompt]
-    if not all(isinstance(one, str) and one.strip() for one in prompts):
-        raise InputError(
-            f"prompt = {prompt!r}: say what the pictures in {str(folder)!r} show, for example 'a photo of sks dog'"
-        )
-    return [{"image": str(path.resolve()), "prompt": one} for path in pictures_in(folder) for one in prompts]
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"dataset {str(path)!r} cannot be read ({error}): give a .jsonl file or a folder") from error

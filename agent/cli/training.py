@@ -17,6 +17,7 @@ from agent.cli.gating import remember
 from agent.cli.job_file import load_job
 from agent.config import read_yaml
 from prompts.atomic import write_atomically
+from prompts.clean import clean
 from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
 from tools.gate.promotions import history
@@ -90,8 +91,12 @@ def _bar() -> Iterator[Callable[[State], None]]:
     with bars("{task.fields[losses]}", left=True) as progress:
         task = progress.add_task("training", total=None, losses="")
         warned: list[int] = []
+        noted: list[str] = []
 
         def show(state: State) -> None:
+            for note in [one for one in state.get("notes", ()) if one not in noted]:
+                noted.append(note)
+                progress.console.print(clean(note))
             if state.get("gate"):
                 judged = state["gate"]
                 done, total = judged.get("painted", 1), judged.get("of", 1)

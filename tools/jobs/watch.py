@@ -22,7 +22,7 @@ from tools.lock import locked
 
 State = dict[str, Any]
 """state (queued | running | done | failed), pid, heartbeat (epoch s), encoding (what, done, total), step, total, loss, losses, error,
-adapter, gate (pictures painted, then the verdict)."""
+adapter, gate (pictures painted, then the verdict), notes (what was left out, cut or converted, a line each)."""
 
 ENDED = ("done", "failed")
 _GRACE = 30.0
@@ -32,7 +32,7 @@ def new_state() -> State:
     """The state of a job that nobody has started."""
     return {
         "state": "queued", "pid": None, "heartbeat": time.time(), "encoding": None, "step": 0,
-        "total": 0, "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None,
+        "total": 0, "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None, "notes": [],
     }  # fmt: skip
 
 
