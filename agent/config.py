@@ -144,6 +144,7 @@ class Config(Section):
     search: SearchSpec | None = Field(
         None, description="how evolve_prompts finds prompts; none: screened, half a round"
     )
+    keep_brief: bool = Field(True, description="prompts say the vocabulary's words of the brief, whoever proposes them")
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
     shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
     profile: ProfileSection | None = Field(
