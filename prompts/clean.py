@@ -18,7 +18,10 @@ from typing import BinaryIO
 
 from prompts.errors import InputError
 
-MOST_TEXT = ("PALATE_MOST_TEXT", 64 * 2**20)  # bytes of a file that is read whole, and of one line of a file that is read by lines
+MOST_TEXT = (
+    "PALATE_MOST_TEXT",
+    64 * 2**20,
+)  # bytes of a file that is read whole, and of one line of a file that is read by lines
 _MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"),
 )  # fmt: skip
@@ -85,7 +88,9 @@ def decoded(data: bytes, where: str, line: int = 1) -> str:
             line += data[: data.index(b"\0")].count(b"\n")
             raise InputError(f"{where} is no text (line {line} holds a zero byte): give a text file in UTF-8")
     if mark is not None:
-        raise InputError(f"{where} is {mark}, and UTF-8 is read: save it as UTF-8 (`iconv -f {mark} -t UTF-8 OLD > NEW`)")
+        raise InputError(
+            f"{where} is {mark}, and UTF-8 is read: save it as UTF-8 (`iconv -f {mark} -t UTF-8 OLD > NEW`)"
+        )
     try:
         return data.decode()
     except UnicodeDecodeError as error:

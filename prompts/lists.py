@@ -79,7 +79,9 @@ def records_in(path: Path, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             found = json.loads(line)
         except (ValueError, RecursionError) as error:  # brackets in brackets without end
-            raise InputError(f"line {number} of {what} {str(path)!r} is {line!r:.80}, no JSON ({error}): mend it") from error
+            raise InputError(
+                f"line {number} of {what} {str(path)!r} is {line!r:.80}, no JSON ({error}): mend it"
+            ) from error
         if not isinstance(found, dict):
             raise InputError(f"line {number} of {what} {str(path)!r} is {line!r:.80}: it needs to be a JSON object")
         yield number, found

@@ -56,9 +56,13 @@ class Vocabulary(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        fields = [(field, form, turn) for _, field, form, turn in string.Formatter().parse(self.template) if field is not None]
+        fields = [
+            (field, form, turn) for _, field, form, turn in string.Formatter().parse(self.template) if field is not None
+        ]
         if changed := [field for field, form, turn in fields if form or turn]:
-            raise ValueError(f"the template gives {changed[0]!r} a format of its own: write {{{changed[0]}}} and nothing more")
+            raise ValueError(
+                f"the template gives {changed[0]!r} a format of its own: write {{{changed[0]}}} and nothing more"
+            )
         said = {field for field, _, _ in fields}
         known = [*self.genes, *self.more]
         unsaid = [gene for gene in known if self._is_said(gene) and gene not in said]

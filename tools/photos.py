@@ -28,7 +28,10 @@ READ = (
 )  # fmt: skip
 MOST_PIXELS = ("PALATE_MOST_PIXELS", 300_000_000)  # of a picture that is opened at all
 MOST_FILES = ("PALATE_MOST_FILES", 200_000)  # of a folder with its sub-folders: more is a disk, and not a data set
-LARGE, SHORTEST = 2**26, 2048  # pixels from which a picture is scaled as it is read, and its short side after that at least
+LARGE, SHORTEST = (
+    2**26,
+    2048,
+)  # pixels from which a picture is scaled as it is read, and its short side after that at least
 _NOT_READ = (".heic", ".heif", ".hif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".jxl", ".psd")
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
@@ -36,8 +39,22 @@ _AVIF = {b"avif", b"avis"}
 _BEGINS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF8", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")  # what file managers leave behind; nobody misses it
 _AS_JPEG = "export it as JPEG (Preview or Photos: File > Export; an iPhone takes JPEG with Settings > Camera > Formats > Most Compatible)"
-_SCALES = ("L", "LA", "RGB", "RGBA", "CMYK", "I", "F", "I;16", "I;16B", "I;16L")  # modes; a palette's numbers are no amounts
-MOST_PNG_TEXT = ("PALATE_MOST_PNG_TEXT", 2**28)  # bytes of text in a PNG, unpacked: web UIs write their whole workflow there
+_SCALES = (
+    "L",
+    "LA",
+    "RGB",
+    "RGBA",
+    "CMYK",
+    "I",
+    "F",
+    "I;16",
+    "I;16B",
+    "I;16L",
+)  # modes; a palette's numbers are no amounts
+MOST_PNG_TEXT = (
+    "PALATE_MOST_PNG_TEXT",
+    2**28,
+)  # bytes of text in a PNG, unpacked: web UIs write their whole workflow there
 # What PIL may open. Not EPS, for which it would start another program.
 _FORMATS = (
     "PNG", "JPEG", "MPO", "JPEG2000", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "PPM", "TGA", "QOI", "ICO", "ICNS", "PCX", "SGI", "PSD", "DDS",
@@ -92,7 +109,10 @@ def sorted_out(folder: Path) -> tuple[list[Path], list[Path]]:
         raise InputError(f"dataset folder {str(folder)!r} holds no pictures ({', '.join(READ)})")
     below = [path for path in found if path.parent != folder]
     for name in dict.fromkeys(str(path.parent.relative_to(folder)) for path in below):
-        tell(f"{len(below)} of the {len(found)} pictures in {str(folder)!r} are in sub-folders, and are taken too. Sub-folders", name)
+        tell(
+            f"{len(below)} of the {len(found)} pictures in {str(folder)!r} are in sub-folders, and are taken too. Sub-folders",
+            name,
+        )
     pictures = set(found)
     return found, [path for path in files if path not in pictures]
 
@@ -125,7 +145,9 @@ def _is_nothing(name: str) -> bool:
 
 
 def _not_listed(error: OSError) -> None:
-    raise InputError(f"folder {error.filename!r} cannot be listed ({error.strerror}): check that it is yours") from error
+    raise InputError(
+        f"folder {error.filename!r} cannot be listed ({error.strerror}): check that it is yours"
+    ) from error
 
 
 def _begins_as_one(path: Path) -> bool:
@@ -230,7 +252,9 @@ def _scaled(image: Image.Image, path: Path) -> Image.Image:
     """A picture of hundreds of megapixels brought down by a whole factor as it is read (JPEG does it while decoding), so that a folder
     of them fits into memory. What training can use of one stays."""
     width, height, factor = image.width, image.height, 1
-    while image.mode in _SCALES and width * height // factor**2 > LARGE and min(width, height) // (2 * factor) >= SHORTEST:
+    while (
+        image.mode in _SCALES and width * height // factor**2 > LARGE and min(width, height) // (2 * factor) >= SHORTEST
+    ):
         factor *= 2
     if factor == 1:
         return image
@@ -262,5 +286,9 @@ def _eight_bits(image: Image.Image, sixteen: bool) -> tuple[Image.Image, str]:
     most = 65_535 if sixteen or values.max() > 255 else 1 if image.mode == "F" and values.max() <= 1 else 255
     made = Image.fromarray(np.round(values / most * 255).astype(np.uint8))
     made.info = dict(image.info)
-    told = "" if sixteen else f"pictures of {'real' if image.mode == 'F' else '32-bit'} numbers, taken as greys from 0 to {most}"
+    told = (
+        ""
+        if sixteen
+        else f"pictures of {'real' if image.mode == 'F' else '32-bit'} numbers, taken as greys from 0 to {most}"
+    )
     return made, told

@@ -108,4 +108,3 @@ def _dataset(given: Any, prompt: Any, file: Path) -> list[dict[str, Any]]:
         }
         for item in given
     ]
-

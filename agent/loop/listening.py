@@ -53,7 +53,17 @@ making many maybe mine more most mostly much next now off one ones other our out
 please pls quite rather really same shall should some something sort still stuff such than thank thanks that the their them then there these they
 thing things this those time too until upon very was way well were what when where which while who why will with would you your yours it's i'd
 i'm i've i'll that's they're there's we'd let's"""
-ASIDE = frozenset("find taste me mine beautiful lovely nice good pretty brief".split())  # of a brief: they ask for no thing
+ASIDE = {
+    "find",
+    "taste",
+    "mine",
+    "beautiful",
+    "lovely",
+    "nice",
+    "good",
+    "pretty",
+    "brief",
+}  # of a brief: they ask for no thing
 LONGEST_REPLY, MOST = 240, 10  # characters of a reply; words wanted, and words unwanted
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
@@ -231,7 +241,9 @@ def _sides(text: str, vocabulary: Vocabulary) -> dict[str, bool]:
 @lru_cache
 def _reader(words: tuple[str, ...]) -> tuple[dict[str, str], re.Pattern[str]]:
     """Every form of a word with the word itself, and the pattern of all that is read; "no lines", if a word, is no negation."""
-    forms = {f"{re.sub('^(?:an?|the) ', '', word.lower())}{ending}": word for ending in ("es", "s", "") for word in words}
+    forms = {
+        f"{re.sub('^(?:an?|the) ', '', word.lower())}{ending}": word for ending in ("es", "s", "") for word in words
+    }
     forms |= {f"{word.lower()}{ending}": word for ending in ("es", "s", "") for word in words}
     listed = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
     return forms, re.compile(

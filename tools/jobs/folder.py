@@ -48,11 +48,15 @@ def examples(folder: Path, prompt: Any) -> list[dict[str, Any]]:
     if found:
         _tell_captions(folder, found, bare, prompt)
     return [
-        {"image": str(path.resolve()), "prompt": one} for path in pictures for one in ([found[path].text] if path in found else prompts)
+        {"image": str(path.resolve()), "prompt": one}
+        for path in pictures
+        for one in ([found[path].text] if path in found else prompts)
     ]
 
 
-def _captions(pictures: Sequence[Path], tables: Sequence[Path], beside: Mapping[Path, Sequence[Path]]) -> dict[Path, Caption]:
+def _captions(
+    pictures: Sequence[Path], tables: Sequence[Path], beside: Mapping[Path, Sequence[Path]]
+) -> dict[Path, Caption]:
     """The caption of each picture that has one. Raises InputError for two that differ."""
     found: dict[Path, Caption] = {}
     known = {path.resolve(): path for path in pictures}
@@ -98,10 +102,14 @@ def _of_tables(tables: Sequence[Path], known: Mapping[Path, Path]) -> Iterator[t
             if not isinstance(name, str) or not name.strip():
                 raise InputError(f"{where} has no {FILE}: it needs the name of a picture, beside {str(table.parent)!r}")
             if column is None:
-                raise InputError(f"{where} has no caption (its columns: {', '.join(map(str, row))!r:.200}): name one {' or '.join(COLUMNS)}")
+                raise InputError(
+                    f"{where} has no caption (its columns: {', '.join(map(str, row))!r:.200}): name one {' or '.join(COLUMNS)}"
+                )
             picture = known.get(_place(table.parent, name, where))
             if picture is None:
-                raise InputError(f"{where} names {name!r:.200}, and there is no such picture: correct it, or leave the line out")
+                raise InputError(
+                    f"{where} names {name!r:.200}, and there is no such picture: correct it, or leave the line out"
+                )
             text = row[column]
             if text is not None and not isinstance(text, str):
                 raise InputError(f"{where} has the {column} {text!r:.80}, no text: put it in quotation marks")
@@ -139,7 +147,11 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _prompts(prompt: Any, folder: Path, bare: Sequence[Path], of: int) -> list[str]:
     prompts = prompt if isinstance(prompt, list) and prompt else [prompt]
     if not all(isinstance(one, str) and one.strip() for one in prompts):
-        which = "" if len(bare) == of else f" ({len(bare)} of {of} have no caption, the first {str(bare[0].relative_to(folder))!r})"
+        which = (
+            ""
+            if len(bare) == of
+            else f" ({len(bare)} of {of} have no caption, the first {str(bare[0].relative_to(folder))!r})"
+        )
         raise InputError(
             f"prompt = {prompt!r}: say what the pictures in {str(folder)!r} show{which}, for example 'a photo of sks dog'"
         )
@@ -148,7 +160,13 @@ def _prompts(prompt: Any, folder: Path, bare: Sequence[Path], of: int) -> list[s
 
 def _tell_captions(folder: Path, found: Mapping[Path, Caption], bare: Sequence[Path], prompt: Any) -> None:
     of = len(found) + len(bare)
-    rest = f"; the other {len(bare)} get prompt, {prompt!r:.80}" if bare else f"; prompt = {prompt!r:.80} is not used" if prompt else ""
+    rest = (
+        f"; the other {len(bare)} get prompt, {prompt!r:.80}"
+        if bare
+        else f"; prompt = {prompt!r:.80} is not used"
+        if prompt
+        else ""
+    )
     tell(f"{len(found)} of the {of} pictures have a caption of their own{rest}. Folders", folder)
 
 

@@ -59,7 +59,10 @@ class _Notes(logging.Handler):
 @contextlib.contextmanager
 def _noted(report: Reporter) -> Iterator[None]:
     """Our warnings go to `report` for a while. They propagate no further: the root's handlers would say them again."""
-    loggers, handler = [logging.getLogger(name) for name in ("tools", "trainers", "evaluators", "prompts")], _Notes(report)
+    loggers, handler = (
+        [logging.getLogger(name) for name in ("tools", "trainers", "evaluators", "prompts")],
+        _Notes(report),
+    )
     before = [one.propagate for one in loggers]
     for one in loggers:
         one.addHandler(handler)

@@ -109,7 +109,12 @@ def nearest(word: str, vocabulary: Vocabulary) -> str:
     plain = {one.lower(): one for one in vocabulary.words}
     parts = [one for low, one in plain.items() if _bare(word.lower()) in low.split() or word.lower() in low]
     near = [plain[one] for one in difflib.get_close_matches(word.lower(), list(plain), 3, 0.6)]
-    near += [plain[one] for low in [_bare(word.lower())] for one in plain if difflib.SequenceMatcher(None, low, _bare(one)).ratio() > 0.75]
+    near += [
+        plain[one]
+        for low in [_bare(word.lower())]
+        for one in plain
+        if difflib.SequenceMatcher(None, low, _bare(one)).ratio() > 0.75
+    ]
     found = list(dict.fromkeys([*near, *parts]))[:3]
     if found:
         return f"Did you mean {' or '.join(map(repr, found))}?"

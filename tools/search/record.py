@@ -64,7 +64,9 @@ def means_of(context: Context, space: Space, spec: SearchSpec) -> Means:
 def asked(context: Context, space: Space) -> Brief | None:
     """What the brief asks of every prompt that the vocabulary can read, whoever proposes it; None where the brief says no word of it,
     and in runs from before this was heeded. Raises InputError for what cannot be kept."""
-    says = read_brief(context.brief, (), space, context.avoided) if context.settings.keep_brief and context.brief else None
+    says = (
+        read_brief(context.brief, (), space, context.avoided) if context.settings.keep_brief and context.brief else None
+    )
     if says is None or not (says.wanted or says.unwanted):
         return None
     return read_brief(context.brief, context.wishes, space, context.avoided)
