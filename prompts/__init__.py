@@ -7,5 +7,5 @@ counted, make_console), errors (InputError, LlmError, PalateError, ReplayError, 
 (effects, feedback_sentence, guesses), facts (Facts), genes (Range, Seed, Several), lists (Anchor, SLOT, load_anchors,
 load_list, prompts_in, records_in), messages (Message, feedback_messages, plan_messages, wish_messages), optimiser
 (Line, Message, child_messages, critic_messages, proposal_messages, told), quiet (quiet), routine (closing, next_call,
-shared_out), vocabulary (GUIDANCE, Genome, Vocabulary, load_vocabulary, with_articles).
+shared_out), vocabulary (FOLDER, GUIDANCE, Genome, Vocabulary, load_vocabulary, with_articles).
 """
