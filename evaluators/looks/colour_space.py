@@ -1,6 +1,6 @@
 """A picture's colours as those of sRGB: by its ICC profile, by a camera's note that it is Adobe RGB, or by the gamma of a PNG.
 
-The numbers of a pixel mean a colour only in a space: (173, 62, 62) of Display P3 is (190, 47, 54) here. Knows what PIL has read of a
+The numbers of a pixel mean a colour only in a space: (173, 62, 62) of Adobe RGB is (200, 60, 60) here. Knows what PIL has read of a
 file, and no file.
 """
 
