@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
-from prompts.atomic import nameable
 from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.reading import nameable
 from prompts.yaml_files import OF_A_PERSON, OF_OURS, Read, read_yaml
 from tools.asking import Asking
 from tools.gal.spec import GalSpec
@@ -151,6 +151,7 @@ class Config(Section):
     search: SearchSpec | None = Field(
         None, description="how evolve_prompts finds prompts; none: screened, half a round"
     )
+    keep_brief: bool = Field(True, description="prompts say the vocabulary's words of the brief, whoever proposes them")
     sliders: tuple[Slider, ...] = Field((), max_length=8, description="adapters whose weights are genes of the search")
     shown: ShownPicture | None = Field(None, description="a picture to look at besides the words (IP-Adapter)")
     profile: ProfileSection | None = Field(

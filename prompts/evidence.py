@@ -7,6 +7,8 @@ from random import Random
 
 from prompts.vocabulary import Vocabulary
 
+NOTHING = 1e-9  # rating points: what is left of equal ratings when their mean is taken away
+
 
 def effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[tuple[str, float]]:
     """`gene_effects` with gene and value in one word group, "accent colour teal": the evidence of a feedback."""
@@ -27,7 +29,8 @@ def gene_effects(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> 
             if (held := apart.get((gene, genome[gene]))) is not None:
                 held.append(score - mean)
     found = [(gene, value, sum(scores) / (len(scores) + 1)) for (gene, value), scores in apart.items() if scores]
-    return sorted(found, key=lambda row: -abs(row[2]))
+    told = [(gene, value, 0.0 if abs(effect) < NOTHING else effect) for gene, value, effect in found]
+    return sorted(told, key=lambda row: -abs(row[2]))
 
 
 def guesses(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[str]:
@@ -43,13 +46,15 @@ def guesses(rated: Sequence[tuple[float, str]], vocabulary: Vocabulary) -> list[
 
 
 def sides(evidence: Sequence[tuple[str, float]]) -> tuple[list[str], list[str]]:
-    """The words that raised the ratings, and those that lowered them."""
-    return [word for word, effect in evidence if effect > 0], [word for word, effect in evidence if effect <= 0]
+    """The words that raised the ratings, and those that lowered them; what did neither is on no side."""
+    return [word for word, effect in evidence if effect > 0], [word for word, effect in evidence if effect < 0]
 
 
 def feedback_sentence(evidence: Sequence[tuple[str, float]]) -> str:
     """The evidence in plain words: what the rule planner says, and what the small language model is taught to say."""
     liked, disliked = (" and ".join(words[:3]) for words in sides(evidence))
+    if not liked and not disliked:
+        return "Your ratings do not tell one word from another yet."
     if not liked or not disliked:
         return f"You like {liked}." if liked else f"You do not care for {disliked}."
     return f"You like {liked}. You do not care for {disliked}."

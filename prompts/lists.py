@@ -7,14 +7,13 @@ And sets of anchors around a subject, for teaching one (GAL, Zhang et al. 2024):
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from prompts.atomic import ordinary
 from prompts.errors import InputError
+from prompts.reading import lines_in, read_text
 from prompts.vocabulary import Vocabulary
 
 FOLDER = Path(__file__).parent / "lists"
@@ -47,11 +46,9 @@ def load_anchors(name: str) -> list[Anchor]:
     """A bundled set, or a text file of a person's own: one anchor a line, "PROMPT | CONCEPT". Raises InputError naming the line."""
     path = FOLDER / f"gal.{name}.txt" if name in anchor_sets() else Path(name)
     try:
-        lines = (ordinary(path, "anchors") if os.path.exists(path) else path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        known = ", ".join(anchor_sets())
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"anchors {name!r:.300} cannot be read ({why}): give one of {known}, or a text file") from error
+        lines = read_text(path, "anchors").splitlines()
+    except InputError as error:
+        raise InputError(f"{error}; or give one of {', '.join(anchor_sets())}") from error
     return [_anchor(line, number, path) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -65,23 +62,40 @@ def _anchor(line: str, number: int, path: Path) -> Anchor:
 
 
 def prompts_in(path: Path) -> Iterator[str]:
-    """The prompts of a file, one a line, read as they are needed. Raises InputError naming the line that is wrong."""
-    try:
-        with ordinary(path, "prompts").open() as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _prompt(line.strip(), path, number)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"prompts {str(path)!r:.300} cannot be read ({error}): give a .txt or .jsonl file") from error
+    """The prompts of a .txt file, one a line, or of a .jsonl file, read as they are needed. Raises InputError naming the line that is
+    wrong."""
+    if path.suffix.lower() == ".jsonl":
+        yield from (_prompt(one, path, number) for number, one in records_in(path, "prompts"))
+    else:
+        yield from (line.strip() for _, line in lines_in(path, "prompts") if line.strip())
 
 
-def _prompt(line: str, path: Path, number: int) -> str:
-    if path.suffix != ".jsonl":
-        return line
-    try:
-        prompt = json.loads(line)["prompt"]
-    except (ValueError, KeyError, TypeError):
-        prompt = None
+def records_in(path: Path, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a .jsonl file, one a line, with the line's number. `what` it is, for messages. Raises InputError naming the
+    line that is none."""
+    for number, line in lines_in(path, what):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:  # brackets in brackets without end
+            raise InputError(
+                f"line {number} of {what} {str(path)!r} is {line!r:.80}, no JSON ({error}): mend it"
+            ) from error
+        if not isinstance(found, dict):
+            raise InputError(f"line {number} of {what} {str(path)!r} is {line!r:.80}: it needs to be a JSON object")
+        yield number, found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = next((key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i])), None)
+    if twice is not None:
+        raise ValueError(f"the key {twice!r:.80} is there twice")
+    return dict(pairs)
+
+
+def _prompt(record: dict[str, Any], path: Path, number: int) -> str:
+    prompt = record.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(f"line {number} of {str(path)!r} is {line!r:.80}: it needs a JSON object with a prompt")
+        raise InputError(f"line {number} of {str(path)!r} is {record!r:.80}: it needs a JSON object with a prompt")
     return prompt

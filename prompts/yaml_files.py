@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from prompts.atomic import read_text
 from prompts.errors import InputError
+from prompts.reading import read_text
 
 
 class Limits(NamedTuple):

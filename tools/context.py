@@ -113,6 +113,7 @@ class Settings:
     sliders: tuple[Slider, ...] = ()  # adapters whose weights are genes
     shown: ShownPicture | None = None  # a picture to look at besides the words, where a person sees what is painted
     search: SearchSpec | None = None  # how evolve_prompts finds prompts; None: by the screened genetic search
+    keep_brief: bool = True  # prompts say what the brief asks for, whoever proposes them
     llm_sees: bool = False  # whether the language model is shown pictures
     llm_context: int | None = None  # tokens that its server has room for; None: nobody knows
     active_learning: Mapping[str, Any] | None = None  # of GalSpec: dreambooth chooses its own next references

@@ -5,18 +5,18 @@ Knows the file that a person writes. Does not know torch, nor how a job is carri
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 from agent.config import bundled, read_keys
-from prompts.atomic import read_text
 from prompts.errors import InputError
+from prompts.lists import records_in
 from prompts.yaml_files import Read
+from tools.jobs.folder import examples
 from tools.jobs.spec import Job, check_whole, checked
-from tools.photos import pictures_in
+from tools.photos import told_together
 from tools.scorers import PUBLISHED
 
 MODELS, FILES = {"base_model", "pickscore", "clip"}, {"preference", "out", *PUBLISHED}  # keys of a job that name one
@@ -34,7 +34,7 @@ def load_job(file: Path, home: Path, kind: str | None = None) -> Job:
     """The job that a YAML file describes; its paths count from the file. Raises InputError for anything wrong.
 
     `kind`: the file's, or in its place where it names none. `dataset` is a list, a .jsonl file of such lines, or a folder of
-    pictures with `prompt` beside it, one or a list of which each picture gets all; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
+    pictures with captions in it or `prompt` beside it, one or a list of which each picture gets all; `prior` likewise, with `prior_prompt`. `out` is HOME/train/NAME unless given, NAME the file's."""
     return _read(file.resolve(), home, kind)[0]
 
 
@@ -48,9 +48,10 @@ def _read(file: Path, home: Path, kind: str | None) -> tuple[Job, Read]:
     prompt, of_prior = values.pop("prompt", None), values.pop("prior_prompt", None)
     name = re.sub(r"[^\w.-]+", "-", file.stem)
     values = {"name": name, "out": str(home.resolve() / "train" / name), **_placed(values, file.parent)}
-    values["dataset"] = _dataset("dataset", values.get("dataset"), prompt, file)
-    if isinstance(values.get("prior"), str):
-        values["prior"] = _dataset("prior", values["prior"], of_prior, file)
+    with told_together():
+        values["dataset"] = _dataset("dataset", values.get("dataset"), prompt, file)
+        if isinstance(values.get("prior"), str):
+            values["prior"] = _dataset("prior", values["prior"], of_prior, file)
     return checked(Job, values, "job", read.at), read
 
 
@@ -110,7 +111,7 @@ def _dataset(what: str, given: Any, prompt: Any, file: Path) -> list[dict[str, A
         return []
     if isinstance(given, str):
         path = file.parent / given
-        given = _pictures(path, prompt) if os.path.isdir(path) else _lines(what, path)
+        given = examples(path, prompt) if os.path.isdir(path) else [one for _, one in records_in(path, what)]
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise InputError(
             f"{what} = {given!r:.80} in {str(file)!r}: give a list, a .jsonl file, or a folder of pictures with a prompt"
@@ -122,37 +123,3 @@ def _dataset(what: str, given: Any, prompt: Any, file: Path) -> list[dict[str, A
         }
         for item in given
     ]
-
-
-def _pictures(folder: Path, prompt: Any) -> list[dict[str, Any]]:
-    prompts = prompt if isinstance(prompt, list) and prompt else [prompt]
-    if not all(isinstance(one, str) and one.strip() for one in prompts):
-        raise InputError(
-            f"prompt = {prompt!r}: say what the pictures in {str(folder)!r} show, for example 'a photo of sks dog'"
-        )
-    return [{"image": str(path.resolve()), "prompt": one} for path in pictures_in(folder) for one in prompts]
-
-
-def _lines(what: str, path: Path) -> list[dict[str, Any]]:
-    """Line by line: what is wrong is told with its number."""
-    lines = read_text(path, what, LARGEST).split("\n")
-    return [_line(what, path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _line(what: str, path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{what} {str(path)!r}, line {number} cannot be read ({error}): {line!r:.80} must be a JSON object"
-        ) from error
-    if not isinstance(found, dict):
-        raise InputError(f"{what} {str(path)!r}, line {number} is {line!r:.80}: it must be a JSON object")
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = next((key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i])), None)
-    if twice is not None:
-        raise ValueError(f"the key {twice!r:.80} is there twice")
-    return dict(pairs)

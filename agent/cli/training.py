@@ -92,6 +92,7 @@ def _bar() -> Iterator[Callable[[State], None]]:
         task = progress.add_task("training", total=None, losses="")
         warned: list[int] = []
         retried: list[str] = []
+        noted: list[str] = []
 
         def show(state: State) -> None:
             if state.get("retried") and not retried:
@@ -99,6 +100,9 @@ def _bar() -> Iterator[Callable[[State], None]]:
                 progress.console.print(
                     f"{clean(state['retried'], 400)}. This may pass: it is tried once more.", markup=False
                 )
+            for note in [one for one in state.get("notes", ()) if one not in noted]:
+                noted.append(note)
+                progress.console.print(clean(note), markup=False)
             if state.get("gate"):
                 judged = state["gate"]
                 done, total = judged.get("painted", 1), judged.get("of", 1)

@@ -67,7 +67,7 @@ def make_settings(config: Config) -> Settings:
         guidance_scale=config.guidance_scale, size=config.size, images_per_round=config.images_per_round,
         pool_prompts=config.finetune.pool_prompts, pool_size=config.finetune.pool_size, method=config.finetune.method, train_steps=config.finetune.steps, evaluate_prompts=config.evaluate_prompts,
         finetune=config.finetune.settings, active_learning=config.finetune.active_learning, model_name=config.model, rules=config.gate,
-        sliders=config.sliders, shown=config.shown, population=config.population, asking=config.asking, search=_search_of(config),
+        sliders=config.sliders, shown=config.shown, population=config.population, asking=config.asking, search=_search_of(config), keep_brief=config.keep_brief,
         llm_sees=config.llm.sees, llm_context=config.llm.context if config.llm.url is None else None,
         device=config.device, job_timeout=config.limits.training_seconds,
     )  # fmt: skip

@@ -53,6 +53,17 @@ making many maybe mine more most mostly much next now off one ones other our out
 please pls quite rather really same shall should some something sort still stuff such than thank thanks that the their them then there these they
 thing things this those time too until upon very was way well were what when where which while who why will with would you your yours it's i'd
 i'm i've i'll that's they're there's we'd let's"""
+ASIDE = {
+    "find",
+    "taste",
+    "mine",
+    "beautiful",
+    "lovely",
+    "nice",
+    "good",
+    "pretty",
+    "brief",
+}  # of a brief: they ask for no thing
 LONGEST_REPLY, MOST = 240, 10  # characters of a reply; words wanted, and words unwanted
 Word = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
@@ -181,6 +192,11 @@ def unwanted(text: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     return tuple(word for word, loved in _sides(plainer(text), vocabulary).items() if not loved)
 
 
+def unsaid(text: str, vocabulary: Vocabulary) -> list[str]:
+    """The words of a brief that the vocabulary has none for, small words aside."""
+    return [word for word in _unknown(plainer(text), vocabulary) if word not in ASIDE] if vocabulary.words else []
+
+
 def _told(like: Sequence[str], avoid: Sequence[str], rest: str = "") -> Wish:
     """A reading with a reply of our own: what changes, then the rest."""
     like, avoid = list(like[:MOST]), list(avoid[:MOST])
@@ -225,7 +241,10 @@ def _sides(text: str, vocabulary: Vocabulary) -> dict[str, bool]:
 @lru_cache
 def _reader(words: tuple[str, ...]) -> tuple[dict[str, str], re.Pattern[str]]:
     """Every form of a word with the word itself, and the pattern of all that is read; "no lines", if a word, is no negation."""
-    forms = {f"{word.lower()}{ending}": word for ending in ("es", "s", "") for word in words}
+    forms = {
+        f"{re.sub('^(?:an?|the) ', '', word.lower())}{ending}": word for ending in ("es", "s", "") for word in words
+    }
+    forms |= {f"{word.lower()}{ending}": word for ending in ("es", "s", "") for word in words}
     listed = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
     return forms, re.compile(
         rf"(?<![\w-])(?P<word>{listed})(?![\w-])|(?P<after>{AFTER})|(?P<against>{AGAINST})|(?P<back>{BACK})|(?P<turn>{TURN})"

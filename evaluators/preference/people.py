@@ -7,6 +7,7 @@ A ratings file is CSV `rater,image,rating,block[,trial]`, a block being one pass
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from evaluators.numbers.arrays import stored_arrays
 from prompts.errors import InputError
+from prompts.reading import read_text
 
 _COLUMNS = ("rater", "image", "rating", "block")
 
@@ -115,14 +117,23 @@ def _reliability(mine: np.ndarray) -> float:
 def _read(path: Path) -> list[tuple[str, str, float, str]]:
     if not path.is_file():
         raise InputError(f"no ratings at {str(path)!r}: give a CSV file with {','.join(_COLUMNS)}")
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
+    reader = csv.DictReader(io.StringIO(read_text(path, "ratings"), newline=""))
+    try:
         missing = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
         if missing:
             raise InputError(
                 f"{str(path)!r} has no column {missing[0]!r}: its first line must name {','.join(_COLUMNS)}"
             )
-        return [(row["rater"], row["image"], _number(row["rating"], path), row["block"]) for row in reader]
+        return [_row(row, path, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"line {reader.line_num} of {str(path)!r} cannot be read ({error}): mend it") from error
+
+
+def _row(row: dict[str, str | None], path: Path, line: int) -> tuple[str, str, float, str]:
+    rater, image, rating, block = (row[name] for name in _COLUMNS)
+    if rater is None or image is None or rating is None or block is None:
+        raise InputError(f"line {line} of {str(path)!r} has fewer columns than its first: mend it, or leave it out")
+    return rater, image, _number(rating, path), block
 
 
 def _number(text: str, path: Path) -> float:

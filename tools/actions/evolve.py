@@ -22,8 +22,9 @@ from prompts.vocabulary import Genome
 from tools.context import Arguments, Context, Outcome
 from tools.likings import likings
 from tools.search.genetic import Rated
-from tools.search.record import genome_of, means_of, read_history
-from tools.search.screened import evolved
+from tools.search.kept import Kept
+from tools.search.record import asked, genome_of, means_of, read_history
+from tools.search.screened import Screened, evolved
 from tools.search.space import Space
 from tools.search.strategies import make_strategy
 from tools.search.strategy import proposal
@@ -53,7 +54,23 @@ def evolve_prompts(args: EvolvePrompts, context: Context) -> Outcome:
     earlier = context.start.earlier(context.vocabulary) if context.start else ()
     near = more_like(context, space, args.children)
     elites, chosen = evolved(rated, args.children, wanted, args.mutation, space, rng, near=near, earlier=earlier)
-    return Outcome(_result(chosen, elites, space))
+    return _kept(chosen, elites, space, context)
+
+
+def _kept(chosen: Sequence[Genome], elites: int, space: Space, context: Context) -> Outcome:
+    """What was bred, as the brief asks for it where it does."""
+    try:
+        brief = asked(context, space)
+        if brief is None:
+            return Outcome(_result(chosen, elites, space))
+        rng = random.Random(f"brief {context.seed}")
+        found = Kept(Screened(space), brief, space).mended(
+            [proposal(space, genome) for genome in chosen], read_history(context, space, SearchSpec()), rng
+        )
+    except InputError as error:  # no planner can mend a brief
+        raise ToolError(str(error), retryable=False) from error
+    reasons = {one.prompt: one.reason for one in found if one.reason}
+    return Outcome(_result([one.genome for one in found], elites, space) | ({"reasons": reasons} if reasons else {}))
 
 
 def more_like(context: Context, space: Space, room: int) -> list[Genome]:

@@ -30,17 +30,18 @@ class Feedback(Arguments):
 
 
 def give_feedback(args: GiveFeedback, context: Context) -> Outcome:
-    """Raises ToolError when nothing is rated yet."""
+    """Ratings that are all alike say nothing, and no word is evidence. Raises ToolError when nothing is rated yet."""
     ratings = likings(context.trail)
     rated = [(ratings[row.id], row.prompt) for row in context.trail.images() if row.id in ratings]
-    evidence = [(word, round(effect, 1)) for word, effect in effects(rated, context.vocabulary)[: args.words]]
-    if not evidence:
+    known = effects(rated, context.vocabulary)
+    evidence = [(word, shown) for word, effect in known[: args.words] if (shown := round(effect, 1))]
+    if not known:
         raise ToolError("No rated image has words of the vocabulary to learn from yet: call ask_person first.")
     return Outcome({"feedback": _words(evidence, context), "evidence": [list(pair) for pair in evidence]})
 
 
 def _words(evidence: list[tuple[str, float]], context: Context) -> str:
-    if context.write is None:
+    if context.write is None or not evidence:  # of ratings that are all alike a language model would invent a reason
         return feedback_sentence(evidence)
     with context.timed("llm"):
         return str(context.write(feedback_messages(evidence), Feedback, purpose="feedback").feedback)

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from prompts.errors import ToolError
+from prompts.errors import InputError, ToolError
 from tools.context import Arguments, Context, Outcome, Prompt
 from tools.painting import How, paint_rows, promoted
+from tools.search.record import asked
 from tools.search.space import Space
 from tools.sliders import Weights, drawn
 
@@ -30,13 +31,33 @@ class GenerateImages(Arguments):
 
 def generate_images(args: GenerateImages, context: Context) -> Outcome:
     """Paint up to the images that are left. Raises ToolError when no prompt is left to paint."""
+    args, reasons = _as_asked(args, context)
     chosen = _chosen(args, context)
     prompts, weights, hows = [one[0] for one in chosen], [one[1] for one in chosen], [one[2] for one in chosen]
     rows, cut = paint_rows(
         prompts, context.seed, context, adapters=promoted(context), purpose="paint", weights=weights, hows=hows
     )
     result = {"images": [row.id for row in rows], "prompts": prompts}
-    return Outcome(result | ({"cut": cut} if cut else {}), images=tuple(rows))
+    more = ({"cut": cut} if cut else {}) | ({"reasons": reasons} if reasons else {})
+    return Outcome(result | more, images=tuple(rows))
+
+
+def _as_asked(args: GenerateImages, context: Context) -> tuple[GenerateImages, dict[str, str]]:
+    """The planner's own prompts as the brief asks for them, and why one is not the planner's. A prompt that the vocabulary cannot read
+    is painted as it is."""
+    space, reasons, prompts = Space(context.vocabulary), dict[str, str](), list[str]()
+    try:
+        brief, rng = asked(context, space), random.Random(f"brief {context.seed}")
+        for prompt in args.prompts:
+            genome = space.parse(prompt) if brief else None
+            if brief is None or genome is None or brief.keeps(genome):
+                prompts.append(prompt)
+                continue
+            prompts.append(space.phrase(brief.mended(space.whole(genome, rng), space, rng)))
+            reasons[prompts[-1]] = f"kept to the brief ({brief.asked()}): it was {prompt!r}"
+    except InputError as error:  # no planner can mend a brief
+        raise ToolError(str(error), retryable=False) from error
+    return args.model_copy(update={"prompts": prompts}), reasons
 
 
 def _chosen(args: GenerateImages, context: Context) -> list[Said]:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError, PalateError
+from prompts.reading import read_text
 
 NAME = "promotions.jsonl"
 
@@ -75,7 +76,7 @@ def _said(verdict: Promotion) -> dict[str, Any]:
 def history(home: Path) -> list[Promotion]:
     """Every verdict, oldest first. Raises InputError naming a line that is damaged."""
     file = home / NAME
-    lines = file.read_text().split("\n")[:-1] if file.is_file() else []
+    lines = read_text(file, "promotions").split("\n")[:-1] if file.is_file() else []
     found = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,13 +31,48 @@ from tools.jobs.preflight import preflight
 from tools.jobs.spec import Job, dtype_of, gate_of, kind_of, validated
 from tools.jobs.together import MEETING, PARENT, leaves_with
 from tools.jobs.watch import State, alone, new_state, read_state
+from tools.photos import told_together
 from tools.scorers import PUBLISHED, scorers, versions
 
+_MOST_NOTES = 50
 _PATIENCE = timedelta(days=7)  # the others wait while the first paints pools
 
 
 class _Stopped(PalateError):
     """Someone asked the job to stop while it was still loading."""
+
+
+class _Notes(logging.Handler):
+    """What our own houses tell of a job, on standard error (the job's log) and, each line once, in its state: whoever waits sees that."""
+
+    def __init__(self, report: Reporter) -> None:
+        super().__init__(logging.WARNING)
+        self.report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = record.getMessage()
+        print(told, file=sys.stderr)
+        if told not in (notes := self.report.state["notes"]) and len(notes) < _MOST_NOTES:
+            self.report.put(notes=[*notes, told])
+
+
+@contextlib.contextmanager
+def _noted(report: Reporter) -> Iterator[None]:
+    """Our warnings go to `report` for a while. They propagate no further: the root's handlers would say them again."""
+    loggers, handler = (
+        [logging.getLogger(name) for name in ("tools", "trainers", "evaluators", "prompts")],
+        _Notes(report),
+    )
+    before = [one.propagate for one in loggers]
+    for one in loggers:
+        one.addHandler(handler)
+        one.propagate = False
+    try:
+        yield
+    finally:
+        for one, was in zip(loggers, before, strict=True):
+            one.removeHandler(handler)
+            one.propagate = was
 
 
 class Reporter:
@@ -84,7 +121,8 @@ def run(job: Job, report: Reporter) -> State:
     kind = kind_of(job)
     config = validated(kind.config, job.config, "config")
     preflight(job.model_copy(update={"processes": max(job.processes, _processes())}))
-    data, extra = kind.data(job)
+    with told_together():
+        data, extra = kind.data(job)
     plan = gate_of(job)
     report.put(total=config.steps)
     model = load(job.base_model, device=_joined(job.device), dtype=dtype_of(job))
@@ -187,7 +225,8 @@ def _stop_with_parent(report: Reporter) -> None:
 def _attempt(file: Path, report: Reporter) -> State:
     """The final state; `passing` says whether the same may succeed when it is run again."""
     try:
-        return run(_read(file), report)
+        with _noted(report):
+            return run(_read(file), report)
     except PalateError as error:
         if not report.leads:
             _say(str(error))  # of several processes, only the first has a state to say it in

@@ -5,13 +5,13 @@ Knows the trainers' arguments and reads the files that a job names. Does not kno
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from prompts.atomic import nameable, ordinary
+from prompts.reading import nameable, ordinary
 from prompts.errors import InputError
 from tools.gal.spec import GalSpec
 from tools.gate.spec import GateSpec, Plan, planned
@@ -236,14 +236,33 @@ def _items(record: Any, job: Job) -> list[Any]:
     return [validated(record, item, f"dataset[{i}]") for i, item in enumerate(job.dataset)]
 
 
+def _pictures(rows: Sequence[Any], fields: Sequence[str], of: str = "dataset") -> list[tuple[Any, ...]]:
+    """The pictures that rows name, all of them tried. Raises InputError naming the rows whose pictures cannot be read."""
+    found, bad = [], list[str]()
+    for number, row in enumerate(rows, start=1):
+        try:
+            found.append(tuple(photo(getattr(row, field)) for field in fields))
+        except InputError as error:
+            bad.append(f"row {number} of {of}: {error}")
+    if bad:
+        more = f"{len(bad)} of {len(rows)} rows have pictures that cannot be read. " if len(bad) > 1 else ""
+        raise InputError(more + "; ".join(bad[:5]) + ("; .." if len(bad) > 5 else ""))
+    return found
+
+
+def _shown(rows: Sequence[Any], of: str = "dataset") -> list[tuple[Any, str]]:
+    """Rows of one picture each, as (picture, prompt)."""
+    return [(image, row.prompt) for (image,), row in zip(_pictures(rows, ["image"], of), rows, strict=True)]
+
+
 def _examples(job: Job) -> tuple[list[Any], dict[str, Any]]:
     items = _items(Example, job)
-    return [(photo(x.image), x.prompt) for x in items], {"weights": [x.weight for x in items]}
+    return _shown(items), {"weights": [x.weight for x in items]}
 
 
 def _subject(job: Job) -> tuple[list[Any], dict[str, Any]]:
     dataset, weights = _examples(job)
-    return dataset, {"prior": [(photo(item.image), item.prompt) for item in job.prior], **weights}
+    return dataset, {"prior": _shown(job.prior, "prior"), **weights}
 
 
 def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
@@ -257,25 +276,29 @@ def _references(job: Job) -> tuple[list[Any], dict[str, Any]]:
 def _pairs(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.dpo import Pair
 
-    return [Pair(x.prompt, photo(x.win), photo(x.lose)) for x in _items(PairFiles, job)], {}
+    rows = _items(PairFiles, job)
+    return [Pair(x.prompt, *two) for x, two in zip(rows, _pictures(rows, ["win", "lose"]), strict=True)], {}
 
 
 def _sliders(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.slider import Pair
 
-    return [Pair(x.prompt, photo(x.low), photo(x.high)) for x in _items(SliderFiles, job)], {}
+    rows = _items(SliderFiles, job)
+    return [Pair(x.prompt, *two) for x, two in zip(rows, _pictures(rows, ["low", "high"]), strict=True)], {}
 
 
 def _winners(job: Job) -> tuple[list[Any], dict[str, Any]]:
     if _record(job) is PairFiles:
-        return [(photo(x.win), x.prompt) for x in _items(PairFiles, job)], {}
-    return [(photo(x.image), x.prompt) for x in _items(Example, job)], {}
+        rows = _items(PairFiles, job)
+        return [(win, x.prompt) for x, (win,) in zip(rows, _pictures(rows, ["win"]), strict=True)], {}
+    return _shown(_items(Example, job)), {}
 
 
 def _judged(job: Job) -> tuple[list[Any], dict[str, Any]]:
     from trainers.kto import Judged
 
-    return [Judged(x.prompt, photo(x.image), bool(x.liked)) for x in _items(JudgedFile, job)], {}
+    rows = _items(JudgedFile, job)
+    return [Judged(x.prompt, image, bool(x.liked)) for x, (image, _) in zip(rows, _shown(rows), strict=True)], {}
 
 
 def _prompts(job: Job) -> tuple[list[Any], dict[str, Any]]:

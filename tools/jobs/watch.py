@@ -29,7 +29,7 @@ from tools.lock import locked
 State = dict[str, Any]
 """state (queued | running | done | failed), pid, heartbeat (epoch s, for people), beats (signs of life so far), encoding (what, done,
 total), step, total, loss, losses, error, adapter, gate (pictures painted, then the verdict); retried (why it was begun a second time),
-passing (whether the error may be gone when it is run again)."""
+passing (whether the error may be gone when it is run again); notes (what was left out, cut or converted, a line each)."""
 
 ENDED = ("done", "failed")
 _GRACE = 30.0
@@ -49,6 +49,7 @@ def new_state() -> State:
     return {
         "state": "queued", "pid": None, "heartbeat": time.time(), "beats": 0, "encoding": None, "step": 0,
         "total": 0, "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None, "retried": None, "passing": False,
+        "notes": [],
     }  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 brief.
 
 Must not know: who rates, how pictures are painted, or the store.
-Others may use: brief (check_brief, read_brief), genetic (Rated), history (History, score_of), llm (feedback_on),
-prior (FILE, save_prior), record (genome_of, means_of, read_history), run (Seen, search), screened (GeneBelief,
-evolved, screened), space (Space), strategies (STRATEGIES, make_strategy), strategy (Means, Proposal, Strategy,
-proposal), writing (Prompts).
+Others may use: brief (check_brief, check_wishes, nearest, read_brief), genetic (Rated), history (History, score_of),
+kept (Kept), llm (feedback_on), prior (FILE, save_prior), record (asked, genome_of, means_of, read_history), run
+(Seen, search), screened (GeneBelief, Screened, evolved, screened), space (Space), strategies (STRATEGIES,
+make_strategy), strategy (Means, Proposal, Strategy, proposal), writing (Prompts).
 """

@@ -6,6 +6,7 @@ and none that is unwanted may be. What was said last counts. Knows no strategy; 
 
 from __future__ import annotations
 
+import difflib
 import random
 import re
 from collections.abc import Sequence
@@ -94,6 +95,38 @@ def check_brief(text: str, wishes: Sequence[str], space: Space, avoided: Sequenc
         raise problem
 
 
+def check_wishes(wishes: Sequence[str], vocabulary: Vocabulary) -> None:
+    """Raises InputError for a wish whose word the vocabulary does not have, with the words that are nearest to it."""
+    for wish in wishes:
+        if wish[1:] not in vocabulary.words:
+            raise InputError(
+                f"wishes: {wish!r} is no word of the vocabulary {vocabulary.name!r}, so nothing could heed it. {nearest(wish[1:], vocabulary)}"
+            )
+
+
+def nearest(word: str, vocabulary: Vocabulary) -> str:
+    """The vocabulary's words that are like `word`, as a hint; where none is, where to find them."""
+    plain = {one.lower(): one for one in vocabulary.words}
+    parts = [one for low, one in plain.items() if _bare(word.lower()) in low.split() or word.lower() in low]
+    near = [plain[one] for one in difflib.get_close_matches(word.lower(), list(plain), 3, 0.6)]
+    near += [
+        plain[one]
+        for low in [_bare(word.lower())]
+        for one in plain
+        if difflib.SequenceMatcher(None, low, _bare(one)).ratio() > 0.75
+    ]
+    found = list(dict.fromkeys([*near, *parts]))[:3]
+    if found:
+        return f"Did you mean {' or '.join(map(repr, found))}?"
+    some = dict.fromkeys(values[0] for values in vocabulary.worded.values())
+    return f"Its words are such as {', '.join(map(repr, [*some][:6]))}."
+
+
+def _bare(word: str) -> str:
+    """A word without its article: who asks for "the harbour" means "a harbour"."""
+    return re.sub(r"^(?:an?|the) (?=\S)", "", word)
+
+
 def _said(text: str, wishes: Sequence[str], vocabulary: Vocabulary, avoided: Sequence[str]) -> list[str]:
     """All that was said, the oldest first: "=red" of the text, "-red" of the text or of a wish, "+red" of a wish."""
     signs = dict.fromkeys(avoided, "-")
@@ -163,7 +196,10 @@ def says(text: str, *words: str) -> bool:
 
 def _forms(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     nouns = {noun for gene in vocabulary.agree for noun in vocabulary.genes[gene]}
-    return (word, vocabulary.plurals.get(word, word + "s")) if word in nouns else (word,)
+    if word in nouns:
+        return word, vocabulary.plurals.get(word, word + "s")
+    bare = _bare(word)
+    return (word,) if bare == word or bare in vocabulary.words else (word, bare)
 
 
 def _places(text: str, word: str, vocabulary: Vocabulary) -> tuple[Place, ...]:

@@ -12,7 +12,7 @@ from prompts.vocabulary import Genome
 from tools.context import Context
 from tools.likings import likings
 from tools.records import ImageRow
-from tools.search.brief import read_brief
+from tools.search.brief import Brief, read_brief
 from tools.search.history import History, Tried
 from tools.search.space import Space
 from tools.search.strategy import Means
@@ -59,6 +59,17 @@ def means_of(context: Context, space: Space, spec: SearchSpec) -> Means:
         prior_folder=context.settings.model,
         earlier=tuple(context.start.earlier(context.vocabulary)) if context.start else (),
     )
+
+
+def asked(context: Context, space: Space) -> Brief | None:
+    """What the brief asks of every prompt that the vocabulary can read, whoever proposes it; None where the brief says no word of it,
+    and in runs from before this was heeded. Raises InputError for what cannot be kept."""
+    says = (
+        read_brief(context.brief, (), space, context.avoided) if context.settings.keep_brief and context.brief else None
+    )
+    if says is None or not (says.wanted or says.unwanted):
+        return None
+    return read_brief(context.brief, context.wishes, space, context.avoided)
 
 
 def _with_room(spec: SearchSpec, context: int | None) -> SearchSpec:

@@ -20,6 +20,7 @@ from prompts.quiet import quiet
 from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
 from trainers.model.memory import enough_memory, present
+from trainers.model.paint import tell_cuts
 from trainers.model.process import Predict, Process, process_of
 
 _AT_ONCE = 8
@@ -144,6 +145,7 @@ def encode_prompts(prompts: Sequence[str], model: BaseModel, size: int, adapters
     distinct, parts = list(numbers), []
     doing, lower = f"encoding {len(distinct)} prompts", "close what else uses the memory, or train a smaller model"
     with enough_memory(doing, lower), model.lock, present(model), attached(model, adapters), quiet():
+        tell_cuts(distinct, model)
         for at in range(0, len(distinct), _AT_ONCE):
             parts.append(family.encode(model.pipe, distinct[at : at + _AT_ONCE], size))
             model.on_encoded("prompts", min(at + _AT_ONCE, len(distinct)), len(distinct))

@@ -5,6 +5,7 @@ Knows diffusers' way of sampling. Does not know scores, runs, the store, or what
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from trainers.model.memory import enough_memory, present
 
 MAX_IMAGES = 64
 OnSampled = Callable[[int, int, Tensor], None]  # (steps in all, the step just made, its latents)
+_T5_READS = {"StableDiffusion3Pipeline": 256, "FluxPipeline": 512}  # tokens, diffusers' max_sequence_length
+_LOG = logging.getLogger(__name__)
 _PIXELS_AT_ONCE = 8 * 512 * 512
 
 
@@ -127,14 +130,35 @@ def _statistics_of(
 
 
 def cut_off(prompt: str, model: BaseModel) -> str:
-    """The end of the prompt beyond CLIP's 77 tokens; "" when all is read or when another text encoder reads on."""
-    readers = [part for key, part in model.pipe.components.items() if key.startswith("tokenizer") and part is not None]
-    if not readers or any("CLIP" not in type(reader).__name__ for reader in readers):
+    """The end of the prompt that no text encoder reads: beyond CLIP's 77 tokens, or where T5 reads on, beyond what its pipeline gives
+    it; "" when all is read."""
+    reader, limit = _longest(model)
+    if reader is None:
         return ""
-    limit, spelled_out = readers[0].model_max_length, getattr(model.pipe, "maybe_convert_prompt", None)
-    prompt = spelled_out(prompt, readers[0]) if spelled_out else prompt
-    ids = readers[0](prompt, truncation=False, verbose=False).input_ids
-    return str(readers[0].decode(ids[limit - 1 : -1])) if len(ids) > limit else ""
+    spelled_out = getattr(model.pipe, "maybe_convert_prompt", None)
+    prompt = spelled_out(prompt, reader) if spelled_out else prompt
+    ids = reader(prompt, truncation=False, verbose=False).input_ids
+    return str(reader.decode(ids[limit - 1 : -1])) if len(ids) > limit else ""
+
+
+def tell_cuts(prompts: Sequence[str], model: BaseModel) -> None:
+    """Tell once how many of the prompts are longer than what is read of them."""
+    cuts = [(prompt, cut) for prompt in prompts if (cut := cut_off(prompt, model))]
+    if cuts:
+        _LOG.warning(
+            "%d of %d different prompts are longer than the %d tokens that %r reads, and are cut there: of %r.. it does not read %r. Say it shorter",
+            len(cuts), len(prompts), _longest(model)[1], model.name, cuts[0][0][:60], cuts[0][1][:120],
+        )  # fmt: skip
+
+
+def _longest(model: BaseModel) -> tuple[Any, int]:
+    """The tokenizer that reads furthest, and how far: CLIP's as it says, T5's as its pipeline asks it."""
+    parts = model.pipe.components
+    readers = [part for key, part in parts.items() if key.startswith("tokenizer") and part is not None]
+    further = [reader for reader in readers if "CLIP" not in type(reader).__name__]
+    if further:
+        return further[-1], _T5_READS.get(type(model.pipe).__name__, 0) or further[-1].model_max_length
+    return (readers[0], readers[0].model_max_length) if readers else (None, 0)
 
 
 def _check_arguments(

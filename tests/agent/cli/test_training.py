@@ -25,6 +25,7 @@ from tools.jobs.watch import State
 def folder(tmp_path: Path) -> Path:
     """A folder with pictures and a file of pairs."""
     (tmp_path / "dog").mkdir()
+    (tmp_path / "empty").mkdir()
     for name, colour in (("a", "red"), ("b", "blue")):
         Image.new("RGB", (32, 32), colour).save(tmp_path / "dog" / f"{name}.png")
     line = {"prompt": "a red dog", "win": "dog/a.png", "lose": "dog/b.png"}
@@ -90,7 +91,7 @@ def test_several_prompts_are_each_pictures(folder: Path) -> None:
         ({"dataset": [{"prompt": "a", "win": 3, "lose": "b"}], "adapters": [{"path": 3}]}, r"job.adapters.0.path = 3"),
         ({"dataset": 3}, r"dataset = 3.*a list, a .jsonl file"),
         ({"dataset": "dog"}, r"prompt = None: say what the pictures in .*dog"),
-        ({"dataset": ".", "prompt": "a dog"}, "holds no pictures"),
+        ({"dataset": "empty", "prompt": "a dog"}, "holds no pictures"),
     ],
 )
 def test_a_mistake_is_named_before_anything_starts(folder: Path, values: dict[str, Any], told: str) -> None:

@@ -44,6 +44,16 @@ def test_the_language_model_finds_the_words_when_there_is_one(tmp_path: Path) ->
     assert purpose == "feedback" and "background white" in messages[1]["content"] and given.seconds["llm"] >= 0
 
 
+@pytest.mark.parametrize("rating", [0.0, 5.1, 10.0])
+def test_ratings_that_are_all_alike_are_no_evidence_and_no_model_is_asked(tmp_path: Path, rating: float) -> None:
+    def write(*_: Any, **__: Any) -> Feedback:
+        raise AssertionError("there is nothing to put into words")
+
+    given = context(rated_trail([(rating, prompt) for prompt in PROMPTS[:3]]), tmp_path, write=write)
+    result = give_feedback(GiveFeedback(words=8), given).result
+    assert result == {"feedback": "Your ratings do not tell one word from another yet.", "evidence": []}
+
+
 @pytest.mark.parametrize("rated", [[], [(5.0, "a photo of a cat")]])
 def test_nothing_to_learn_from_is_told(tmp_path: Path, rated: Any) -> None:
     with pytest.raises(ToolError, match="call ask_person first"):
