@@ -5,6 +5,7 @@ Knows diffusers' loader and PEFT's layers. Does not know weights at which adapte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,39 @@ def inject(pipe: Any, state: Mapping[str, Tensor], name: str, file: Path) -> Non
         )
     try:
         with quiet():
-            pipe.load_lora_weights(dict(state), adapter_name=name)
+            _load(pipe, state, name)
         wrong = _difference(pipe, state, name)
     except (ValueError, RuntimeError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
         wrong = f"{type(error).__name__}: {clean(error, 300)}"
     if wrong:
         remove(pipe, name)
         raise InputError(f"adapter {str(file)!r} could not be attached to this {type(pipe).__name__}: {wrong}; have it converted to a plain LoRA of this model")  # fmt: skip
+
+
+def _load(pipe: Any, state: Mapping[str, Tensor], name: str) -> None:
+    """The denoiser's layers by diffusers. The text encoders' without it: it reads only files in which some attention learned as well,
+    and takes every other layer to have the most common rank."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in state.items():
+        part, _, rest = key.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    for part, own in parts.items():
+        if part.startswith("text_encoder"):
+            _load_into(getattr(pipe, part), own, name)
+        else:
+            pipe.load_lora_weights({f"{part}.{key}": tensor for key, tensor in own.items()}, adapter_name=name)
+
+
+def _load_into(encoder: Any, state: Mapping[str, Tensor], name: str) -> None:
+    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+
+    ranks = {module: len(down) for module, down, _ in halves(state)}
+    exact = {f"^{re.escape(module)}$": rank for module, rank in ranks.items()}
+    config = LoraConfig(r=1, lora_alpha=1, target_modules=list(ranks), rank_pattern=exact, alpha_pattern=dict(exact))
+    inject_adapter_in_model(config, encoder, adapter_name=name, low_cpu_mem_usage=True)
+    set_peft_model_state_dict(encoder, dict(state), name, low_cpu_mem_usage=True)
+    encoder._hf_peft_config_loaded = True  # by which diffusers knows that there is something to delete
+    encoder.to(encoder.device, encoder.dtype)
 
 
 def _difference(pipe: Any, state: Mapping[str, Tensor], name: str) -> str:
