@@ -6,6 +6,7 @@ Unknown keys are errors that name the nearest known key; the resolved config is 
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -192,8 +193,11 @@ def run_folder(home: Path, run_id: str) -> Path:
 
 
 def bundled(name: str) -> str:
-    """The folder of a bundled model, or the name as it is."""
-    return str(MODELS / name) if (MODELS / name).is_dir() and "/" not in name else name
+    """The folder of a bundled model, the absolute path of another that is there, or the name as it is: a hub id, or a server's word."""
+    if (MODELS / name).is_dir() and "/" not in name:
+        return str(MODELS / name)
+    folder = Path(name).expanduser()
+    return os.path.abspath(folder) if "/" in name and folder.is_dir() else name
 
 
 def load_config(path: str | Path, **changes: Any) -> Config:
@@ -204,8 +208,15 @@ def load_config(path: str | Path, **changes: Any) -> Config:
     if not file.is_file():
         known = ", ".join(sorted(f"configs/{p.name}" for p in CONFIGS.glob("*.yaml")))
         raise InputError(f"There is no config {str(path)!r}: give the path of a YAML file, for example one of {known}.")
-    values = placed(read_yaml(file), file.parent)
-    return make_config(values | {key: value for key, value in changes.items() if value is not None})
+    values = placed(read_yaml(file), file.parent) | {key: value for key, value in changes.items() if value is not None}
+    return make_config(
+        values | {key: _from_anywhere(values[key]) for key in ("model", "clip", "pickscore") if key in values}
+    )
+
+
+def _from_anywhere(name: Any) -> Any:
+    """A model's folder as an absolute path: the run may go on from another one. Bundled models and hub ids keep their names."""
+    return bundled(name) if isinstance(name, str) and "/" in name else name
 
 
 def placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:
