@@ -114,6 +114,12 @@ def opened(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
+def of_layer(key: str) -> bool:
+    """Whether a tensor of this name is of a layer, in whatever kind of adapter; a learned word is not."""
+    kinds = (pattern for pattern, name in OTHERS.items() if "words of its own" not in name)
+    return "lora_" in key or bool(_HALF.match(key)) or any(re.search(pattern, key) for pattern in kinds)
+
+
 def shown(key: str) -> str:
     """A key of a file as a person may see it."""
     return repr(clean(key, 120))
