@@ -6,6 +6,7 @@ Knows names and shapes. Does not know what the tensors mean.
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,7 +125,9 @@ def _opened(file: Path) -> Any:
         if file.suffix == ".safetensors":
             return load_file(file)
         _check_stored(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickles: what cannot be read is refused below
+            return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InputError(
             f"{str(file)!r} holds more than tensors, or is damaged, and reading it could run code: convert it to safetensors, or get it again"

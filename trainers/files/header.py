@@ -90,7 +90,8 @@ def _of(file: Path, config: Mapping[str, Any], prefix: str, module: str, where: 
             f"adapter {str(file)!r} is {named} by {where}: only plain LoRA can be loaded, have it converted to one"
         )
     for name in ("alpha_pattern", "rank_pattern"):
-        keys = list(said[name]) if isinstance(said[name], dict) else [] if said[name] is None else [said[name]]
+        given = said[name]
+        keys = list(given) if isinstance(given, dict) else [] if given is None else [given]
         if (strange := next((key for key in keys if not _WORDS.match(str(key))), None)) is not None:
             raise InputError(f"adapter {str(file)!r} says {name} of {clean(strange, 60)!r} in {where}, an expression that we do not run: export it with plain names")  # fmt: skip
     if said["r"] is None and said["lora_alpha"] is None:
