@@ -200,8 +200,11 @@ def run_folder(home: Path, run_id: str) -> Path:
 
 
 def bundled(name: str) -> str:
-    """The folder of a bundled model, or the name as it is."""
-    return str(MODELS / name) if os.path.isdir(MODELS / name) and "/" not in name else name
+    """The folder of a bundled model, the absolute path of another that is there, or the name as it is: a hub id, or a server's word."""
+    if "/" not in name:
+        return str(MODELS / name) if os.path.isdir(MODELS / name) else name
+    folder = os.path.expanduser(name)
+    return os.path.abspath(folder) if os.path.isdir(folder) else name
 
 
 def load_config(path: str | Path, **changes: Any) -> Config:
@@ -215,8 +218,14 @@ def load_config(path: str | Path, **changes: Any) -> Config:
             f"There is no config {str(path)!r:.300}: give the path of a YAML file, for example one of {known}."
         )
     read = read_keys(file)
-    values = placed(read.values, file.parent)
-    return make_config(values | {key: value for key, value in changes.items() if value is not None}, read)
+    values = placed(read.values, file.parent) | {key: value for key, value in changes.items() if value is not None}
+    models = {key: _from_anywhere(values[key]) for key in ("model", "clip", "pickscore") if key in values}
+    return make_config(values | models, read)
+
+
+def _from_anywhere(name: Any) -> Any:
+    """A model's folder as an absolute path: the run may go on from another one. Bundled models and hub ids keep their names."""
+    return bundled(name) if isinstance(name, str) and "/" in name else name
 
 
 def placed(values: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from prompts.errors import InputError
+from prompts.errors import InputError, PalateError
 from trainers.engine.draws import own_noise
 from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
@@ -139,7 +139,12 @@ def train(
         through = int(torch.randint(1, most + 1, (), generator=training.generator))
         predict = guided(base_model, conditions[rows], empty[[0] * len(rows)], config.guidance_scale)
         images = decode_latents(sample(predict, process, noise, config.sampler_steps, through), base_model)
-        score = scorer(images, [dataset[row] for row in rows]).mean()
+        scores = scorer(images, [dataset[row] for row in rows])
+        if images.isfinite().all() and not scores.isfinite().all():
+            raise PalateError(
+                f"the scorer {scorer_version!r:.80} gave scores that are not finite at step {training.step + 1}: use another scorer"
+            )
+        score = scores.mean()
         loss = -config.score_scale * score
         return loss, {"loss": loss.item(), "score": score.item()}
 

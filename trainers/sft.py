@@ -5,6 +5,7 @@ Knows the simple loss. Does not know why these images were chosen; dreambooth ad
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
@@ -57,6 +58,8 @@ def weights_of(dataset: Sequence[Example], weights: Sequence[float] | None, mode
         raise InputError(
             f"dataset of {len(dataset)} items with {weights and len(weights)} weights: give one weight each"
         )
+    if bad := next((f"{number} ({one!r})" for number, one in enumerate(weights or ()) if not math.isfinite(one)), None):
+        raise InputError(f"the weight of item {bad} is not finite: give a number, or leave the item out")
     return torch.tensor(weights if weights is not None else [1.0] * len(dataset), device=model.device)
 
 

@@ -95,9 +95,9 @@ def _placed_gate(gate: dict[str, Any], folder: Path) -> Any:
 
 
 def _model(name: Any, folder: Path) -> Any:
-    if not isinstance(name, str) or bundled(name) != name:
+    if not isinstance(name, str) or ("/" not in name and bundled(name) != name):
         return bundled(name) if isinstance(name, str) else name
-    return str(folder / name) if os.path.exists(folder / name) else name
+    return str(folder / name) if os.path.exists(folder / name) else bundled(name)
 
 
 def _below(path: Any, folder: Path) -> Any:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
+from trainers.files.halves import finite
 from trainers.model.denoiser import Conditions
 
 _EXTRA = "extra."
@@ -67,7 +68,10 @@ class PairStore:
         told = int(file.get_slice("prompt")[at : at + 1])
         found = {key: file.get_slice(key)[at : at + 1] for key in ("win", "lose")}
         rest = (key for key in file.keys() if key not in ("win", "lose", "prompt"))  # noqa: SIM118  not a mapping
-        return found | {key: file.get_slice(key)[told : told + 1] for key in rest}
+        found |= {key: file.get_slice(key)[told : told + 1] for key in rest}
+        if bad := next((key for key, value in found.items() if not finite(value)), None):
+            raise InputError(f"pair {at} of {str(self._files[shard])!r} holds numbers that are not finite in {bad!r}: delete the file, and it is made again")  # fmt: skip
+        return found
 
 
 def has_shard(folder: Path, number: int) -> bool:
@@ -87,6 +91,8 @@ def write_shard(
     tensors = {"win": win.half(), "lose": lose.half(), "embeds": conditions.embeds[firsts]}
     tensors |= {_EXTRA + key: value[firsts] for key, value in conditions.extras.items()}
     tensors["prompt"] = torch.tensor([distinct.index(prompt) for prompt in prompts])
+    if bad := next((key for key, value in tensors.items() if not finite(value)), None):
+        raise PalateError(f"shard {number} would hold numbers that are not finite in {bad!r}: float16 is too small for them, or the model broke; use another model")  # fmt: skip
     file = folder / f"shard-{number:05d}.safetensors"
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:

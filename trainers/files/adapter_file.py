@@ -1,34 +1,22 @@
-"""Adapter files: find them; read LoRAs safely and check that they fit a model.
+"""Adapter files: what they are called, where they lie, and the card beside ours.
 
-Knows files, key names and shapes. Does not know painting, training or where an adapter's weights came from.
+Knows files. Does not know what is in them, painting, training or where an adapter's weights came from.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-
 from prompts.errors import InputError
-from trainers.files.third_party import translated
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 WORD_FILE = "learned_embeds.safetensors"  # of a learned word, as diffusers calls it
 MODEL_FOLDER = "model"  # of a training that made a whole model, beside its adapter.json
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
-
-# diffusers writes "to_q.lora.down", older files "to_q_lora.down", PEFT "to_q.lora_A", text encoders "lora_linear_layer"
-_LORA_KEY = re.compile(
-    r"^(?P<module>.+?)(?:\.lora_(?P<peft>[AB])|(?P<old>_lora|\.lora|\.lora_linear_layer)\.(?P<side>down|up))\.weight$"
-)
-_TEXT_NAMES = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 
 
 @dataclass(frozen=True)
@@ -97,61 +85,3 @@ def with_word(ref: AdapterRef) -> list[AdapterRef]:
     if not all(file.is_file() for file in files):
         return [ref]
     return [AdapterRef(files[0], ref.weight), AdapterRef(files[1], float(ref.weight != 0))]
-
-
-def read(file: Path, pipe: Any) -> dict[str, torch.Tensor]:
-    """The tensors of a LoRA file (diffusers, PEFT or kohya names) under diffusers' names. Raises InputError."""
-    if not hasattr(pipe, "lora_state_dict"):
-        raise InputError(
-            f"{type(pipe).__name__} cannot take LoRA adapters: paint without adapters or use another model"
-        )
-    options: dict[str, Any] = {"unet_config": pipe.unet.config} if getattr(pipe, "unet", None) is not None else {}
-    try:
-        theirs = translated(file, pipe)
-        found = pipe.lora_state_dict(
-            str(file.parent) if theirs is None else theirs, weight_name=file.name, use_safetensors=True,
-            local_files_only=True, **options,
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
-        raise InputError(f"adapter {str(file)!r} is not a LoRA file we can read ({error}): export it again") from error
-    return found[0] if isinstance(found, tuple) else found
-
-
-def check(state: Mapping[str, torch.Tensor], pipe: Any, name: str) -> None:
-    """Raises InputError naming the first key whose module or shape `pipe` does not have. Touches nothing."""
-    if not state:
-        raise InputError(f"adapter {name!r} holds no LoRA weights: export it again")
-    modules = {
-        key: dict(part.named_modules()) for key, part in pipe.components.items() if hasattr(part, "named_modules")
-    }
-    for key, tensor in state.items():
-        _check_key(key, tuple(tensor.shape), modules, name)
-
-
-def _check_key(key: str, shape: tuple[int, ...], modules: Mapping[str, Mapping[str, Any]], name: str) -> None:
-    part, _, rest = key.partition(".")
-    match = _LORA_KEY.match(rest)
-    path = _module_path(match, part) if match else ""
-    here = modules.get(part, {})
-    module = here.get(path) or here.get(
-        f"text_model.{path}"
-    )  # transformers 4 had the encoder's layers below text_model
-    weight = getattr(module, "weight", None)
-    if match is None or weight is None:
-        raise InputError(f"adapter {name!r} does not fit this model: it has no place for {key!r} of shape {shape}")
-    down = match["peft"] == "A" or match["side"] == "down"
-    axis = 1 if down else 0
-    if len(shape) != weight.ndim or shape[axis] != weight.shape[axis]:
-        needs = ("rank", weight.shape[1]) if down else (weight.shape[0], "rank")
-        raise InputError(
-            f"adapter {name!r} does not fit this model: {key!r} has shape {shape}, but the layer's weight is "
-            f"{tuple(weight.shape)} and needs ({needs[0]}, {needs[1]}): use the adapter with the model it was made for"
-        )
-
-
-def _module_path(match: re.Match[str], part: str) -> str:
-    path = match["module"].replace(".processor", "")
-    head, _, leaf = path.rpartition(".")
-    if part.startswith("text_encoder"):
-        return f"{head}.{_TEXT_NAMES.get(leaf, leaf)}".removeprefix("text_model.")
-    return f"{path}.0" if leaf == "to_out" and match["old"] == "_lora" else path

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from prompts.atomic import write_atomically
 from prompts.errors import PalateError
-from prompts.quiet import quiet
 from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, sha256
+from trainers.files.injected import inject
 from trainers.files.kohya import has_names_for, kohya_names
 from trainers.files.lora_layers import change_of, lora_layers, part_of, remove
 from trainers.files.third_party import translated
@@ -148,27 +148,19 @@ def write_card(
 
 
 def _smoke_load(pipe: Any, change: Change, file: Path, kohya: Path, wanted: dict[str, Tensor]) -> str:
-    """Load both files back and compare them, layer by layer, with what was trained. "loaded", or "names" when diffusers
-    cannot read kohya's names for this UNet and only names and values were compared. Raises PalateError."""
+    """Read both files back and compare them, layer by layer, with what was trained. "loaded", or "names" when kohya has no name for
+    some of the layers, which only we read there. Raises PalateError."""
     _compare(pipe, change, file)
-    try:
-        if not has_names_for(wanted, getattr(pipe, part_of(pipe))):
-            raise KeyError("a layer that kohya has no name for")
-        _compare(pipe, change, kohya)
-    except (ValueError, KeyError, AttributeError, IndexError) as error:
-        written = load_file(kohya)
-        if written.keys() != wanted.keys() or not all(torch.equal(written[key], wanted[key]) for key in wanted):
-            raise PalateError(f"{kohya.name} does not hold what was trained: the disk may be failing") from error
-        return "names"
-    return "loaded"
+    _compare(pipe, change, kohya)
+    written = load_file(kohya)
+    if written.keys() != wanted.keys() or not all(torch.equal(written[key], wanted[key]) for key in wanted):
+        raise PalateError(f"{kohya.name} does not hold what was trained: the disk may be failing")
+    return "loaded" if has_names_for(wanted, getattr(pipe, part_of(pipe))) else "names"
 
 
 def _compare(pipe: Any, change: Change, file: Path) -> None:
     try:
-        with quiet():
-            theirs = translated(file, pipe)
-            given = str(file.parent) if theirs is None else theirs
-            pipe.load_lora_weights(given, weight_name=file.name, adapter_name=_CHECKED)
+        inject(pipe, translated(file, pipe), _CHECKED, file)
         for layer in lora_layers(pipe):
             found, wanted = change_of(layer, _CHECKED), change(layer)
             if not (found - wanted).norm() <= 0.02 * wanted.norm() + 1e-6:  # a base in bfloat16 rounds what it loads

@@ -1,4 +1,4 @@
-"""kohya's names for LoRA weights, which ComfyUI, A1111 and sd-scripts read: written for every class, read for the transformers.
+"""kohya's names for LoRA weights, which ComfyUI, A1111 and sd-scripts read, and the layers that they join.
 
 A UNet's modules keep diffusers' names with "_" for ".". The transformers of SD 3.5 and FLUX have their authors' names, under which
 query, key and value are one layer: their LoRAs are joined into one of as many times the rank, and taken apart again.
@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
-
-from prompts.errors import InputError
 
 PREFIX = "lora_unet_"
 
@@ -39,6 +35,7 @@ def _stream(name: str, block: str, ff: str, out: str, qkv: tuple[str, str, str],
     ]  # fmt: skip
 
 
+_TIME, _POOLED = "time_text_embed.timestep_embedder", "time_text_embed.text_embedder"
 _BLOCK, _SINGLE = "transformer_blocks.{}", "single_transformer_blocks.{}"
 _OWN, _ADDED = ("to_q", "to_k", "to_v"), ("add_q_proj", "add_k_proj", "add_v_proj")
 JOINTS: dict[str, list[Joint]] = {
@@ -47,14 +44,44 @@ JOINTS: dict[str, list[Joint]] = {
         *_stream("joint_blocks_{}_context_block", _BLOCK, "ff_context", "to_add_out", _ADDED, ("mlp_fc1", "mlp_fc2")),
         _joints("joint_blocks_{}_x_block_attn2_qkv", f"{_BLOCK}.attn2", *_OWN),
         _joints("joint_blocks_{}_x_block_attn2_proj", f"{_BLOCK}.attn2", "to_out.0"),
+        _joints("joint_blocks_{}_x_block_adaLN_modulation_1", _BLOCK, "norm1.linear"),
+        _joints("joint_blocks_{}_context_block_adaLN_modulation_1", _BLOCK, "norm1_context.linear"),
+        _joints("x_embedder_proj", "pos_embed", "proj"),
+        Joint("context_embedder", ("context_embedder",)),
+        _joints("t_embedder_mlp_0", _TIME, "linear_1"),
+        _joints("t_embedder_mlp_2", _TIME, "linear_2"),
+        _joints("y_embedder_mlp_0", _POOLED, "linear_1"),
+        _joints("y_embedder_mlp_2", _POOLED, "linear_2"),
+        _joints("final_layer_adaLN_modulation_1", "norm_out", "linear"),
+        Joint("final_layer_linear", ("proj_out",)),
     ],
     "FluxTransformer2DModel": [
         *_stream("double_blocks_{}_img", _BLOCK, "ff", "to_out.0", _OWN, ("mlp_0", "mlp_2")),
         *_stream("double_blocks_{}_txt", _BLOCK, "ff_context", "to_add_out", _ADDED, ("mlp_0", "mlp_2")),
         _joints("single_blocks_{}_linear1", _SINGLE, *(f"attn.{one}" for one in _OWN), "proj_mlp"),
         _joints("single_blocks_{}_linear2", _SINGLE, "proj_out"),
+        _joints("double_blocks_{}_img_mod_lin", _BLOCK, "norm1.linear"),
+        _joints("double_blocks_{}_txt_mod_lin", _BLOCK, "norm1_context.linear"),
+        _joints("single_blocks_{}_modulation_lin", _SINGLE, "norm.linear"),
+        Joint("img_in", ("x_embedder",)),
+        Joint("txt_in", ("context_embedder",)),
+        _joints("time_in_in_layer", _TIME, "linear_1"),
+        _joints("time_in_out_layer", _TIME, "linear_2"),
+        _joints("vector_in_in_layer", _POOLED, "linear_1"),
+        _joints("vector_in_out_layer", _POOLED, "linear_2"),
+        _joints("guidance_in_in_layer", "time_text_embed.guidance_embedder", "linear_1"),
+        _joints("guidance_in_out_layer", "time_text_embed.guidance_embedder", "linear_2"),
+        _joints("final_layer_adaLN_modulation_1", "norm_out", "linear"),
+        Joint("final_layer_linear", ("proj_out",)),
     ],
 }
+XLABS: dict[str, list[Joint]] = {
+    "FluxTransformer2DModel": [
+        _joints("double_blocks_{}_qkv_lora1", f"{_BLOCK}.attn", *_OWN), _joints("double_blocks_{}_proj_lora1", f"{_BLOCK}.attn", "to_out.0"),
+        _joints("double_blocks_{}_qkv_lora2", f"{_BLOCK}.attn", *_ADDED), _joints("double_blocks_{}_proj_lora2", f"{_BLOCK}.attn", "to_add_out"),
+        _joints("single_blocks_{}_qkv_lora", f"{_SINGLE}.attn", *_OWN),
+    ],
+}  # fmt: skip
 
 
 def kohya_names(state: Mapping[str, Tensor], alpha: float | None, denoiser: Any) -> dict[str, Tensor]:
@@ -63,7 +90,7 @@ def kohya_names(state: Mapping[str, Tensor], alpha: float | None, denoiser: Any)
     `alpha` None: every layer has a rank of its own, and acts as it is."""
     rest = _by_module(state)
     named: dict[str, Tensor] = {}
-    for name, members in _layers(denoiser):
+    for name, members in joint_layers(denoiser):
         if any(member in rest for member in members):
             joined = _joined([rest.pop(one, None) for one in members], members, denoiser)
             named |= _written(PREFIX + name, joined, None if alpha is None else alpha * len(members))
@@ -82,26 +109,9 @@ def text_names(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def has_names_for(named: Mapping[str, Tensor], denoiser: Any) -> bool:
-    """Whether kohya's readers know every layer of `named`: of a transformer they know attention and feed-forward only."""
-    known = {PREFIX + name for name, _ in _layers(denoiser)}
-    return not known or all(key.split(".")[0] in known for key in named)
-
-
-def from_kohya(file: Path, denoiser: Any) -> dict[str, Tensor] | None:
-    """The weights of kohya's file for a transformer, under diffusers' names; None for what diffusers reads by itself.
-
-    Raises InputError for layers that are not whole, or not of this model's width."""
-    joints = type(denoiser).__name__ in JOINTS
-    tensors = load_file(file) if joints else {}
-    if not tensors or not all(key.startswith(PREFIX) for key in tensors):
-        return None
-    found: dict[str, Tensor] = {}
-    for name, members in _layers(denoiser):
-        down = tensors.pop(f"{PREFIX}{name}.lora_down.weight", None)
-        if down is not None:
-            up, alpha = (tensors.pop(f"{PREFIX}{name}.{key}", None) for key in ("lora_up.weight", "alpha"))
-            found |= _apart(down, _fitting(file, name, down, up, members, denoiser), alpha, members, denoiser)
-    return found | tensors  # what is left has a name that we do not know: the check of the adapter will say so
+    """Whether kohya's readers know every layer of `named`: of a transformer they know those that it has a name for."""
+    known = {PREFIX + name for name, _ in joint_layers(denoiser)}
+    return not known or all(key.split(".")[0] in known for key in named if key.startswith(PREFIX))
 
 
 def _by_module(state: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -110,18 +120,19 @@ def _by_module(state: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     return {module: (state[f"{module}.lora_A.weight"], state[f"{module}.lora_B.weight"]) for module in modules}
 
 
-def _layers(denoiser: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+def joint_layers(denoiser: Any, known: Mapping[str, list[Joint]] = JOINTS) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every layer that kohya names otherwise, with the modules of `denoiser` that it joins."""
     modules = dict(denoiser.named_modules())
-    for joint in JOINTS.get(type(denoiser).__name__, []):
+    for joint in known.get(type(denoiser).__name__, []):
         for number in _numbers(joint.members[0], modules):
             members = tuple(member.format(number) for member in joint.members)
-            yield joint.name.format(number), members
+            if all(member in modules for member in members):
+                yield joint.name.format(number), members
 
 
 def _numbers(member: str, modules: Mapping[str, Any]) -> list[str]:
     pattern = re.compile(re.escape(member).replace(r"\{\}", r"(\d+)"))
-    return [match[1] for name in modules if (match := pattern.fullmatch(name))]
+    return [match[1] if pattern.groups else "" for name in modules if (match := pattern.fullmatch(name))]
 
 
 def _joined(
@@ -129,6 +140,8 @@ def _joined(
 ) -> tuple[Tensor, Tensor]:
     """One LoRA that does what all of them do: downs under each other, ups on the diagonal; zeros for those that did not learn."""
     down, up = next(pair for pair in pairs if pair is not None)
+    if len(members) == 1:
+        return down, _turned(up, members[0], denoiser)
     sides = [denoiser.get_submodule(member).out_features for member in members]
     full = [
         pair or (torch.zeros_like(down), up.new_zeros(side, up.shape[1]))
@@ -143,29 +156,31 @@ def _written(name: str, pair: tuple[Tensor, Tensor], alpha: float | None) -> dic
     return {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": said}
 
 
-def _fitting(file: Path, name: str, down: Tensor, up: Tensor | None, members: tuple[str, ...], denoiser: Any) -> Tensor:
-    """The up weights, if the layer is whole and of this model's width."""
-    layers = [denoiser.get_submodule(member) for member in members]
-    needs = (sum(layer.out_features for layer in layers), layers[0].in_features)
-    has = (0 if up is None else len(up), down.shape[-1])
-    if needs != has or up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != len(down) or not len(down):
-        raise InputError(
-            f"adapter {str(file)!r} does not fit this model: {name!r} changes a layer of {has[0]} x {has[1]}, this model's is "
-            f"{needs[0]} x {needs[1]}: use the adapter with the model it was made for"
-        )
-    return up
+def fitting(down: Tensor, up: Tensor, members: tuple[str, ...], module: Any) -> tuple[int, int] | None:
+    """The width and height that the members have together, if these halves are not of them; else None."""
+    layers = [module.get_submodule(member) for member in members]
+    needs = sum(len(layer.weight) for layer in layers), layers[0].weight[0].numel()
+    return None if needs == (len(up), down[0].numel()) else needs
 
 
-def _apart(
-    down: Tensor, up: Tensor, alpha: Tensor | None, members: tuple[str, ...], denoiser: Any
-) -> dict[str, Tensor]:
-    """Each member's part of a joined LoRA, alpha folded into the up weights; all of them see all of the down weights."""
-    scale = 1.0 if alpha is None else float(alpha) / len(down)
-    sides = [denoiser.get_submodule(member).out_features for member in members]
-    found: dict[str, Tensor] = {}
-    for member, part in zip(members, torch.split(up * scale, sides), strict=True):
-        used = part.ne(0).any(dim=0)  # a number that is none counts, too: it must not vanish here
+def apart(down: Tensor, up: Tensor, members: tuple[str, ...], module: Any) -> dict[str, tuple[Tensor, Tensor]]:
+    """Each member's part of a joined LoRA, whose scale is folded in; all of them see all of the down weights.
+
+    A member that changes nothing is left out, as long as another one does."""
+    if len(members) == 1:
+        return {members[0]: (down, _turned(up, members[0], module))}
+    sides = [len(module.get_submodule(member).weight) for member in members]
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    for member, part in zip(members, torch.split(up, sides), strict=True):
+        used = part.flatten(1).ne(0).any(dim=0)
+        if part.flatten(1).shape[1] != len(down) or not up.any():
+            used = torch.ones(len(down), dtype=torch.bool)
         if used.any():
-            found[f"transformer.{member}.lora_A.weight"] = down[used].contiguous()
-            found[f"transformer.{member}.lora_B.weight"] = part[:, used].contiguous()
+            found[member] = down[used].contiguous(), part[:, used].contiguous()
     return found
+
+
+def _turned(up: Tensor, member: str, module: Any) -> Tensor:
+    """Last modulations say shift and scale at their authors', scale and shift in diffusers."""
+    owner = module.get_submodule(member.rpartition(".")[0])
+    return torch.cat(up.chunk(2)[::-1]) if type(owner).__name__ == "AdaLayerNormContinuous" else up

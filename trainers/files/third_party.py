@@ -1,7 +1,6 @@
-"""LoRA files of other programs: refuse what is no plain LoRA by its name, and give the rest the names of the model's layers.
+"""LoRA files under the names of a pipeline's layers, every layer of a file in its place, or the file refused.
 
-Knows kohya's names with text encoders and LyCORIS' convolutions (LoCon), and cloneofsimo's lora, which numbers layers instead of
-naming them. Does not know PEFT or painting; what diffusers reads by itself is left to it.
+Knows which halves fit which layer, and cloneofsimo's lora, which numbers layers instead of naming them. Does not know PEFT or painting.
 """
 
 from __future__ import annotations
@@ -12,27 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from prompts.clean import clean
 from prompts.errors import InputError
-from trainers.files.kohya import from_kohya
+from trainers.files.halves import Layer, LoraFile, read, shown
+from trainers.files.kohya import apart, fitting
+from trainers.files.names import Names
 
-# Keys that give away what is no LoRA, and what its people call it.
-OTHERS = {
-    r"\.hada_w[12]": "a LoHa", r"\.lokr_w[12]|\.lokr_t2": "a LoKr", r"\.dora_scale$|lora_magnitude_vector": "a DoRA",
-    r"\.oft_(blocks|diag|R)|\.boft_|\.oft_r\.": "an OFT", r"\.on_input$": "an (IA)3", r"\.diff(_b)?$": "a file of full differences",
-    r"\.[ab][12]\.weight$": "a GLoRA", r"^model\.diffusion_model\.|^first_stage_model\.": "a whole checkpoint",
-    r"^emb_params$|^string_to_param|^bundle_emb\.|^clip_[lg]$|^<.*>$": "a file with words of its own (textual inversion)",
-}  # fmt: skip
-INSTEAD = (
-    "only LoRA and LoCon can be loaded: merge it into its base model with the program that made it and extract a LoRA from the "
-    "difference, or ask its author for a plain LoRA"
-)
-KOHYA = ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_")
-_PREFIXES = {"unet": KOHYA[:1], "text_encoder": KOHYA[1:3], "text_encoder_2": KOHYA[3:]}
-_NUMBERED = re.compile(r"^(?P<part>unet|text_encoder(?:_2)?):(?P<number>\d+):(?P<side>up|down)$")
+_NUMBERED = re.compile(r"^(unet|text_encoder(?:_2)?):\d+$")
+Halves = tuple[Tensor, Tensor]
 
 # cloneofsimo's lora walks the classes that it names; below them it takes every linear layer (and convolution) in this order.
 _LEAVES = {
@@ -44,121 +32,122 @@ _TARGETS = {"unet": ["Attention", "GEGLU"], "text_encoder": ["CLIPAttention"], "
 _BLOCKS = (("attn1", "ff.net.0", "attn2"), ("attn1", "attn2", "ff.net.0"))  # diffusers until 0.17, and since
 
 
-def opened(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a LoRA file. Raises InputError for a damaged file and, by name, for what is no LoRA."""
-    try:
-        with safe_open(file, "pt") as stream:
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118  not a dict
-            metadata = dict(stream.metadata() or {})
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"adapter {str(file)!r} is not a LoRA file we can read ({error}): export it again") from error
-    for pattern, name in OTHERS.items():
-        if key := next((key for key in tensors if re.search(pattern, key)), None):
-            raise InputError(f"adapter {str(file)!r} is {name} (its key {key!r}), and {INSTEAD}")
-    return tensors, metadata
+def translated(file: Path, pipe: Any) -> dict[str, Tensor]:
+    """The weights of `file` under the names by which `pipe` loads them (PEFT's, its part before), alpha folded into the up weights.
 
-
-def translated(file: Path, pipe: Any) -> dict[str, Tensor] | None:
-    """The weights of `file` under names that `pipe` loads, alpha folded into the up weights; None for what diffusers reads by itself.
-
-    Raises InputError for files that are no LoRA, not whole, or not of this model."""
-    tensors, metadata = opened(file)
-    if any(_NUMBERED.match(key) for key in tensors):
-        return _from_numbers(file, tensors, metadata, pipe)
-    if not tensors or not all(key.startswith(KOHYA) for key in tensors):
-        return None
-    denoiser = pipe.components.get("unet") or pipe.components.get("transformer")
-    theirs = from_kohya(file, denoiser)
-    return _from_names(file, tensors, pipe) if theirs is None else theirs
-
-
-def layer(file: Path, name: str, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Down and up weights of one layer of kohya's, its alpha and its middle (Tucker's core of a convolution) folded in."""
-    down, up, mid, alpha = (tensors.get(f"{name}.{key}") for key in ("lora_down.weight", "lora_up.weight", "lora_mid.weight", "alpha"))  # fmt: skip
-    if down is None or up is None:
-        raise InputError(f"adapter {str(file)!r} is not whole: its layer {name!r} lacks its up or down weights")
-    rank = len(down)
-    if mid is not None:
-        down = torch.einsum("mnhw,ni->mihw", mid.float(), down.float().flatten(1))
-    return down, up.float() * (1.0 if alpha is None else float(alpha) / rank)
-
-
-def _from_names(file: Path, tensors: dict[str, Tensor], pipe: Any) -> dict[str, Tensor] | None:
-    """kohya's names of a UNet's and text encoders' layers; SDXL's of its authors are left to diffusers, middles folded in."""
-    known = _flat(pipe)
+    Raises InputError for files that are no LoRA, not whole, or not of this model: whatever a file holds is in what is returned."""
+    lora = read(file)
+    if any(_NUMBERED.match(name) for name in lora.layers):
+        return _from_numbers(lora, pipe)
+    names = Names(pipe)
     found: dict[str, Tensor] = {}
-    names = dict.fromkeys(key.split(".")[0] for key in tensors)
-    ours = all(name in known for name in names)
-    if not ours and not any(key.endswith(".lora_mid.weight") for key in tensors):
-        return None
-    for name in names:
-        down, up = layer(file, name, tensors)
-        keys = (f"{known[name]}.lora_A.weight", f"{known[name]}.lora_B.weight") if ours else (f"{name}.lora_down.weight", f"{name}.lora_up.weight")  # fmt: skip
-        found |= dict(zip(keys, (down, up), strict=True))
+    for name, layer in lora.layers.items():
+        for module, (down, up) in _placed(lora, name, layer, names, pipe).items():
+            if f"{module}.lora_A.weight" in found:
+                raise InputError(
+                    f"adapter {str(file)!r} changes {module!r} twice, {shown(layer.key)} being the second: export it with one"
+                )
+            found |= {f"{module}.lora_A.weight": down, f"{module}.lora_B.weight": up}
     return found
 
 
-def _flat(pipe: Any) -> dict[str, str]:
-    """kohya's name of every module, and the pipeline's: the parts' names joined by "_", which is no way back by itself."""
-    found: dict[str, str] = {}
-    for part, prefixes in _PREFIXES.items():
-        module = pipe.components.get(part)
-        for name, _ in module.named_modules() if module is not None else ():
-            said = name if part == "unet" or name.startswith("text_model.") else f"text_model.{name}"
-            found |= {prefix + said.replace(".", "_"): f"{part}.{name}" for prefix in prefixes}
-    return found
+def _placed(lora: LoraFile, name: str, layer: Layer, names: Names, pipe: Any) -> dict[str, Halves]:
+    """The pipeline's layers that a layer of the file means, each with its halves."""
+    places = names.find(name)
+    shape = tuple(layer.down.shape)
+    if not places:
+        raise lora.unfit(f"it has no place for {shown(layer.key)} of shape {shape}")
+    fitting_ones = [
+        one for one in places if fitting(layer.down, layer.up, one.members, pipe.components[one.part]) is None
+    ]
+    if len(fitting_ones) > 1:
+        raise lora.unfit(
+            f"{shown(layer.key)} may be of {' or of '.join(one.part for one in fitting_ones)}, and its name does not say of which"
+        )
+    place = (fitting_ones or places)[0]
+    module = pipe.components[place.part]
+    if needs := fitting(layer.down, layer.up, place.members, module):
+        up = tuple(layer.up.shape)
+        raise lora.unfit(
+            f"{shown(layer.key)} has shape {shape} and the up weights beside it {up}, which changes a layer of {up[0]} x "
+            f"{layer.down[0].numel()}, and this model's is {needs[0]} x {needs[1]}"
+        )
+    if place.part not in getattr(pipe, "_lora_loadable_modules", (place.part,)):
+        raise lora.unfit(f"{shown(layer.key)} is of {place.part}, in which a {type(pipe).__name__} takes no LoRA")
+    parts = apart(layer.down, layer.scaled, place.members, module)
+    return {
+        f"{place.part}.{member}": _shaped(lora, layer, halves, module.get_submodule(member))
+        for member, halves in parts.items()
+    }
 
 
-def _from_numbers(
-    file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], pipe: Any
-) -> dict[str, Tensor]:
+def _shaped(lora: LoraFile, layer: Layer, halves: Halves, module: Any) -> Halves:
+    """Halves of the dimensions that the layer has: a convolution of 1 x 1 is a linear layer, and programs write it as either."""
+    down, up = halves
+    window = tuple(module.weight.shape[2:])
+    if up.flatten(1).shape[1] != len(down) or (len(window) == 2 and down.ndim == 4 and tuple(down.shape[2:]) != window):
+        raise lora.unfit(f"{shown(layer.key)} has shape {tuple(down.shape)} and its up weights {tuple(up.shape)}, this model's layer is {tuple(module.weight.shape)}")  # fmt: skip
+    if len(window) == 2 and down.ndim == 2 and window != (1, 1):
+        raise lora.unfit(
+            f"{shown(layer.key)} has shape {tuple(down.shape)}, this model's layer is {tuple(module.weight.shape)}"
+        )
+    ones = (1,) * len(window)
+    return down.reshape(len(down), -1, *window) if window else down.flatten(1), up.reshape(len(up), len(down), *ones)
+
+
+def _from_numbers(lora: LoraFile, pipe: Any) -> dict[str, Tensor]:
     """cloneofsimo's layers: pairs in the order in which his program meets the layers of each part."""
-    strange = next((key for key in tensors if not _NUMBERED.match(key)), None)
+    strange = next((one.key for name, one in lora.layers.items() if not _NUMBERED.match(name)), None)
     if strange is not None:
-        raise InputError(f"adapter {str(file)!r} holds {strange!r} besides numbered layers: export it without")
+        raise InputError(
+            f"adapter {str(lora.file)!r} holds {shown(strange)} besides numbered layers: export it without"
+        )
     found: dict[str, Tensor] = {}
-    for part in dict.fromkeys(key.split(":")[0] for key in sorted(tensors)):
-        ups, downs = (_in_order(file, tensors, part, side) for side in ("up", "down"))
-        for name, up, down in zip(_places(file, part, ups, downs, metadata, pipe), ups, downs, strict=True):
+    for part in dict.fromkeys(name.split(":")[0] for name in sorted(lora.layers)):
+        layers = _in_order(lora, part)
+        for name, one in zip(_places(lora, part, layers, pipe), layers, strict=True):
+            down, up = _shaped(lora, one, (one.down, one.scaled), pipe.components[part].get_submodule(name))
             found |= {f"{part}.{name}.lora_A.weight": down, f"{part}.{name}.lora_B.weight": up}
     return found
 
 
-def _in_order(file: Path, tensors: Mapping[str, Tensor], part: str, side: str) -> list[Tensor]:
-    count = sum(key.startswith(f"{part}:") for key in tensors) // 2
+def _in_order(lora: LoraFile, part: str) -> list[Layer]:
+    count = sum(name.startswith(f"{part}:") for name in lora.layers)
     try:
-        return [tensors[f"{part}:{number}:{side}"] for number in range(count)]
+        return [lora.layers[f"{part}:{number}"] for number in range(count)]
     except KeyError as error:
-        raise InputError(f"adapter {str(file)!r} is not whole: it lacks {error.args[0]!r}") from error
+        raise InputError(f"adapter {str(lora.file)!r} is not whole: it lacks the layer {error.args[0]!r}") from error
 
 
-def _places(
-    file: Path, part: str, ups: list[Tensor], downs: list[Tensor], metadata: Mapping[str, str], pipe: Any
-) -> list[str]:
+def _places(lora: LoraFile, part: str, layers: list[Layer], pipe: Any) -> list[str]:
     """The module that each number means: of the two orders that there have been, the one whose widths fit."""
-    module, targets = pipe.components.get(part), _targets(file, metadata, part)
+    module, targets = pipe.components.get(part), _targets(lora.file, lora.metadata, part)
     seen = []
     for order in _BLOCKS if module is not None else ():
         places = list(_walk(module, targets, order))
-        weights = [module.get_submodule(place).weight for place in places]
-        fits = [(len(w), w.shape[1]) == (len(up), down.shape[1]) for w, up, down in zip(weights, ups, downs, strict=False)]  # fmt: skip
-        if len(places) == len(ups) and all(fits):
+        fits = [fitting(one.down, one.up, (place,), module) is None for place, one in zip(places, layers, strict=False)]
+        if len(places) == len(layers) and all(fits):
             return places
         seen = places
-    raise InputError(
-        f"adapter {str(file)!r} does not fit this model: it numbers {len(ups)} layers of {sorted(targets)} in {part!r}, this "
-        f"model has {len(seen)}, or of other widths: use the adapter with the model it was made for"
+    raise lora.unfit(
+        f"it numbers {len(layers)} layers of {sorted(targets)} in {part!r}, this model has {len(seen)}, or of other widths"
     )
 
 
 def _targets(file: Path, metadata: Mapping[str, str], part: str) -> set[str]:
     try:
         given = json.loads(metadata.get(part, "null")) or _TARGETS[part]
-    except ValueError as error:
-        raise InputError(f"adapter {str(file)!r} names its layers as {metadata[part]!r}: export it again") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"adapter {str(file)!r} names its layers as {clean(metadata[part], 80)!r}: export it again"
+        ) from error
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise InputError(
+            f"adapter {str(file)!r} names its layers as {clean(given, 80)!r}, not as a list of classes: export it again"
+        )
     known = {_NOW.get(one, one) for one in given}
     if not known <= _LEAVES.keys():
-        unknown = sorted(known - _LEAVES.keys())
+        unknown = [clean(one, 40) for one in sorted(known - _LEAVES.keys())]
         raise InputError(f"adapter {str(file)!r} changes layers in {unknown}, whose order only its author knows: known are {sorted(_LEAVES)}")  # fmt: skip
     return known
 

@@ -14,6 +14,7 @@ from prompts.errors import InputError
 from prompts.quiet import quiet
 from trainers.files import adapter_file, word_file
 from trainers.files.adapter_file import AdapterRef
+from trainers.files.injected import inject
 from trainers.files.lora_layers import lora_layers, remove
 from trainers.files.third_party import translated
 from trainers.model import words
@@ -74,11 +75,13 @@ def _load_adapters(model: BaseModel, refs: Sequence[AdapterRef]) -> dict[str, fl
         raise InputError(f"the same adapter is given twice in {[str(ref.path) for ref in refs]!r}: give it once")
     said = _speak(model, dict(zip(keys, files, strict=True)), refs)
     new = {key: file for key, file in zip(keys, files, strict=True) if key not in model.loaded and key not in said}
-    with quiet():
-        for file in new.values():
-            adapter_file.check(adapter_file.read(file, model.pipe), model.pipe, str(file))
-        for key, file in new.items():
-            _inject(model, key, file)
+    found = {
+        key: translated(file, model.pipe) for key, file in new.items()
+    }  # all of them, before the pipeline is touched
+    for key, file in new.items():
+        name = f"adapter_{key[:16]}"
+        inject(model.pipe, found.pop(key), name, file)
+        model.loaded[key] = name
     for key in keys:  # the ones in use become the newest
         if key not in said:
             model.loaded[key] = model.loaded.pop(key)
@@ -102,16 +105,3 @@ def _speak(model: BaseModel, files: Mapping[str, Path], refs: Sequence[AdapterRe
         if key in said and ref.weight:
             words.speak(model.pipe, said[key], model.name)
     return {key: f"word_{key[:16]}" for key in said}
-
-
-def _inject(model: BaseModel, key: str, file: Path) -> None:
-    name = f"adapter_{key[:16]}"
-    theirs = translated(file, model.pipe)
-    try:
-        model.pipe.load_lora_weights(
-            str(file.parent) if theirs is None else theirs, weight_name=file.name, adapter_name=name, use_safetensors=True,
-            local_files_only=True,
-        )  # fmt: skip
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        raise InputError(f"adapter {str(file)!r} could not be attached to {model.name!r}: {error}") from error
-    model.loaded[key] = name

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from prompts.errors import InputError
+from prompts.errors import InputError, PalateError
 from prompts.quiet import quiet
 from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
@@ -98,11 +99,32 @@ def encode_images(images: Sequence[Image.Image], model: BaseModel, size: int) ->
     with enough_memory(f"encoding images of {size} pixels", "lower size"), present(model), quiet(), _in_float32(vae):
         for at in range(0, len(images), few):
             batch = images[at : at + few]
+            _check_pictures(batch, at)
             square = [ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS) for image in batch]
             pixels = model.pipe.image_processor.preprocess(square).to(model.device, torch.float32)
             fitted.append(vae.encode(pixels).latent_dist.mode())
+            _check_finite(fitted[-1], [f"picture {at + i + 1} of {len(images)}" for i in range(len(batch))], model)
             model.on_encoded("images", at + len(batch), len(images))
     return (torch.cat(fitted) - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+
+def _check_pictures(images: Sequence[Image.Image], at: int) -> None:
+    """Pictures of floating point numbers, as TIFF has them, may hold some that are none."""
+    for number, image in enumerate(images, start=at + 1):
+        if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+            raise InputError(
+                f"picture {number} of the data holds numbers that are not finite: leave it out, or save it again"
+            )
+
+
+def _check_finite(rows: Tensor, names: Sequence[str], model: BaseModel) -> None:
+    """Raises PalateError naming the first of the rows that is not finite: nothing can be learned from it."""
+    bad = (~rows.isfinite().flatten(1).all(dim=1)).nonzero()
+    if len(bad):
+        raise PalateError(
+            f"{model.name!r} encodes {names[int(bad[0])]} to numbers that are not finite: leave it out, or load the model in float32 "
+            f"(it computes in {str(model.dtype).removeprefix('torch.')})"
+        )
 
 
 def images_at_once(size: int) -> int:
@@ -148,6 +170,7 @@ def encode_prompts(prompts: Sequence[str], model: BaseModel, size: int, adapters
         tell_cuts(distinct, model)
         for at in range(0, len(distinct), _AT_ONCE):
             parts.append(family.encode(model.pipe, distinct[at : at + _AT_ONCE], size))
+            _check_finite(parts[-1].embeds, [f"prompt {one!r:.80}" for one in distinct[at : at + _AT_ONCE]], model)
             model.on_encoded("prompts", min(at + _AT_ONCE, len(distinct)), len(distinct))
     extras = {key: torch.cat([part.extras[key] for part in parts]) for key in parts[0].extras}
     told = Conditions(torch.cat([part.embeds for part in parts]), extras)

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
+from prompts.clean import clean
 from prompts.errors import InputError
 from trainers.files import adapter_file
+from trainers.files.halves import finite
 from trainers.model.base_model import BaseModel
 
 ENCODER = "image_encoder"  # the folder beside the file, a CLIPVisionModelWithProjection
@@ -65,6 +67,12 @@ def _file(shown: Shown, model: BaseModel) -> Path:
 
 def _load(pipe: Any, file: Path, name: str) -> None:
     try:
+        with safe_open(file, "pt") as stored:
+            bad = next((key for key in stored.keys() if not finite(stored.get_tensor(key))), None)  # noqa: SIM118  not a dict
+        if bad is not None:
+            raise InputError(
+                f"IP-Adapter {str(file)!r} holds numbers that are not finite in {clean(bad, 120)!r}: get it again"
+            )
         pipe.load_ip_adapter(str(file.parent), subfolder="", weight_name=file.name, local_files_only=True)
     except (ValueError, RuntimeError, KeyError, OSError, SafetensorError) as error:
         raise InputError(f"IP-Adapter {str(file)!r} does not fit {name!r}: use the one made for it [{str(error)[:200]}]") from error  # fmt: skip

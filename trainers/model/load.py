@@ -5,25 +5,29 @@ Knows diffusers' loader and what its errors mean. Does not know adapters, nor wh
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from prompts.errors import InputError, PalateError
 from prompts.quiet import quiet
+from trainers.files.halves import finite
 from trainers.model.base_model import BaseModel
 
-_HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
+_HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*$")  # "./x" and "../x" are paths
 _HOLDS = "a model folder holds model_index.json and the folders it names (unet or transformer, vae, text_encoder, ...)"
 
 
 def load(model: str, *, device: str = "auto", dtype: torch.dtype | None = None) -> BaseModel:
     """Load any diffusers text-to-image pipeline. CPU computes in float32, accelerators in bfloat16 unless told.
 
-    Raises InputError when the folder or hub id is not a model, or the device or dtype cannot be used."""
+    A folder's name is its absolute path from here on, a hub id stays as it is. Raises InputError when the folder or hub id is not a
+    model, holds weights that are not finite, or the device or dtype cannot be used."""
     from diffusers import AutoPipelineForText2Image
 
     where = device_of(device)
@@ -31,6 +35,7 @@ def load(model: str, *, device: str = "auto", dtype: torch.dtype | None = None) 
         raise InputError(f"dtype {dtype!r} is not for the CPU: leave dtype out, the CPU computes in float32")
     kind = dtype or (torch.float32 if where.type == "cpu" else torch.bfloat16)
     with _model_errors(model), quiet():
+        model = _placed(model)
         variant = _variant(_folder(model))
         pipe = AutoPipelineForText2Image.from_pretrained(model, dtype=kind, use_safetensors=True, variant=variant)
         pipe.to(where)
@@ -38,7 +43,26 @@ def load(model: str, *, device: str = "auto", dtype: torch.dtype | None = None) 
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.requires_grad_(False).eval()
+    _check_finite(model, pipe)
     return BaseModel(model, pipe, where, kind)
+
+
+def _placed(model: str) -> str:
+    """A model as it can be found again from any folder: the absolute path of a folder, a hub id as it is.
+
+    A folder that is there is meant before the hub's repository of the same name."""
+    folder = Path(model).expanduser()
+    return os.path.abspath(folder) if folder.is_dir() else model
+
+
+def _check_finite(model: str, pipe: Any) -> None:
+    """A damaged weight would paint black, and be blamed on whatever came after it."""
+    for key, part in pipe.components.items():
+        for name, tensor in part.named_parameters() if isinstance(part, torch.nn.Module) else ():
+            if not finite(tensor.detach()):
+                raise InputError(
+                    f"model {model!r} holds numbers that are not finite in {key}'s {name!r}: get it again, its file is damaged"
+                )
 
 
 def device_of(device: str) -> torch.device:

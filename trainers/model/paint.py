@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from prompts.errors import InputError
+from prompts.errors import InputError, PalateError
 from prompts.quiet import quiet
+from trainers.files.halves import finite
 from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
 from trainers.model.ip_adapter import Shown, looking
@@ -75,7 +77,7 @@ def paint(
                 count = _counter(on_step, passes * number + 1, passes * len(chunks))
             with attached(model, adapters):
                 cuts += [cut_off(prompts[i], model) for i in chunk]
-                images += _sample(model, told, seed + chunk[0], count, seen).images
+                images += _pictures(model, told, seed + chunk[0], count, seen)
     return [Painted(image, seed + i, prompts[i], cuts[i]) for i, image in enumerate(images)]
 
 
@@ -94,8 +96,33 @@ def paint_as_it_is(
     # What learns beside a bfloat16 model is in float32.
     mixed = torch.autocast(model.device.type, dtype=model.dtype, enabled=model.dtype != torch.float32)
     with model.lock, quiet(), mixed:
-        images: list[Image.Image] = _sample(model, told, seed, _counter(None, 0, 1), None).images
-    return images
+        return _pictures(model, told, seed, _counter(None, 0, 1), None)
+
+
+def _pictures(
+    model: BaseModel, told: dict[str, Any], seed: int, count: OnSampled, wanted: list[Statistics] | None
+) -> list[Image.Image]:
+    """What the pipeline paints. Raises PalateError where a value is not finite, which a picture would show as black."""
+    values = _sample(model, told, seed, count, wanted, output_type="np").images
+    for number, one in enumerate(values):
+        if not np.isfinite(one).all():
+            prompt = told["prompt"][number]
+            raise PalateError(
+                f"{model.name!r} decoded {prompt!r:.80} to values that are not finite: {_suspects(model)}"
+            )
+    made: list[Image.Image] = model.pipe.image_processor.numpy_to_pil(values)
+    return made
+
+
+def _suspects(model: BaseModel) -> str:
+    """What to try where numbers break. The files were all finite when they came in: what is left is their size."""
+    acting = {name: weight for name, weight in model.active[0].items() if weight}
+    half = f"load the model in float32, {str(model.dtype).removeprefix('torch.')} may be too small for it"
+    less = (
+        f"lower the weights of the {len(acting)} adapters that act ({', '.join(f'{one:g}' for one in acting.values())})"
+    )
+    tries = [less] * bool(acting) + [half] * (model.dtype != torch.float32) + ["lower guidance_scale"]
+    return "; or ".join(tries)
 
 
 def _sample(
@@ -104,6 +131,8 @@ def _sample(
     """One call of the pipeline, whose latents get the wanted statistics after each step."""
 
     def ended(pipe: Any, step: int, _time: Any, values: dict[str, Any]) -> dict[str, Any]:
+        if step == pipe.num_timesteps - 1 and not finite(values["latents"]):  # once: a look waits for the GPU
+            raise PalateError(f"{model.name!r} painted latents that are not finite: {_suspects(model)}")
         count(pipe.num_timesteps, step, values["latents"])
         return values if wanted is None else {"latents": normalized(values["latents"], wanted[step])}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from agent.cli import main as cli
 from agent.cli.adapters import weighted
@@ -113,6 +113,68 @@ def test_a_file_that_does_not_fit_the_default_base_says_so(
 ) -> None:
     code, _, err = asked(capsys, "import", foreign, "--out", tmp_path / "ours")
     assert code == 1 and "theirs.safetensors" in err and not (tmp_path / "ours").exists()
+
+
+def test_a_base_given_as_a_relative_path_is_found_from_every_folder(
+    foreign: Path, tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bases").mkdir()
+    (tmp_path / "bases" / "sd15").symlink_to(tiny("sd15").name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for number, base in enumerate(
+        ("bases/sd15", "./bases/sd15", "elsewhere/../bases/sd15")
+    ):  # the first looks like a hub id
+        code, out, _ = asked(capsys, "import", foreign, "--out", f"ours-{number}", "--base", base, "--json")
+        assert code == 0 and json.loads(out)["base_model"] == str(tmp_path / "bases" / "sd15")
+        card = json.loads((tmp_path / f"ours-{number}" / "adapter.json").read_text())
+        assert card["base_model"] == str(tmp_path / "bases" / "sd15")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert asked(capsys, "merge", "../ours-0", "--out", "again")[0] == 0
+
+
+@pytest.mark.parametrize("base", ["./nowhere", "../nowhere", "~/nowhere", "/nowhere/at/all", "a/b/c"])
+def test_a_path_that_is_not_there_is_never_asked_of_the_hub(
+    base: str, foreign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = asked(capsys, "import", foreign, "--out", tmp_path / "ours", "--base", base)
+    assert code == 1 and "no such folder" in err and "hub" not in err
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ({"ss_base_model_version": "sdxl_base_v1-0", "ss_sd_model_name": "xl.safetensors"}, "'sdxl_base_v1-0, xl.safetensors'"),
+        ({"modelspec.architecture": "flux-1-dev/lora"}, "'flux-1-dev/lora'"), ({}, "does not say for which model it is, its layers are named as those of SDXL"),
+        ({"ss_base_model_version": "\x1b[31msd\u202e"}, "'[31msd'"),
+    ],
+)  # fmt: skip
+def test_a_lora_of_another_base_says_which_base_its_header_names(
+    header: dict[str, str], told: str, tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q"
+    tensors = {f"{name}.lora_down.weight": torch.ones(2, 640), f"{name}.lora_up.weight": torch.ones(640, 2)}
+    save_file(tensors, tmp_path / "a.safetensors", header)
+    code, _, err = asked(
+        capsys, "import", tmp_path / "a.safetensors", "--out", tmp_path / "ours", "--base", tiny("sd15").name
+    )
+    said = " ".join(err.split())
+    assert code == 1 and told in said and f"{name}.lora_down.weight" in said and "\x1b" not in err
+    if header:
+        assert json.loads(asked(capsys, "show", tmp_path / "a.safetensors", "--json")[1])["base_model"] == told.strip(
+            "'"
+        )
+
+
+def test_a_lora_with_one_number_that_is_none_is_told_as_that_by_every_command(
+    foreign: Path, tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = load_file(foreign)
+    tensors[f"{SAID}.lora_up.weight"][3, 1] = float("nan")
+    save_file(tensors, foreign)
+    for words in (("show", foreign), ("import", foreign, "--out", tmp_path / "x", "--base", tiny("sd15").name), ("merge", foreign, "--out", tmp_path / "y", "--base", tiny("sd15").name)):  # fmt: skip
+        code, _, err = asked(capsys, *words)
+        assert code == 1 and f"not finite in '{SAID}.lora_up.weight'" in " ".join(err.split()) and "bug" not in err
 
 
 def test_a_path_with_a_colon_is_a_path(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import resource
+import zipfile
 from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
 from safetensors.torch import save_file
 
 from evaluators.scorers.weight_files import fill, folded, read
@@ -59,6 +64,85 @@ def test_a_file_without_tensors_by_name_is_refused(tmp_path: Path, held: object)
         read(tmp_path / "head.pth")
 
 
+def claims(shape: tuple[int, ...], stride: tuple[int, ...]) -> torch.Tensor:
+    """A tensor of that shape over four numbers."""
+    return torch.as_strided(torch.arange(4.0), shape, stride)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        claims((100_000, 100_000), (0, 0)), claims((2, 10**9), (1, 0)), claims((3, 2), (1, 1)), claims((2, 2), (0, 1)),
+        torch.empty(10, 10, device="meta"), torch.eye(3).to_sparse(), torch.ones(2, dtype=torch.complex64),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("old", [False, True])
+def test_a_tensor_whose_values_are_not_in_the_file_one_by_one_is_refused_before_it_is_copied(
+    tensor: torch.Tensor, old: bool, tmp_path: Path
+) -> None:
+    """A 1.8 kB file asked for 40 GB."""
+    torch.save(
+        {"bias": torch.ones(2), "layers.0.weight": tensor},
+        tmp_path / "head.pth",
+        _use_new_zipfile_serialization=not old,
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=r"head\.pth' (has 'layers\.0\.weight'|cannot be read|holds more than)"):
+        read(tmp_path / "head.pth")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_a_part_of_a_larger_tensor_and_a_turned_one_are_whole(tmp_path: Path) -> None:
+    whole = torch.arange(12.0).reshape(3, 4)
+    torch.save({"turned": whole.T, "row": whole[1], "every other": whole[:, ::2]}, tmp_path / "head.pth")
+    found = read(tmp_path / "head.pth")
+    assert torch.equal(found["turned"], whole.T) and torch.equal(found["every other"], whole[:, ::2])
+
+
+def test_a_file_that_was_packed_is_refused(tmp_path: Path) -> None:
+    """Zeros pack a thousand times."""
+    torch.save({"weight": torch.zeros(1000, 1000)}, tmp_path / "head.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "head.pth") as plain,
+        zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for one in plain.infolist():
+            packed.writestr(one.filename, plain.read(one))
+    with pytest.raises(InputError, match=r"packed\.pth' has its part .* packed"):
+        read(tmp_path / "packed.pth")
+
+
+@pytest.mark.parametrize(
+    "held", [{1: torch.ones(2)}, {"module.a": torch.ones(1), "a": torch.ones(1)}, {None: torch.ones(1)}]
+)
+def test_names_that_are_no_names_or_one_are_refused(held: object, tmp_path: Path) -> None:
+    torch.save(held, tmp_path / "head.pth")
+    with pytest.raises(InputError, match=r"head\.pth' holds"):
+        read(tmp_path / "head.pth")
+
+
+def test_values_that_are_not_finite_are_refused_by_their_name(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        module = torch.nn.Linear(3, 2)
+    with pytest.raises(InputError, match=r"values in 'bias' that are not finite"):
+        fill(module, {"weight": torch.ones(2, 3), "bias": torch.tensor([1.0, float("nan")])}, tmp_path / "head.pth")
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), old=st.booleans())
+def test_no_changed_byte_of_a_pickle_gives_a_traceback(data: st.DataObject, old: bool, tmp_path: Path) -> None:
+    file = tmp_path / f"head-{old}.pth"
+    torch.save(TENSORS, file, _use_new_zipfile_serialization=not old)
+    whole = bytearray(file.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "changed.pth").write_bytes(whole)
+    found = {}
+    with contextlib.suppress(InputError):  # a refusal, and no other exception
+        found = read(tmp_path / "changed.pth")
+    assert all(one.numel() * one.element_size() <= len(whole) for one in found.values())
+
+
 def test_of_a_folder_the_only_file_is_meant_and_safetensors_come_first(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no weights at .*\.safetensors, \.pt, \.pth"):
         weight_file(tmp_path)
@@ -97,11 +181,11 @@ def test_linear_layers_fold_into_one_or_are_refused(tmp_path: Path) -> None:
     rows = torch.randn(6, 5, dtype=torch.float64)
     assert rows.numpy() @ weight + bias == pytest.approx(torch.nn.Sequential(*layers)(rows).detach()[:, 0].numpy(), abs=1e-12)  # fmt: skip
     broken = tensors | {"1.bias": torch.tensor([1.0, float("nan"), 0.0])}
-    for given, names, told in (
+    for handed, names, told in (
         (tensors, ["0", "2"], "'2' of the shape .* does not follow"),
         (tensors, ["0", "1"], "does not end in one number"),
         (tensors, ["0", "9"], "lacks '9.weight'"),
         (broken, ["0", "1", "2"], "values in '1.bias' that are not finite"),
     ):
         with pytest.raises(InputError, match=told):
-            folded(given, names, tmp_path / "f.pt")
+            folded(handed, names, tmp_path / "f.pt")

@@ -146,8 +146,9 @@ def test_an_adapter_for_another_model_is_refused_before_the_pipeline_is_touched(
     model: BaseModel, lora: Path, tmp_path: Path
 ) -> None:
     known = dict(model.loaded)
-    wide = {key: torch.zeros(4, 320) if "down" in key else value for key, value in load_file(lora).items()}
-    foreign = {"unet.down_blocks.9.attentions.0.to_q.lora.down.weight": torch.zeros(4, 96)}
+    wide = {key: torch.zeros(4, 320) if ".down." in key else value for key, value in load_file(lora).items()}
+    place = "unet.down_blocks.9.attentions.0.to_q.lora"
+    foreign = {f"{place}.down.weight": torch.zeros(4, 96), f"{place}.up.weight": torch.zeros(96, 4)}
     for number, (tensors, told) in enumerate(
         [(wide, r"\(4, 320\).*128"), (foreign, "no place for 'unet.down_blocks.9")]
     ):

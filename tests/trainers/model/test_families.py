@@ -135,12 +135,12 @@ def test_a_model_in_bfloat16_is_trained_and_its_adapter_saved(name: str, tmp_pat
 
 
 @pytest.mark.parametrize(("name", "modules"), [("flux", ("to_q", "proj_out")), ("sd3", ("norm1.linear", "to_q"))])
-def test_a_layer_that_kohya_has_no_name_for_can_still_be_trained(
+def test_layers_beyond_attention_have_kohyas_names_too_and_are_read_back(
     name: str, modules: tuple[str, ...], tiny: Tiny, tmp_path: Path
 ) -> None:
     config = sft.SftConfig(**SHORT, target_modules=modules)
     adapter = sft.train(config, [(RED, PROMPT)], base_model=tiny(name), out=tmp_path)
-    assert json.loads((adapter.path / "adapter.json").read_text())["kohya_check"] == "names"
+    assert json.loads((adapter.path / "adapter.json").read_text())["kohya_check"] == "loaded"
 
 
 def test_an_adapter_on_the_text_encoder_acts_in_training_too(tiny: Tiny, tmp_path: Path) -> None:
