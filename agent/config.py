@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
+from prompts.console import typed
 from prompts.errors import InputError
 from tools.asking import Asking
 from tools.gal.spec import GalSpec
@@ -74,7 +75,7 @@ class FinetuneSection(Section):
             spec.resolved()
         if spec.strategy == "human":
             raise ValueError(
-                "strategy 'human' needs a person at the job: use `palate train gal`, or another strategy here"
+                f"strategy 'human' needs a person at the job: use `{typed('train', 'gal', 'CONFIG')}`, or another strategy here"
             )
         return given
 
@@ -95,7 +96,7 @@ class GateSection(Rules):
 class ProfileSection(Section):
     """The taste profile that a run starts from."""
 
-    name: str = Field(max_length=64, description="what `palate profile import` called it")
+    name: str = Field(max_length=64, description="what it was called when it was imported")
     strength: float = Field(0.5, ge=0, le=1, description="how much its ratings count: 0 nothing, 1 as if given now")
 
 

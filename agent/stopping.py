@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from prompts.console import typed
 from prompts.errors import PalateError
 
 ECHO = 0.5  # seconds: `timeout` sends its signal twice, and the second must not strike those who leave
-AGAIN = "`palate resume RUN`, or `palate chat --resume RUN` for a chat, goes on with a run (`last` is the newest)"
 
 
 class Stopped(PalateError):
@@ -54,7 +54,8 @@ def stoppable() -> Iterator[list[str]]:
         with _listening() as came:
             yield came
     except KeyboardInterrupt as error:
-        raise stopped_by(error, AGAIN) from error
+        again = f"`{typed('resume', 'RUN')}`, or `{typed('chat', '--resume', 'RUN')}` for a chat, goes on with a run (`last` is the newest)"
+        raise stopped_by(error, again) from error
 
 
 def stopped_by(error: KeyboardInterrupt, again: str) -> Stopped:

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prompts.console import typed
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def run_config(chosen: argparse.Namespace) -> int:
     config = configured(chosen)
     if config.rater == "person":
         raise InputError(
-            "This config wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
+            f"This config wants a person's ratings: use `{typed('chat')}`, or give a simulated rater with --rater SEED."
         )
     with open_store(chosen.home) as store:
         run_id = new_run(config, chosen.home, store)
@@ -107,7 +108,7 @@ def resume(chosen: argparse.Namespace) -> int:
         unfinished(store, run_id)
         config = stored_config(store, run_id)
         if config.rater == "person":
-            raise InputError(f"The run {run_id!r} is a chat: go on with `palate chat --resume {run_id}`.")
+            raise InputError(f"The run {run_id!r} is a chat: go on with `{typed('chat', '--resume', run_id)}`.")
         with answered_for(store, run_id):
             return _carry_out(config, chosen, store, run_id)
 

@@ -22,6 +22,7 @@ from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store.migrations import explained
 from agent.store.store import Store
 from prompts.atomic import write_atomically
+from prompts.console import typed
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
 from tools.files import sweep
@@ -196,7 +197,7 @@ def _end(error: BaseException) -> RunState:
 
 def _stopped(store: Store, run_id: str, error: KeyboardInterrupt) -> Stopped:
     if _is_done(store, run_id):  # only a copy of it was still to be made
-        return stopped_by(error, f"the run is done: look at it with `palate logs show {run_id}`")
+        return stopped_by(error, f"the run is done: look at it with `{typed('logs', 'show', run_id)}`")
     return stopped_by(error, f"`{resume_command(run_id, store.run(run_id).config.get('rater'))}` goes on")
 
 
@@ -233,7 +234,7 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
 def unfinished(store: Store, run_id: str) -> None:
     """Raises InputError when a run is done already, report and all."""
     if _is_done(store, run_id):
-        raise InputError(f"The run {run_id!r} is done: look at it with `palate logs show {run_id}`.")
+        raise InputError(f"The run {run_id!r} is done: look at it with `{typed('logs', 'show', run_id)}`.")
 
 
 def _is_done(store: Store, run_id: str) -> bool:

@@ -17,7 +17,7 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
-from prompts.console import make_console
+from prompts.console import make_console, typed
 from tools.records import RunRow, StepRow
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def logs_list(store: Store, *, as_json: bool = False, console: Console | None = 
     elif found:
         console.print(panels.runs(found, full=not console.is_terminal))
     else:
-        console.print("no runs yet: `palate demo` makes one")
+        console.print(f"no runs yet: `{typed('demo')}` makes one")
 
 
 def logs_show(

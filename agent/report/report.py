@@ -57,7 +57,7 @@ def _title(run: RunRow, numbers: Facts) -> str:
         f"# {marked(name)}: {run.id}",
         f"**Brief:** {marked(run.brief) if run.brief.strip() else '(none given)'}",
         f"- state: {run.state}"
-        + ("" if run.state == "done" else f" (`{resume_command(run.id, run.config.get('rater'))}` goes on)"),
+        + ("" if run.state == "done" else f" (`{resume_command(run.id, run.config.get('rater'), lasting=True)}` goes on)"),
         f"- model: {code(numbers['model'])}, planner: {code(numbers['planner'])}, rater: {code(numbers['rater'])}, "
         f"seed: {run.seed}",
         f"- {len(numbers['rounds'])} rounds, {numbers['images']} images, {numbers['ratings']} ratings, "

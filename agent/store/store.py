@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from agent.store.migrations import explained, open_database, transaction
 from agent.store.views import Views, chat_messages
+from prompts.console import typed
 from prompts.errors import InputError
 from tools.records import (
     LARGEST_INTEGER,
@@ -235,7 +236,7 @@ class Store(Views):
         known = {row["id"] for row in self._rows(sql, [run_id, to_json(plain(asked))])}
         for image in asked:
             if image not in known:
-                raise InputError(f"image {image!r} is not in run {run_id!r}: use an id that `palate logs show` lists.")
+                raise InputError(f"image {image!r} is not in run {run_id!r}: use an id that `{typed('logs', 'show', run_id)}` lists.")
 
 
 def _new_id(created: str) -> str:

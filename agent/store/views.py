@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from agent.store.migrations import explained
+from prompts.console import typed
 from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
@@ -72,7 +73,7 @@ class Views:
         if not found:
             ids = [row.id for row in self.runs()]
             near = ", ".join(difflib.get_close_matches(run_id, ids, n=3, cutoff=0.3) or ids[:3])
-            hint = f"did you mean {near}?" if near else "it holds no runs yet; `palate run CONFIG` starts one."
+            hint = f"did you mean {near}?" if near else f"it holds no runs yet; `{typed('run', 'CONFIG')}` starts one."
             raise InputError(f"there is no run {run_id!r} in {str(self.path)!r}: {hint}")
         return found[0]
 
@@ -82,7 +83,7 @@ class Views:
             return self.run(run)
         found = self._read(RunRow, "select * from runs order by created desc, rowid desc limit 1")
         if not found:
-            raise InputError(f"{str(self.path)!r} holds no runs yet: `palate run CONFIG` or `palate demo` starts one.")
+            raise InputError(f"{str(self.path)!r} holds no runs yet: `{typed('run', 'CONFIG')}` or `{typed('demo')}` starts one.")
         return found[0]
 
     def runs(self) -> list[RunRow]:
@@ -99,7 +100,7 @@ class Views:
         self.run(run_id)
         rows = self._kept(StepRow, "steps", run_id, step)
         if not rows:
-            raise InputError(f"run {run_id!r} has no step {step!r}: `palate logs show` lists its steps.")
+            raise InputError(f"run {run_id!r} has no step {step!r}: `{typed('logs', 'show', run_id)}` lists its steps.")
         return StepRecord(
             **dict(rows[0]),
             images=tuple(self._kept(ImageRow, "images", run_id, step)),
@@ -147,6 +148,11 @@ class Views:
         """A run's adapters, oldest first."""
         return self._kept(AdapterRow, "adapters", run_id)
 
+    def adapter_runs(self, sha256: str) -> list[str]:
+        """The runs that made an adapter of this hash, newest first."""
+        sql = "select run_id from adapters join runs on runs.id = run_id where sha256 = ? order by runs.rowid desc"
+        return [str(row["run_id"]) for row in self._rows(sql, [sha256])]
+
     def jobs(self, run_id: str | None = None) -> list[JobRow]:
         """Every job, oldest first, or those of one run."""
         return self._read(JobRow, "select * from jobs where ? is null or run_id = ? order by rowid", [run_id, run_id])
@@ -174,7 +180,7 @@ class Views:
         found = self._read(ImageRow, sql, [plain(image), run_id, run_id])
         if not found:
             place = "any run" if run_id is None else f"run {run_id!r}"
-            raise InputError(f"image {image!r} is not in {place}: `palate logs query` on best_images lists images.")
+            raise InputError(f"image {image!r} is not in {place}: `{typed('logs', 'query', 'select * from best_images')}` lists images.")
         run = self.run(found[0].run_id)
         return Lineage(
             image=found[0],

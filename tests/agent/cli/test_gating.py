@@ -68,6 +68,8 @@ def test_a_rejection_is_a_result_and_a_later_verdict_replaces_it(
 
     shutil.copytree(out, file.parent / "elsewhere", ignore=shutil.ignore_patterns("config.yaml"))
     alone = ["gate", str(file.parent / "elsewhere")]
+    assert cli.main(alone) == 1 and "give --prompts" in capsys.readouterr().err  # its card knows its base
+    (file.parent / "elsewhere" / "adapter.json").unlink()
     assert cli.main(alone) == 1 and "give --base-model" in capsys.readouterr().err
     assert cli.main([*alone, "--base-model", tiny("sd15").name]) == 1 and "give --prompts" in capsys.readouterr().err
 
