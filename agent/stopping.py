@@ -20,7 +20,9 @@ ECHO = 0.5  # seconds: `timeout` sends its signal twice, and the second must not
 
 
 class Stopped(PalateError):
-    """SIGINT or SIGTERM: everything so far is stored."""
+    """SIGINT or SIGTERM: everything so far is stored. `by`: which one, in words."""
+
+    by = "Stopped"
 
 
 class _Listener:
@@ -58,9 +60,17 @@ def stoppable() -> Iterator[list[str]]:
         raise stopped_by(error, again) from error
 
 
+def came() -> list[str]:
+    """The names of the signals that came so far; none outside `stoppable`."""
+    listener = signal.getsignal(signal.SIGTERM)
+    return listener.came if isinstance(listener, _Listener) else []
+
+
 def stopped_by(error: KeyboardInterrupt, again: str) -> Stopped:
     """The error to raise in its place; `again` says how to go on."""
-    return Stopped(f"Stopped by {str(error) or 'SIGINT'}. Everything so far is stored; {again}.")
+    stopped = Stopped(f"Stopped by {str(error) or 'SIGINT'}. Everything so far is stored; {again}.")
+    stopped.by = f"Stopped by {str(error) or 'SIGINT'}"
+    return stopped
 
 
 @contextmanager

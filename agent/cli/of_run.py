@@ -52,7 +52,7 @@ def _run_of(path: Path, home: Path) -> Path | None:
         return None
     from agent.loop.session import open_store
 
-    with open_store(home) as store:
+    with open_store(home, reading=True) as store:
         made = store.adapter_runs(_hash(path))
     return next((folder for run in made if ((folder := run_folder(home, run)) / "config.yaml").is_file()), None)
 

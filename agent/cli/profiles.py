@@ -49,7 +49,7 @@ def export(chosen: argparse.Namespace) -> int:
     from agent.profile.export import export as exported
 
     _check_ending(chosen.out)
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home, reading=True) as store:
         runs = [store.find(run).id for run in chosen.runs]
         profile = exported(store, chosen.home, runs, chosen.name or chosen.out.stem, chosen.rater)
     return _written(profile, chosen)

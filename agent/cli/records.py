@@ -38,7 +38,7 @@ def logs_list(chosen: argparse.Namespace) -> int:
     from agent.loop.session import open_store
     from agent.report import logs
 
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home, reading=True) as store:
         logs.logs_list(store, as_json=chosen.json)
     return 0
 
@@ -48,7 +48,7 @@ def logs_show(chosen: argparse.Namespace) -> int:
     from agent.loop.session import open_store
     from agent.report import logs
 
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home, reading=True) as store:
         logs.logs_show(store, store.find(chosen.run).id, step=chosen.step, as_json=chosen.json)
     return 0
 
@@ -58,7 +58,7 @@ def logs_query(chosen: argparse.Namespace) -> int:
     from agent.loop.session import open_store
     from agent.report import logs
 
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home, reading=True) as store:
         logs.logs_query(store, chosen.sql, as_json=chosen.json)
     return 0
 
@@ -74,7 +74,7 @@ def replay(chosen: argparse.Namespace) -> int:
     """palate replay."""
     from agent.loop.session import open_store
 
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home, reading=True) as store:
         run_id = store.find(chosen.run).id
         if chosen.mode == "view":
             from agent.report.logs import replay_view

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from agent.store.migrations import explained, open_database, transaction
+from agent.store.migrations import explained, transaction
+from agent.store.reading import opened
 from agent.store.views import Views, chat_messages
 from prompts.console import typed
 from prompts.errors import InputError
@@ -39,17 +40,19 @@ class Store(Views):
     """The database at `path`, made or migrated on construction; waits `busy_seconds` for another process's lock.
 
     Every method raises StoreError when the database is locked, full or damaged; every write is on disk on return.
+    `reading`: nothing will be written, so that it may lie where nothing can be.
     """
 
-    def __init__(self, path: Path | str, *, busy_seconds: float = 10.0) -> None:
+    def __init__(self, path: Path | str, *, busy_seconds: float = 10.0, reading: bool = False) -> None:
         self.path = Path(path)
         self._busy_seconds = busy_seconds
         self._lock = threading.RLock()
-        self._db = open_database(self.path, busy_seconds)
+        self._opened = opened(self.path, busy_seconds, reading=reading)
+        self._db = self._opened.database
 
     def close(self) -> None:
         """Let the file go. Nothing is pending."""
-        self._db.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self

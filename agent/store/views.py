@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from agent.stopping import came
 from agent.store.migrations import explained
+from agent.store.reading import Opened
 from prompts.console import typed
 from prompts.errors import InputError, StoreError
 from tools.records import (
@@ -41,6 +43,7 @@ R = TypeVar("R", bound=Record)
 
 # What a person's query may do; a read-only file alone would still let ATTACH and VACUUM INTO make new ones.
 READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+LOOK_EVERY = 100_000  # steps of SQLite's machine, a few milliseconds
 READING_PRAGMAS = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"})
 
 
@@ -66,6 +69,7 @@ class Views:
     _busy_seconds: float
     _lock: threading.RLock
     _db: Database
+    _opened: Opened
 
     def run(self, run_id: str) -> RunRow:
         """One run. Raises: InputError naming the nearest ids."""
@@ -78,17 +82,17 @@ class Views:
         return found[0]
 
     def find(self, run: str | None) -> RunRow:
-        """The run of that id; the newest for None or "last". Raises: InputError when there is none."""
+        """The run of that id; for None or "last" the one begun last, whatever the clock said. Raises: InputError when there is none."""
         if run is not None and run != "last":
             return self.run(run)
-        found = self._read(RunRow, "select * from runs order by created desc, rowid desc limit 1")
+        found = self._read(RunRow, "select * from runs order by rowid desc limit 1")
         if not found:
             raise InputError(f"{str(self.path)!r} holds no runs yet: `{typed('run', 'CONFIG')}` or `{typed('demo')}` starts one.")
         return found[0]
 
     def runs(self) -> list[RunRow]:
         """Every run, newest first."""
-        return self._read(RunRow, "select * from runs order by created desc, rowid desc")
+        return self._read(RunRow, "select * from runs order by rowid desc")
 
     def steps(self, run_id: str) -> list[StepRow]:
         """A run's steps in order, without what came with them (`step` has that). Raises: InputError, unknown run."""
@@ -176,7 +180,7 @@ class Views:
         Raises: InputError for an image that no run (or not this run) has.
         """
         sql = """select images.* from images join runs on runs.id = run_id where images.id = ?
-          and (? is null or run_id = ?) order by created, runs.rowid limit 1"""
+          and (? is null or run_id = ?) order by runs.rowid limit 1"""
         found = self._read(ImageRow, sql, [plain(image), run_id, run_id])
         if not found:
             place = "any run" if run_id is None else f"run {run_id!r}"
@@ -198,13 +202,16 @@ class Views:
         Raises: InputError for SQL that is wrong or would write, attach or change settings.
         """
         with explained(self.path, self._busy_seconds):
-            uri = self.path.absolute().as_uri() + "?mode=ro"
-            connection = sqlite3.connect(uri, self._busy_seconds, uri=True)
+            connection = sqlite3.connect(self._opened.uri, self._busy_seconds, uri=True)
         try:
-            connection.row_factory = sqlite3.Row
             connection.set_authorizer(_only_reading)
-            return [dict(row) for row in connection.execute(sql)]
+            connection.set_progress_handler(_look, LOOK_EVERY)
+            asked = connection.execute(sql)
+            names = _distinct([column[0] for column in asked.description or ()])
+            return [dict(zip(names, row, strict=True)) for row in asked]
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:  # by the signal that `_look` let in
+                raise KeyboardInterrupt(*came()[-1:]) from error
             raise InputError(f"cannot answer {sql!r} ({error}): give one SELECT; queries may only read.") from error
         finally:
             connection.close()
@@ -260,6 +267,20 @@ def chat_messages(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The messages of a request in the chat format; none when it is something else."""
     messages = request.get("messages")
     return messages if isinstance(messages, list) and all(isinstance(item, dict) for item in messages) else []
+
+
+def _look() -> int:
+    """Asked now and then while SQLite works: here Python gets round to a signal, and an error ends the query."""
+    return 0
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns, of which a second one of a name is told apart: a dict would keep one of them."""
+    found: list[str] = []
+    for name in names:
+        again = (f"{name} ({number})" for number in range(2, len(names) + 2))
+        found.append(name if name not in found else next(one for one in again if one not in found and one not in names))
+    return found
 
 
 def _only_reading(action: int, name: str | None, *_: str | None) -> int:
