@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from evaluators.gate import Rules
 from prompts.clean import clean
+from prompts.console import typed
 from prompts.errors import InputError
 from prompts.reading import nameable
 from prompts.yaml_files import OF_A_PERSON, OF_OURS, Read, read_yaml
@@ -81,7 +82,7 @@ class FinetuneSection(Section):
             spec.resolved()
         if spec.strategy == "human":
             raise ValueError(
-                "strategy 'human' needs a person at the job: use `palate train gal`, or another strategy here"
+                f"strategy 'human' needs a person at the job: use `{typed('train', 'gal', 'CONFIG')}`, or another strategy here"
             )
         return given
 
@@ -102,7 +103,7 @@ class GateSection(Rules):
 class ProfileSection(Section):
     """The taste profile that a run starts from."""
 
-    name: str = Field(max_length=64, description="what `palate profile import` called it")
+    name: str = Field(max_length=64, description="what it was called when it was imported")
     strength: float = Field(0.5, ge=0, le=1, description="how much its ratings count: 0 nothing, 1 as if given now")
 
 

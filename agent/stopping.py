@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from prompts.console import typed
 from prompts.errors import PalateError
 
 ECHO = 0.5  # seconds: `timeout` sends its signal twice, and the second must not strike those who leave
-AGAIN = "`palate resume RUN`, or `palate chat --resume RUN` for a chat, goes on with a run (`last` is the newest)"
 
 
 class Stopped(PalateError):
-    """SIGINT or SIGTERM: everything so far is stored."""
+    """SIGINT or SIGTERM: everything so far is stored. `by`: which one, in words."""
+
+    by = "Stopped"
 
 
 class _Listener:
@@ -54,12 +56,21 @@ def stoppable() -> Iterator[list[str]]:
         with _listening() as came:
             yield came
     except KeyboardInterrupt as error:
-        raise stopped_by(error, AGAIN) from error
+        again = f"`{typed('resume', 'RUN')}`, or `{typed('chat', '--resume', 'RUN')}` for a chat, goes on with a run (`last` is the newest)"
+        raise stopped_by(error, again) from error
+
+
+def came() -> list[str]:
+    """The names of the signals that came so far; none outside `stoppable`."""
+    listener = signal.getsignal(signal.SIGTERM)
+    return listener.came if isinstance(listener, _Listener) else []
 
 
 def stopped_by(error: KeyboardInterrupt, again: str) -> Stopped:
     """The error to raise in its place; `again` says how to go on."""
-    return Stopped(f"Stopped by {str(error) or 'SIGINT'}. Everything so far is stored; {again}.")
+    stopped = Stopped(f"Stopped by {str(error) or 'SIGINT'}. Everything so far is stored; {again}.")
+    stopped.by = f"Stopped by {str(error) or 'SIGINT'}"
+    return stopped
 
 
 @contextmanager

@@ -26,7 +26,8 @@ import numpy as np
 from agent.config import make_config
 from agent.loop.crew import Crew
 from agent.loop.people import Answer, Person, simulated_person
-from agent.loop.session import drive, new_run, open_store
+from agent.loop.session import drive, new_run
+from agent.store.home import open_store
 from tools.actions.catalogue import TOOLS, Tool
 from tools.records import StepRecord
 

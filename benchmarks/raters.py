@@ -30,7 +30,8 @@ from agent.llm.vllm_server import VllmServer
 from agent.loop.crew import Crew, make_settings
 from agent.loop.people import simulated_person
 from agent.loop.runner import numbers
-from agent.loop.session import drive, new_run, open_store
+from agent.loop.session import drive, new_run
+from agent.store.home import open_store
 from benchmarks.studio import machine, painted
 from evaluators.looks.features import features
 from evaluators.looks.raters import Rater, load_reference

@@ -16,6 +16,7 @@ from pathlib import Path
 from prompts.errors import PalateError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PART_NAME = re.compile(r"\.(?:checkpoint-\d+|final|model)\.(\d+)")  # folders that a training writes and then renames
 UNFINISHED_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.tmp")  # as `write_atomically` names them, with its process id
 
 
@@ -41,8 +42,18 @@ def write_atomically(path: Path, data: bytes | str, *, durable: bool = True) -> 
 
 
 def abandoned(folder: Path) -> list[Path]:
-    """Unfinished files anywhere below `folder` whose process has ended. Files that are not named as ours are left alone."""
-    return [path for path in folder.rglob(".*.tmp") if _is_abandoned(path.name)]
+    """Unfinished files and a training's unfinished folders anywhere below `folder` whose process has ended.
+
+    What is not named as ours is left alone."""
+    return [path for path in folder.rglob(".*") if _is_abandoned(path.name)]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; it may be gone. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes, durable: bool) -> None:
@@ -74,7 +85,7 @@ def _why_not_written(path: Path, wanted: int, error: OSError) -> str:
 
 
 def _is_abandoned(name: str) -> bool:
-    matched = UNFINISHED_NAME.fullmatch(name)
+    matched = UNFINISHED_NAME.fullmatch(name) or PART_NAME.fullmatch(name)
     if matched is None:
         return False
     try:

@@ -1,16 +1,20 @@
-"""The one place that makes consoles and progress bars: every word that `rich` writes for a person goes through here.
+"""The one place that makes consoles and progress bars, and writes commands: every word that `rich` writes for a person goes through here.
 
 A terminal gets its real width, colours and bars. Anything else, a pipe, a file, a log, is read by programs too: there a line is a line
 however long it is, without styles, frames or bars (prompts/plain.py). What is printed is never read as markup, on a terminal neither:
 a person's "[bold]" stays what they wrote. Knows no command and no record. It stands in the lowest house, as the errors do, because
-every house speaks to people; `rich` is imported when something is said, so that `palate --help` need not wait for it.
+every house speaks to people; `rich` is imported when something is said, so that `palate --help` need not wait for it. A command that a
+person is told to type is written by `typed`, for the home that the running command uses: typed as it stands, it finds the same record.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -19,7 +23,29 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+USUAL_HOME = Path(".palate")
+_homes: list[Path] = []  # of the command that runs; none where Palate is used from Python
 WIDE = 100_000  # columns off a terminal, for what prompts/plain.py does not know
+
+
+@contextmanager
+def at_home(home: Path) -> Iterator[None]:
+    """Inside, the commands that `typed` writes are for the home that is in force here."""
+    _homes.append(home)
+    try:
+        yield
+    finally:
+        _homes.pop()
+
+
+def typed(*words: object, lasting: bool = False) -> str:
+    """A command of ours as a person may type it, each word quoted for a shell, with --home where a bare one would look elsewhere.
+
+    `lasting`: it will stand in a file, which may be read from another folder."""
+    home = _homes[-1] if _homes else None
+    usual = home is None or (home == USUAL_HOME and "PALATE_HOME" not in os.environ and not lasting)
+    where = [] if usual else ["--home", str(home.absolute() if home and lasting else home)]
+    return shlex.join(["palate", *where, *map(str, words)])
 
 
 def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Console:

@@ -23,7 +23,7 @@ from agent.bench.cli import module_of, options_of
 from agent.cli.job_file import load_job
 from agent.cli.main import make_parser
 from agent.config import CONFIGS, make_config, read_yaml
-from agent.loop.session import open_store
+from agent.store.home import open_store
 from prompts.vocabulary import load_vocabulary
 from tests.places import ROOT
 from tools.actions.catalogue import TOOLS

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
-from prompts.atomic import abandoned, write_atomically
+from prompts.atomic import abandoned, remove, write_atomically
 from prompts.errors import InputError, PalateError
 
 IMAGE_NAME = re.compile(r"[0-9a-f]{16}\.png")
@@ -123,7 +123,7 @@ def sweep(folder: Path, keep: set[str]) -> list[Path]:
     removed = sorted(orphans + abandoned(folder))
     for path in removed:
         try:
-            path.unlink(missing_ok=True)
+            remove(path)
         except OSError as error:
             raise PalateError(f"cannot remove {str(path)!r} ({error}): check that the folder is yours.") from error
     return removed

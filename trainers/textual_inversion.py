@@ -20,7 +20,7 @@ from trainers.engine.fit import fit
 from trainers.engine.training import How, Training, TrainingConfig
 from trainers.files import word_file
 from trainers.files.adapter_file import WORD_FILE, Adapter, sha256
-from trainers.files.export import Beside, last, write_card
+from trainers.files.export import Beside, last, use_of, write_card
 from trainers.files.word_file import Word
 from trainers.model import words
 from trainers.model.attach import Adapters
@@ -81,13 +81,13 @@ class NewWord:
 
     def beside(self) -> Beside:
         """The word as the card of a LoRA tells of it."""
-        return Beside(WORD_FILE, self._use(), {"word": self.token})
+        return Beside(WORD_FILE, self._told())
 
     def save(self, training: Training, out: Path, about: dict[str, Any], name: str) -> Adapter:
         file = self.write(out)
         adapter = Adapter(out, sha256(file), about["kind"], about["config"], last(training.history))
-        files = {"files": [file.name], "word": self.token}
-        write_card(adapter, name=name, job=about, what="A word", use=self._use(), files=files)
+        files = {"files": [file.name]} | self._told()
+        write_card(adapter, name=name, job=about, what="A word", use=use_of(about, files), files=files)
         return adapter
 
     def end(self, training: Training) -> None:
@@ -102,13 +102,8 @@ class NewWord:
             )
         return torch.nn.Parameter(known[[i % len(known) for i in range(self.vectors)]].clone())
 
-    def _use(self) -> str:
-        if len(self.rows) == 1:
-            return f'    pipe.load_textual_inversion("this folder")      # then write {self.token} in a prompt'
-        return (
-            f"Load it into each text encoder (`load_textual_inversion(tensors[key], token={self.token!r}, text_encoder=..., tokenizer=...)`\n"
-            f"with the keys {', '.join(self.rows)}), then write {self.token} in a prompt."
-        )
+    def _told(self) -> dict[str, Any]:
+        return {"word": self.token, "readers": list(self.rows)}
 
 
 def train(

@@ -57,6 +57,7 @@ class Options:
 
 def add_command(parser: argparse.ArgumentParser) -> None:
     """The flags of `palate bench`."""
+    parser.set_defaults(shared=True)
     parser.add_argument("name", choices=list(BENCHES), metavar="NAME", help=f"{', '.join(BENCHES)}")
     parser.add_argument(
         "--raters", help=f"seeds of simulated raters, for example 0-29 or 3,7,10-12; without it {FULL[0]}"

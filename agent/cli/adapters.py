@@ -34,6 +34,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         kind.set_defaults(command=command)
     for kind in (taking, merging):
         kind.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder that receives it")
+        kind.set_defaults(shared=True)
         kind.add_argument("--base", help=f"the base model; without it, the adapter's own, or {DEFAULT}")
 
 

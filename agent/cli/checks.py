@@ -20,13 +20,13 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils import Database
+from typing import Any, NamedTuple
 
 from agent.config import run_folder
 from agent.store import chain
+from agent.store.engine import Database
 from agent.store.migrations import check_ours, explained
+from agent.store.reading import connect_to_read
 from agent.store.views import Views
 from agent.store.wholeness import changed_files
 from evaluators.scorers.weights import version_of
@@ -48,7 +48,7 @@ print(json.dumps({"cuda": [torch.cuda.get_device_name(i) for i in range(torch.cu
 """
 LONGEST_HEADER = 100 * 2**20  # bytes: safetensors' own limit
 UNFINISHED = """select id, json_extract(iif(json_valid(config), config, '{}'), '$.rater') from runs
-where state in ('running', 'waiting', 'stopped', 'failed') order by created desc"""
+where state in ('running', 'waiting', 'stopped', 'failed') order by rowid desc"""
 SECONDS = 3.0  # for a server's answer
 
 
@@ -131,7 +131,7 @@ def ask_torch(timeout: float = 120.0) -> dict[str, Any]:
 def recorded_url(home: Path) -> str | None:
     """The server that the newest run's config names."""
     with contextlib.suppress(sqlite3.Error, ValueError, AttributeError), _reading(home / "palate.sqlite") as database:
-        row = database.execute("select config from runs order by created desc, rowid desc limit 1").fetchone()
+        row = database.execute("select config from runs order by rowid desc limit 1").fetchone()
         url = (json.loads(row[0]).get("llm") or {}).get("url") if row else None
         return str(url) if url else None
     return None
@@ -170,20 +170,38 @@ def _key() -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def examine_database(path: Path) -> tuple[str | None, int, dict[str, object]]:
+class Trouble(NamedTuple):
+    """What is wrong with a database, and what to do about it: a copy helps only one that is damaged."""
+
+    what: str
+    next_step: str
+
+
+WAIT, ANOTHER = "wait for the process that holds it, or end that, then look again", "give another folder with --home"
+COPY, READABLE = f"restore a copy, or {ANOTHER}", f"check that it is yours to read, or {ANOTHER}"
+
+
+def examine_database(path: Path) -> tuple[Trouble | None, int, dict[str, object]]:
     """(what is wrong, version, unfinished runs' ids and raters, newest first) of a trajectory, opened for reading only."""
     try:
         with _reading(path) as database:
             version = check_ours(database, path)
             problem = _integrity(database)
             if problem or version < 1:
-                return problem, version, {}
+                return (Trouble(problem, COPY) if problem else None), version, {}
             waiting = {str(run): rater for run, rater in database.execute(UNFINISHED)}
     except StoreError as error:
-        return str(error), 0, {}
+        return Trouble(str(error), f"upgrade Palate, or {ANOTHER}" if "upgrade" in str(error) else ANOTHER), 0, {}
     except sqlite3.Error as error:
-        return f"cannot be read: {error}", 0, {}
+        return Trouble(f"cannot be read: {error}", _advice(error)), 0, {}
     return None, version, waiting
+
+
+def _advice(error: sqlite3.Error) -> str:
+    code = int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return WAIT
+    return COPY if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) else READABLE
 
 
 NEWEST = 20  # runs whose files are looked at, too: reading every picture of years would take as long
@@ -212,7 +230,7 @@ def examine_runs(path: Path) -> Wholeness:
     found = Wholeness()
     with explained(path, 2), _reading(path) as connection:
         record = _Record(path, connection)
-        ids = [row[0] for row in connection.execute("select id from runs order by created desc, rowid desc").fetchall()]
+        ids = [row[0] for row in connection.execute("select id from runs order by rowid desc").fetchall()]
         for number, run_id in enumerate(ids):
             found.chained, found.older = (
                 (found.chained + 1, found.older) if record.chained(run_id) else (found.chained, found.older + 1)
@@ -234,7 +252,7 @@ def _integrity(database: sqlite3.Connection) -> str | None:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path.absolute().as_uri() + "?mode=ro", timeout=2, uri=True)
+    connection = connect_to_read(path, 2)
     try:
         yield connection
     finally:

@@ -203,7 +203,7 @@ def _database(home: Path) -> list[Check]:
         return [Check("database", True, "none yet: the first run makes it")]
     problem, version, waiting = checks.examine_database(path)
     if problem:
-        return [Check("database", False, problem, "restore a copy, or give another folder with --home")]
+        return [Check("database", False, problem.what, problem.next_step)]
     newest = next(iter(waiting.items()), None)
     hint = f"`{resume_command(*newest)}` goes on" if newest else ""
     told = f"{len(waiting)} unfinished: {', '.join([*waiting][:3])}" if waiting else "none left unfinished"

@@ -80,6 +80,7 @@ def told(found: Gated, home: Path) -> list[str]:
 def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
     """The job that an adapter came from, with what the person gave laid over it, and where the adapter lies."""
     from agent.cli.job_file import load_job
+    from agent.cli.of_run import known
     from tools.jobs.spec import Job, validated
 
     if adapter.suffix in (".yaml", ".yml"):
@@ -88,11 +89,7 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
     else:
         path = adapter.resolve()
         kept = path / "config.yaml"
-        values = (
-            read_keys(kept, ours=True).values
-            if kept.is_file()
-            else {"kind": "sft", "out": str(path), "base_model": None}
-        )
+        values = read_keys(kept, ours=True).values if kept.is_file() else known(path, home)
     gate = {**(values.get("gate") or {}), **{key: given[key] for key in ("prompts", "guides") if key in given}}
     values |= {key: bundled(given[key]) for key in ("base_model", *KEYS) if key in given}
     if values["base_model"] is None:

@@ -31,7 +31,7 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
         help="an adapter's folder or file, or the YAML that it was trained from",
     )
     parser.add_argument("--prompts", help="a .txt or .jsonl file, or a vocabulary's name: bauhaus, painting")
-    parser.add_argument("--base-model", help="what it was trained on; one trained here knows")
+    parser.add_argument("--base-model", help="what it was trained on; an adapter that has its card knows")
     for name, what in (
         ("clip", "an open_clip folder"),
         ("pickscore", "a folder or hub id"),

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from agent.bench.cli import add_command as add_bench
 from agent.cli import adapters, jobs, machine, profiles, records, runs
+from agent.cli.private import private
 from agent.stopping import Stopped, stoppable
+from prompts.console import USUAL_HOME, at_home
 from prompts.errors import PalateError
 
 
@@ -22,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
     try:
-        with stoppable():
+        with at_home(chosen.home), stoppable(), private(shared=getattr(chosen, "shared", False)):
             return int(chosen.command(chosen) or 0)
     except PalateError as error:
         print(f"palate: {error}", file=sys.stderr)
@@ -44,7 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--home",
         type=Path,
-        default=Path(os.environ.get("PALATE_HOME", ".palate")),
+        default=Path(os.environ.get("PALATE_HOME", USUAL_HOME)),
         help="where runs and the database are kept",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

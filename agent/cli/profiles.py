@@ -45,11 +45,11 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def export(chosen: argparse.Namespace) -> int:
     """palate profile export."""
-    from agent.loop.session import open_store
     from agent.profile.export import export as exported
+    from agent.store.home import open_store
 
     _check_ending(chosen.out)
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home, reading=True) as store:
         runs = [store.find(run).id for run in chosen.runs]
         profile = exported(store, chosen.home, runs, chosen.name or chosen.out.stem, chosen.rater)
     return _written(profile, chosen)

@@ -82,7 +82,7 @@ def _reading(home: Path) -> Iterator[Store]:
     """The store; what in it could not be read is told last, apart from what was asked for."""
     from agent.store.home import open_store
 
-    with open_store(home) as store:
+    with open_store(home, reading=True) as store:
         yield store
         for name, why in store.unreadable.items():
             print(f"palate: left out: {name} cannot be read ({why})", file=sys.stderr)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from prompts.clean import clean
+from prompts.console import typed
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,12 +88,13 @@ def configured(chosen: argparse.Namespace) -> Config:
 
 def run_config(chosen: argparse.Namespace) -> int:
     """palate demo, palate run."""
-    from agent.loop.session import answered_for, new_run, open_store
+    from agent.loop.session import answered_for, new_run
+    from agent.store.home import open_store
 
     config = configured(chosen)
     if config.rater == "person":
         raise InputError(
-            "This config wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
+            f"This config wants a person's ratings: use `{typed('chat')}`, or give a simulated rater with --rater SEED."
         )
     with open_store(chosen.home) as store:
         run_id = new_run(config, chosen.home, store)
@@ -102,14 +104,15 @@ def run_config(chosen: argparse.Namespace) -> int:
 
 def resume(chosen: argparse.Namespace) -> int:
     """palate resume."""
-    from agent.loop.session import answered_for, open_store, stored_config, unfinished
+    from agent.loop.session import answered_for, stored_config, unfinished
+    from agent.store.home import open_store
 
     with open_store(chosen.home) as store:
         run_id = store.find(chosen.run).id
         unfinished(store, run_id)
         config = stored_config(store, run_id)
         if config.rater == "person":
-            raise InputError(f"The run {run_id!r} is a chat: go on with `palate chat --resume {run_id}`.")
+            raise InputError(f"The run {run_id!r} is a chat: go on with `{typed('chat', '--resume', run_id)}`.")
         with answered_for(store, run_id):
             return _carry_out(config, chosen, store, run_id)
 
@@ -117,7 +120,8 @@ def resume(chosen: argparse.Namespace) -> int:
 def chat(chosen: argparse.Namespace) -> int:
     """palate chat."""
     from agent.chat.terminal import converse
-    from agent.loop.session import new_run, open_store, stored_config, unfinished
+    from agent.loop.session import new_run, stored_config, unfinished
+    from agent.store.home import open_store
 
     if chosen.resume is not None:
         _as_it_was_started(chosen)

@@ -64,13 +64,14 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
         out / "config.yaml",
         any(next(out.glob(name), None) for name in ("checkpoint-*", "adapter.json", "pairs", "round-1", "pair-*")),
     )
-    before = (
-        read_keys(kept, ours=True).values if made and kept.is_file() else resolved
-    )  # what failed at once is free to be corrected
-    # These make no other adapter: a training that needs a scorer has it from its beginning.
-    free = {"gate", "processes"} | {key for key in KEYS if before.get(key) is None}
+    from trainers.engine.checkpoint import same
+
+    # What failed at once is free to be corrected.
+    before = read_keys(kept, ours=True).values if made and kept.is_file() else resolved
+    # These make no other adapter: a training that needs a scorer has it from its beginning, and `out` is where it lies now.
+    free = {"gate", "processes", "out"} | {key for key in KEYS if before.get(key) is None}
     for key in sorted((before.keys() | resolved.keys()) - free):
-        if before.get(key) != resolved.get(key) and (key != "config" or _differ(before[key], resolved[key])):
+        if not same(before.get(key), resolved.get(key)) and (key != "config" or _differ(before[key], resolved[key])):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
                 "another `out`, or the same settings to go on with it"
@@ -80,9 +81,9 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
 
 def _differ(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether two configs differ in more than what may change on the way."""
-    from trainers.engine.checkpoint import FREE
+    from trainers.engine.checkpoint import FREE, same
 
-    return any(before.get(key) != now.get(key) for key in (before.keys() | now.keys()) - FREE)
+    return any(not same(before.get(key), now.get(key)) for key in (before.keys() | now.keys()) - FREE)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
                 bundled(model), folder=home / "vllm", device=server_device("auto"), port=port, on_wait=count
             )
             server = until_stopped.enter_context(waited)
-        how = f"--llm-url {server.base_url} --llm-model {server.model}"
+        how = shlex.join(["--llm-url", server.base_url, "--llm-model", server.model])
         sys.stdout.write(f"{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}\n")
         sys.stdout.flush()
         try:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from agent.llm.answers import InvalidPlan, ToolCall, read_call, read_object, read_text
 from agent.llm.schema import JsonDict, ToolSpec, answer_grammar, as_response_format, as_tool, call_grammar
+from prompts.console import typed
 from prompts.errors import LlmError
 
 if TYPE_CHECKING:  # at run time on first use: `palate --help` must not wait for it
@@ -207,7 +208,7 @@ class Llm:
         tried = "once" if attempts == 1 else f"{attempts} times"
         return LlmError(
             f"the language model at {self.base_url!r} (model {self.model!r}) gave no usable answer, asked {tried}: "
-            f"{failure.text}. See what is wrong with `palate doctor`, or give another server with --llm-url."
+            f"{failure.text}. See what is wrong with `{typed('doctor')}`, or give another server with --llm-url."
         )
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from agent.llm.answers import ToolCall
 from agent.llm.client import LlmCallRecord, Message
 from agent.llm.schema import ToolSpec
+from prompts.console import typed
 from prompts.errors import ReplayError
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -69,8 +70,8 @@ class ScriptedLlm:
         if not self.left:
             raise ReplayError(
                 f"missing record: the model was asked for answer {len(self.asked) + 1} ({purpose}), and the record "
-                f"holds {len(self._replies)}: what is run is not what was recorded; read the record with `palate replay "
-                "RUN --mode view`"
+                f"holds {len(self._replies)}: what is run is not what was recorded; read the record with "
+                f"`{typed('replay', 'RUN', '--mode', 'view')}`"
             )
         reply = self._replies[len(self.asked)]
         self.asked.append(list(messages))

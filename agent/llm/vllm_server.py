@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Self
 
 from agent.llm.server_log import last_line, why
+from prompts.console import typed
 from prompts.errors import InputError, LlmError
 from tools.loopback import only_loopback
 
@@ -181,7 +182,7 @@ class VllmServer:
     def _failed(self, what: str) -> LlmError:
         return LlmError(
             f"the vLLM server for {self.path!r} {what}: {why(self.log, self._log_start)} (all of it: {self.log}). "
-            "See what is missing with `palate doctor`, or give another server with --llm-url."
+            f"See what is missing with `{typed('doctor')}`, or give another server with --llm-url."
         )
 
     def _answers(self, path: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from agent.config import run_folder
 from agent.loop.crew import Crew
 from agent.store.store import Store
+from prompts.console import typed
 from prompts.errors import InputError, ReplayError
 from tools.context import nothing
 from tools.records import NO_PICTURE
@@ -152,7 +153,7 @@ def simulated_person(crew: Crew, run_id: str) -> SimulatedPerson:
     """The simulated rater that the config names. Raises InputError when the config wants a person."""
     if crew.config.rater == "person":
         raise InputError(
-            "This run wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
+            f"This run wants a person's ratings: use `{typed('chat')}`, or give a simulated rater with --rater SEED."
         )
     return SimulatedPerson(make_rater(crew), crew.store, run_id, run_folder(crew.home, run_id))
 

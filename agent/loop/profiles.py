@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, bundled
+from prompts.console import typed
 from prompts.errors import InputError, ReplayError
 
 if TYPE_CHECKING:  # numpy only when a profile is used
@@ -98,7 +99,7 @@ def _kept(home: Path, name: str, sha256: Any) -> Profile:
                 "import the same file again."
             )
         known = ", ".join(sorted(one.stem for one in path.parent.glob(f"*{SUFFIX}"))) or "none yet"
-        raise InputError(f"There is no profile {name!r} in {str(path.parent)!r} (there: {known}): take one in with `palate profile import FILE`.")  # fmt: skip
+        raise InputError(f"There is no profile {name!r} in {str(path.parent)!r} (there: {known}): take one in with `{typed('profile', 'import', 'FILE')}`.")  # fmt: skip
     profile = read(path)
     if sha256 not in (None, profile.sha256):
         raise ReplayError(

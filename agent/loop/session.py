@@ -17,10 +17,10 @@ from agent.loop.people import Person, keep, stored_answer
 from agent.loop.profiles import version_of_profile
 from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
-from agent.store.home import open_store as open_store
 from agent.store.store import Store
 from agent.store.wholeness import check_whole
 from prompts.atomic import write_atomically
+from prompts.console import typed
 from prompts.errors import InputError, PalateError
 from prompts.vocabulary import load_vocabulary
 from prompts.yaml_files import write_yaml
@@ -176,7 +176,7 @@ def _end(error: BaseException) -> RunState:
 
 def _stopped(store: Store, run_id: str, error: KeyboardInterrupt) -> Stopped:
     if _is_done(store, run_id):  # only a copy of it was still to be made
-        return stopped_by(error, f"the run is done: look at it with `palate logs show {run_id}`")
+        return stopped_by(error, f"the run is done: look at it with `{typed('logs', 'show', run_id)}`")
     return stopped_by(error, f"`{resume_command(run_id, store.run(run_id).config.get('rater'))}` goes on")
 
 
@@ -219,7 +219,7 @@ def _tidy(loop: Loop, graph: Any, thread: Any) -> None:
 def unfinished(store: Store, run_id: str) -> None:
     """Raises InputError when a run is done already, report and all."""
     if _is_done(store, run_id):
-        raise InputError(f"The run {run_id!r} is done: look at it with `palate logs show {run_id}`.")
+        raise InputError(f"The run {run_id!r} is done: look at it with `{typed('logs', 'show', run_id)}`.")
 
 
 def _is_done(store: Store, run_id: str) -> bool:

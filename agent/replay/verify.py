@@ -26,6 +26,7 @@ from agent.loop.people import RecordedPerson
 from agent.loop.planners import PROPOSE
 from agent.loop.session import drive, stored_config, versions
 from agent.replay.lookalikes import lookalikes
+from agent.stopping import Stopped
 from agent.store.store import Store
 from agent.store.wholeness import OLD, changed_files, unreadable
 from prompts.clean import clean
@@ -126,6 +127,10 @@ def _drive_again(store: Store, run_id: str, crew: Crew, new_id: str, other: str)
     people = RecordedPerson({(row.step, row.image): (row.value, row.rater) for row in ratings}, hear, answers)
     try:
         drive(crew, new_id, people)
+    except Stopped as error:  # whose advice would name the run made again, which goes with its folder
+        raise Stopped(
+            f"{error.by}. Nothing of the run {run_id!r} was changed: verify it again from its beginning."
+        ) from error
     except ReplayError as error:
         why = _already_other(store.images(run_id), crew.store.images(new_id), other)
         raise ReplayError(f"{error}{why}") from error

@@ -18,7 +18,7 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import RatingsOf, ratings_by_image, run_lines, summarise
-from prompts.console import make_console
+from prompts.console import make_console, typed
 from tools.records import RatingRow, RunRow, StepRow
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def logs_list(store: Store, limit: int | None = PAGE, *, as_json: bool = False, 
         if left:
             console.print(Text(f"{left} older runs are not shown: --all shows every run, --limit N the N newest."))
     else:
-        console.print("no runs yet: `palate demo` makes one")
+        console.print(f"no runs yet: `{typed('demo')}` makes one")
 
 
 def logs_show(

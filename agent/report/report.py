@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from agent.config import bundled
 from agent.report.plots import score_plot
 from agent.report.sheets import draw_before_after, draw_cover, draw_round
 from agent.report.telling import (
@@ -30,6 +31,7 @@ from agent.store.summary import ratings_by_image, summarise
 from prompts.atomic import write_atomically
 from prompts.clean import clean
 from tools.records import RunRow, StepRow
+from trainers.files.stock import card_of, loading, pasted
 
 __all__ = ["summarise", "write_report"]
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
@@ -66,7 +68,11 @@ def _title(run: RunRow, numbers: Facts) -> str:
         f"# {marked(name)}: {run.id}",
         f"**Brief:** {marked(run.brief) if run.brief.strip() else '(none given)'}",
         f"- state: {run.state}"
-        + ("" if run.state == "done" else f" (`{resume_command(run.id, run.config.get('rater'))}` goes on)"),
+        + (
+            ""
+            if run.state == "done"
+            else f" (`{resume_command(run.id, run.config.get('rater'), lasting=True)}` goes on)"
+        ),
         f"- model: {code(numbers['model'])}, planner: {code(numbers['planner'])}, rater: {code(numbers['rater'])}, "
         f"seed: {run.seed}",
         f"- {len(numbers['rounds'])} rounds, {numbers['images']} images, {numbers['ratings']} ratings, "
@@ -169,7 +175,7 @@ def _adapter(store: Store, run: RunRow, folder: Path, numbers: Facts) -> str:
         "\n".join(f"- {marked(clean(said))}" for said in adapter["reasons"]),
         f"- file: [{marked(file)}](<{file}>)\n- method: {adapter['kind']}, {_number(adapter['steps'])} steps, "
         f"rank {_number(adapter['rank'])}\n- sha256: `{adapter['sha256']}`",
-        _loading(run, file),
+        _loading(store, run, file, folder),
     ]
     if store.newest_done(run.id, "evaluate_adapter"):
         parts.append(image("without and with the adapter", draw_before_after(store, run.id, folder), folder))
@@ -182,14 +188,15 @@ def adapter_file(path: str, folder: Path) -> str:
     return (file.relative_to(folder) if file.is_absolute() and file.is_relative_to(folder) else file).as_posix()
 
 
-def _loading(run: RunRow, file: str) -> str:
-    model, (parent, _, name) = str(run.config.get("model")), file.rpartition("/")
-    source = model if "/" in model else f"models/{model}"
-    return (
-        "Load it with diffusers; the adapter's path starts at this folder:\n\n"
-        "```python\nfrom diffusers import DiffusionPipeline\n\n"
-        f"pipe = DiffusionPipeline.from_pretrained({source!r})  # the base model: a folder or a hub id\n"
-        f"pipe.load_lora_weights({parent or '.'!r}, weight_name={name!r})\n```"
+def _loading(store: Store, run: RunRow, file: str, folder: Path) -> str:
+    """Python that paints the best rated prompt with the adapter; what lies in its folder is read from its card."""
+    ratings, rows = ratings_by_image(store, run.id), store.images(run.id)
+    best = max((row for row in rows if row.id in ratings), key=lambda row: ratings[row.id], default=None)
+    (place, _, name), card = file.rpartition("/"), card_of((folder / file).parent)
+    words = {"word": str(card.get("word", "")), "readers": card.get("readers", ())}
+    files = [*card.get("files", ()), name]
+    return pasted(
+        loading(bundled(str(run.config.get("model"))), files, place or ".", prompt=best.prompt if best else "", **words)
     )
 
 

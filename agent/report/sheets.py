@@ -18,6 +18,7 @@ from agent.report.telling import won
 from agent.store.store import Store
 from agent.store.summary import latest, ordered, ratings_by_image, round_images
 from prompts.atomic import write_atomically
+from prompts.console import typed
 from prompts.errors import InputError
 from tools.records import ImageRow, StepRow
 
@@ -48,7 +49,7 @@ def draw_round(store: Store, run_id: str, number: int, folder: Path) -> Path:
     store.run(run_id)
     rows = round_images(store, run_id, number)
     if not rows:
-        hint = f"`palate logs show {run_id}` lists its rounds."
+        hint = f"`{typed('logs', 'show', run_id)}` lists its rounds."
         raise InputError(f"round {number!r} of run {run_id!r} has no images: {hint}")
     ratings = ratings_by_image(store, run_id, [row.id for row in rows])
     items = [
@@ -138,7 +139,7 @@ def draw_before_after(store: Store, run_id: str, folder: Path, step: int | None 
     )
     if judged is None:
         raise InputError(
-            f"run {run_id!r} has no evaluation of an adapter to show: `palate logs show {run_id}` lists its steps."
+            f"run {run_id!r} has no evaluation of an adapter to show: `{typed('logs', 'show', run_id)}` lists its steps."
         )
     name = "before-after.png" if step is None else f"before-after-{step:03d}.png"
     return _saved(_before_after(_pairs(store, run_id, judged), folder, judged), folder / "sheets" / name)

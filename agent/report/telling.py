@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prompts.clean import clean
+from prompts.console import typed
 from tools.records import StepRecord, StepRow
 
 PLANNERS = {"llm": "the language model", "rules": "the rule planner", "person": "the person"}
@@ -30,9 +31,9 @@ def short(value: object) -> str:
     return f"{value:.3g}" if _number(value) else clean(value, 60)
 
 
-def resume_command(run: str, rater: object) -> str:
-    """The command that goes on with a run: a chat needs its person."""
-    return f"palate chat --resume {run}" if rater == "person" else f"palate resume {run}"
+def resume_command(run: str, rater: object, *, lasting: bool = False) -> str:
+    """The command that goes on with a run: a chat needs its person. `lasting`: for a file."""
+    return typed(*(("chat", "--resume") if rater == "person" else ("resume",)), run, lasting=lasting)
 
 
 def planner(step: StepRow) -> str:

@@ -1,7 +1,8 @@
 """The record: what every step did, in SQLite, and the numbers that follow from it.
 
 Must not know: how it is shown, or who wrote it.
-Others may use: ledger (alarm_of, ledger_facts), migrations (MIGRATIONS, check_ours, explained), store (Store),
-summary (adapter_facts, latest, ordered, ratings_by_image, round_facts, round_images, summarise, without_adapter),
-trail (StoreTrail).
+Others may use: chain (ALONE, OF_A_STEP), engine (Database), home (open_store), ledger (alarm_of, ledger_facts),
+migrations (MIGRATIONS, check_ours, explained), reading (connect_to_read), store (Store), summary (RatingsOf, latest,
+ordered, ratings_by_image, round_images, run_lines, summarise, without_adapter), trail (StoreTrail), views (Views),
+wholeness (OLD, changed_files, check_whole, damage, unreadable).
 """

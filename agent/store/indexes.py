@@ -10,7 +10,6 @@ SHOWN = "iif(json_valid(sampler), coalesce(json_extract(sampler, '$.purpose'), '
 DONE, FAILED, HEARD = "error is null", "error is not null", "node = 'listen'"  # of steps
 
 GROWTH = (
-    "create index runs_by_created on runs (created)",
     f"create index steps_done on steps (run_id, tool, step) where {DONE}",
     f"create index steps_failed on steps (run_id, tool, step) where {FAILED}",
     f"create index steps_heard on steps (run_id, step) where {HEARD}",

@@ -18,8 +18,10 @@ from agent.store import chain
 from agent.store.checked import answer_row, checked_rating
 from agent.store.copying import copy_run
 from agent.store.messages import without_contents
-from agent.store.migrations import explained, open_database, transaction
+from agent.store.migrations import explained, transaction
+from agent.store.reading import opened
 from agent.store.totals import Totals
+from prompts.console import typed
 from prompts.errors import InputError
 from tools.records import (
     LARGEST_INTEGER,
@@ -39,18 +41,20 @@ class Store(Totals):
     """The database at `path`, made or migrated on construction; waits `busy_seconds` for another process's lock.
 
     Every method raises StoreError when the database is locked, full or damaged; every write is on disk on return.
+    `reading`: nothing will be written, so that it may lie where nothing can be.
     """
 
-    def __init__(self, path: Path | str, *, busy_seconds: float = 10.0) -> None:
+    def __init__(self, path: Path | str, *, busy_seconds: float = 10.0, reading: bool = False) -> None:
         self.path = Path(path)
         self._busy_seconds = busy_seconds
         self._lock = threading.RLock()
         self.unreadable = {}
-        self._db = open_database(self.path, busy_seconds)
+        self._opened = opened(self.path, busy_seconds, reading=reading)
+        self._db = self._opened.database
 
     def close(self) -> None:
         """Let the file go. Nothing is pending."""
-        self._db.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -265,7 +269,9 @@ class Store(Totals):
         known = {row["id"] for row in self._rows(sql, [run_id, to_json(plain(asked))])}
         for image in asked:
             if image not in known:
-                raise InputError(f"image {image!r} is not in run {run_id!r}: use an id that `palate logs show` lists.")
+                raise InputError(
+                    f"image {image!r} is not in run {run_id!r}: use an id that `{typed('logs', 'show', run_id)}` lists."
+                )
 
 
 def _new_id(created: str) -> str:

@@ -21,7 +21,7 @@ PAGE = f"""select id, created, brief, state,
   (select count(*) from images where run_id = runs.id and {SHOWN}) as images,
   (select round from images where run_id = runs.id and {SHOWN} and {RATED} order by round limit 1) as first,
   (select round from images where run_id = runs.id and {SHOWN} and {RATED} order by round desc limit 1) as last
-from runs order by created desc, rowid desc limit ?"""
+from runs order by rowid desc limit ?"""
 # Of each picture that was shown, what each judge said last.
 NEWEST_SCORES = f"""select images.round, s.name, s.value from images join (
   select image, name, value, row_number() over (partition by image, name order by step desc, rowid desc) as newest

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent.stopping import came
 from agent.store import chain
 from agent.store.engine import Database
 from agent.store.messages import chat_messages, with_contents
 from agent.store.migrations import explained
+from agent.store.reading import Opened
 from agent.store.rows import DAMAGE, fetched, legible, note, records
+from prompts.console import typed
 from prompts.errors import InputError, StoreError
 from tools.records import (
     AdapterRow,
@@ -42,6 +45,7 @@ Values = Sequence[Any] | dict[str, Any]
 
 # What a person's query may do; a read-only file alone would still let ATTACH and VACUUM INTO make new ones.
 READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+LOOK_EVERY = 100_000  # steps of SQLite's machine, a few milliseconds
 READING_PRAGMAS = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "foreign_key_list"})
 
 
@@ -70,32 +74,34 @@ class Views:
     _busy_seconds: float
     _lock: threading.RLock
     _db: Database
+    _opened: Opened
 
     def run(self, run_id: str) -> RunRow:
         """One run. Raises: InputError naming the nearest ids."""
         found = self._read(RunRow, "select * from runs where id = ?", [plain(run_id)])
         if not found:
             self._refuse_unreadable(f"the row of run {run_id}")
-            ids = [row["id"] for row in self._rows("select id from runs order by created desc, rowid desc")]
+            ids = [row["id"] for row in self._rows("select id from runs order by rowid desc")]
             near = ", ".join(difflib.get_close_matches(run_id, ids, n=3, cutoff=0.3) or ids[:3])
-            hint = f"did you mean {near}?" if near else "it holds no runs yet; `palate run CONFIG` starts one."
+            hint = f"did you mean {near}?" if near else f"it holds no runs yet; `{typed('run', 'CONFIG')}` starts one."
             raise InputError(f"there is no run {run_id!r} in {str(self.path)!r}: {hint}")
         return found[0]
 
     def find(self, run: str | None) -> RunRow:
-        """The run of that id; the newest for None or "last". Raises: InputError when there is none."""
+        """The run of that id; for None or "last" the one begun last, whatever the clock said. Raises: InputError when there is none."""
         if run is not None and run != "last":
             return self.run(run)
-        found = self._read(RunRow, "select * from runs order by created desc, rowid desc limit 1")
+        found = self._read(RunRow, "select * from runs order by rowid desc limit 1")
         if not found:
             self._refuse_unreadable("the row of run ")
-            raise InputError(f"{str(self.path)!r} holds no runs yet: `palate run CONFIG` or `palate demo` starts one.")
+            raise InputError(
+                f"{str(self.path)!r} holds no runs yet: `{typed('run', 'CONFIG')}` or `{typed('demo')}` starts one."
+            )
         return found[0]
 
     def runs(self, limit: int | None = None) -> list[RunRow]:
-        """Every run, newest first; or the `limit` newest."""
-        sql = "select * from runs order by created desc, rowid desc limit ?"
-        return self._read(RunRow, sql, [-1 if limit is None else limit])
+        """Every run, the one begun last first, whatever the clock said; or the `limit` newest."""
+        return self._read(RunRow, "select * from runs order by rowid desc limit ?", [-1 if limit is None else limit])
 
     def steps(self, run_id: str) -> list[StepRow]:
         """A run's steps in order, without what came with them (`step` has that). Raises: InputError, unknown run."""
@@ -108,7 +114,7 @@ class Views:
         rows = self._kept(StepRow, "steps", run_id, step)
         if not rows:
             self._refuse_unreadable(f"step {step} of run {run_id}")
-            raise InputError(f"run {run_id!r} has no step {step!r}: `palate logs show` lists its steps.")
+            raise InputError(f"run {run_id!r} has no step {step!r}: `{typed('logs', 'show', run_id)}` lists its steps.")
         return StepRecord(
             **dict(rows[0]),
             images=tuple(self._kept(ImageRow, "images", run_id, step)),
@@ -156,6 +162,11 @@ class Views:
         """A run's adapters, oldest first."""
         return self._kept(AdapterRow, "adapters", run_id)
 
+    def adapter_runs(self, sha256: str) -> list[str]:
+        """The runs that made an adapter of this hash, newest first."""
+        sql = "select run_id from adapters join runs on runs.id = run_id where sha256 = ? order by runs.rowid desc"
+        return [str(row["run_id"]) for row in self._rows(sql, [sha256])]
+
     def jobs(self, run_id: str | None = None) -> list[JobRow]:
         """Every job, oldest first, or those of one run."""
         return self._found(JobRow, "jobs", "rowid", run_id=run_id)
@@ -189,11 +200,13 @@ class Views:
         Raises: InputError for an image that no run (or not this run) has.
         """
         sql = f"""select images.* from images join runs on runs.id = run_id where images.id = ?
-          {"" if run_id is None else "and run_id = ?"} order by created, runs.rowid limit 1"""
+          {"" if run_id is None else "and run_id = ?"} order by runs.rowid limit 1"""
         found = self._read(ImageRow, sql, [plain(image)] if run_id is None else [plain(image), run_id])
         if not found:
             place = "any run" if run_id is None else f"run {run_id!r}"
-            raise InputError(f"image {image!r} is not in {place}: `palate logs query` on best_images lists images.")
+            raise InputError(
+                f"image {image!r} is not in {place}: `{typed('logs', 'query', 'select * from best_images')}` lists images."
+            )
         run = self.run(found[0].run_id)
         return Lineage(
             image=found[0],
@@ -211,14 +224,19 @@ class Views:
         Raises: InputError for SQL that is wrong or would write, attach or change settings.
         """
         with explained(self.path, self._busy_seconds):
-            uri = self.path.absolute().as_uri() + "?mode=ro"
-            connection = sqlite3.connect(uri, self._busy_seconds, uri=True)
+            connection = sqlite3.connect(self._opened.uri, self._busy_seconds, uri=True)
         try:
-            connection.row_factory = sqlite3.Row
             connection.text_factory = legible
             connection.set_authorizer(_only_reading)
-            return [dict(row) for row in connection.execute(sql)]
+            connection.set_progress_handler(_look, LOOK_EVERY)
+            asked = connection.execute(sql)
+            names = _distinct([column[0] for column in asked.description or ()])
+            return [dict(zip(names, row, strict=True)) for row in asked]
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+            if (
+                getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+            ):  # by the signal that `_look` let in
+                raise KeyboardInterrupt(*came()[-1:]) from error
             raise InputError(f"cannot answer {sql!r} ({error}): give one SELECT; queries may only read.") from error
         finally:
             connection.close()
@@ -277,6 +295,20 @@ class Views:
 def _current(table: str, superseded: bool) -> str:
     """The table, or what in it was not replaced."""
     return table if superseded else f"(select * from {table} where superseded is null)"
+
+
+def _look() -> int:
+    """Asked now and then while SQLite works: here Python gets round to a signal, and an error ends the query."""
+    return 0
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns, of which a second one of a name is told apart: a dict would keep one of them."""
+    found: list[str] = []
+    for name in names:
+        again = (f"{name} ({number})" for number in range(2, len(names) + 2))
+        found.append(name if name not in found else next(one for one in again if one not in found and one not in names))
+    return found
 
 
 def _only_reading(action: int, name: str | None, *_: str | None) -> int:

@@ -22,7 +22,8 @@ from agent.cli.checks import examine_runs
 from agent.config import make_config, run_folder
 from agent.loop.crew import Crew
 from agent.loop.people import Answer, Person, simulated_person
-from agent.loop.session import drive, new_run, open_store
+from agent.loop.session import drive, new_run
+from agent.store.home import open_store
 from agent.replay.verify import verify
 from agent.store.chain import ALONE, OF_A_STEP
 from agent.store.store import Store

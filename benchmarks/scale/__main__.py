@@ -24,7 +24,8 @@ from statistics import median
 from agent.config import make_config
 from agent.loop.crew import Crew
 from agent.loop.graph import Loop
-from agent.loop.session import open_store, stored_config
+from agent.store.home import open_store
+from agent.loop.session import stored_config
 from agent.store.store import Store
 from benchmarks.scale.records import fill
 from tools.records import StepRecord

@@ -15,7 +15,8 @@ from agent.llm.answers import ToolCall
 from agent.llm.brain import make_client
 from agent.loop.crew import make_settings
 from agent.loop.people import simulated_person
-from agent.loop.session import new_run, open_store
+from agent.loop.session import new_run
+from agent.store.home import open_store
 from agent.store.store import Store
 from tests.agent import fast
 from tools.context import Studio

@@ -21,7 +21,8 @@ from agent.llm.answers import ToolCall
 from agent.llm.scripted import ScriptedLlm
 from agent.loop.crew import Crew
 from agent.loop.people import Answer
-from agent.loop.session import drive, new_run, open_store, stored_config
+from agent.loop.session import drive, new_run, stored_config
+from agent.store.home import open_store
 from agent.store.store import Store
 from tests.places import ROOT
 from tools.context import Studio

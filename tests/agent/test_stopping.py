@@ -17,8 +17,9 @@ import yaml
 
 from agent.cli.main import main
 from agent.config import Config
-from agent.loop.session import alone, answered_for, open_store
+from agent.loop.session import alone, answered_for
 from agent.stopping import Stopped, stoppable
+from agent.store.home import open_store
 from agent.store.store import Store
 from prompts.errors import InputError
 from tests.agent.fast import Started, stopped_when
@@ -138,7 +139,7 @@ def test_a_signal_while_the_server_starts_leaves_one_line_a_true_state_and_no_se
         (run,) = store.runs()
     assert run.state == "stopped" and gone(server)
     assert err.splitlines()[-1].startswith(f"palate: Stopped by {number.name}.")
-    assert err.splitlines()[-1].endswith(f"`palate resume {run.id}` goes on.")
+    assert err.splitlines()[-1].endswith(f"`palate --home {home} resume {run.id}` goes on.")
 
 
 def started(log: Path, process: subprocess.Popen[str]) -> int:
@@ -167,7 +168,7 @@ def test_a_signal_while_the_report_is_written_leaves_a_run_that_resume_finishes(
         patch.setattr("agent.loop.runner.write_report", lambda *_, **__: send())
         assert main(words) == 130
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("palate: Stopped by SIGTERM.") and f"palate resume {done.run_id}" in line
+    assert line.startswith("palate: Stopped by SIGTERM.") and f"palate --home {done.home} resume {done.run_id}" in line
     assert done.store.run(done.run_id).state == "done"
     assert main(words) == 0 and (done.folder / "report.md").is_file()
 
@@ -177,4 +178,4 @@ def test_a_signal_while_a_done_run_is_copied_says_where_to_look(
 ) -> None:
     monkeypatch.setattr("agent.cli.runs._farewell", lambda *_: send())
     assert main(["--home", str(done.home), "resume", done.run_id]) == 130
-    assert f"palate logs show {done.run_id}" in capsys.readouterr().err.splitlines()[-1]
+    assert f"palate --home {done.home} logs show {done.run_id}" in capsys.readouterr().err.splitlines()[-1]

@@ -180,6 +180,13 @@ def test_sweep_takes_orphans_and_abandoned_files_only(tmp_path: Path) -> None:
     for path in (abandoned, in_use, mine, note):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
-    assert sweep(tmp_path, {kept.id}) == sorted([abandoned, orphan.path])
-    assert all(path.exists() for path in (kept.path, in_use, mine, note))
+    parts = [tmp_path / "adapters" / f".{name}.{ended.pid}" for name in ("checkpoint-12", "final", "model")]
+    others = [
+        tmp_path / "adapters" / name for name in (f".checkpoint-12.{os.getppid()}", f".notes.{ended.pid}", "final.7")
+    ]
+    for folder in (*parts, *others):
+        folder.mkdir()
+        (folder / "training.safetensors").write_bytes(b"x")
+    assert sweep(tmp_path, {kept.id}) == sorted([abandoned, orphan.path, *parts])
+    assert all(path.exists() for path in (kept.path, in_use, mine, note, *others))
     assert sweep(tmp_path, {kept.id}) == [] == sweep(tmp_path / "nowhere", set())

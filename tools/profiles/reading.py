@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from evaluators.preference import model as preference
 from evaluators.preference.model import Preference
 from prompts.atomic import write_atomically
+from prompts.console import typed
 from prompts.errors import InputError
 from tools.profiles.archive import LARGEST, Refused, same_again, unpack, unpack_arrays
 from tools.profiles.profile import PARTS, Profile, to_bytes
@@ -47,7 +48,7 @@ def read(path: str | Path) -> Profile:
 def bytes_of(file: Path) -> bytes:
     """What a file holds that may be a profile. Raises InputError for no file, Refused for one that is too large."""
     if not file.is_file():
-        raise InputError(f"There is no profile at {str(file)!r}: give the path of a .palate file, or make one with `palate profile export`.")  # fmt: skip
+        raise InputError(f"There is no profile at {str(file)!r}: give the path of a .palate file, or make one with `{typed('profile', 'export', 'RUN', '--out', 'MINE.palate')}`.")  # fmt: skip
     try:
         size = file.stat().st_size
         if size > LARGEST:
@@ -82,7 +83,9 @@ def _manifest(parts: dict[str, bytes], where: str) -> Manifest:
         raise Refused(f"{where} has no manifest.json: it is no taste profile, or was cut. Have it exported again.")
     values = _parsed(parts["manifest.json"], f"{where}, manifest.json")
     if not isinstance(values, dict) or values.get("format") != "palate profile":
-        raise Refused(f"{where} is no taste profile: give a file that `palate profile export` made.")
+        raise Refused(
+            f"{where} is no taste profile: give a file that `{typed('profile', 'export', 'RUN', '--out', 'MINE.palate')}` made."
+        )
     version = values.get("version")
     if isinstance(version, int) and version > VERSION:
         raise Refused(

@@ -25,6 +25,7 @@ from trainers.embedded.world.dataset import HELD_OUT, drawn_once, to_tensor
 from trainers.embedded.world.grounds import HELD_OUT_TEXTURES
 from trainers.embedded.world.shapes import HELD_OUT_SHAPES, SHAPES
 from trainers.embedded.world.world import COUNTS, SIZE, Scene, render, sample_scene
+from trainers.files.stock import in_one_dtype
 
 FIRST = 20_000_000  # number of the first scene; the painters' start at 0, those kept for measuring at HELD_OUT
 NAMES = [*SHAPES, *HELD_OUT_SHAPES]
@@ -202,6 +203,7 @@ def save(
     """The folder that `AutoModelForImageClassification.from_pretrained` loads, in half precision, and its card."""
     with quiet():
         model.half().save_pretrained(folder)
+    in_one_dtype(folder)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     numbers = {key: f"{int(how[key]):,}" for key in ("steps", "batch", "count")}
     card = CARD.format(parameters=size, plain=found["renderings"], worn=found["worn"], **numbers)

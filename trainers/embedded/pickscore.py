@@ -27,6 +27,7 @@ from trainers.embedded.clip import MEAN, STD, encode, features
 from trainers.embedded.world.captions import ORDERS, in_words
 from trainers.embedded.world.dataset import HELD_OUT, drawn_once, to_tensor
 from trainers.embedded.world.world import COUNTS, SIZE, VOCABULARY, Scene, colours_of, render, sample_scene
+from trainers.files.stock import in_one_dtype
 
 FIT, BEAUTY, OWN = 2.0, 1.5, 0.5  # what a broken promise, an ugly picture and a person's whim are worth, in logits
 TIE = 1.0  # logits: pairs nearer than this are no comparison
@@ -156,6 +157,7 @@ def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:
     with quiet():
         CLIPProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
         model.half().save_pretrained(folder)
+    in_one_dtype(folder)
 
 
 if __name__ == "__main__":

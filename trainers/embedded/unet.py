@@ -29,6 +29,7 @@ from trainers.embedded import recipe
 from trainers.embedded.clip import encode, text_tower
 from trainers.embedded.vae import LATENTS
 from trainers.embedded.world.dataset import load_dataset, loosely, to_tensor
+from trainers.files.stock import in_one_dtype
 
 CONTEXT_WIDTH = 128
 UNCONDITIONAL, LOOSE = 0.1, 0.2  # shares of a batch that see the empty caption, and a loose one
@@ -117,6 +118,7 @@ def save_pipeline(
     )  # fmt: skip
     with quiet():
         pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
+    in_one_dtype(folder)
 
 
 def autoencoder(work: Path) -> AutoencoderKL:

@@ -143,12 +143,28 @@ def same_job(out: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None
     """Raises InputError naming the first setting in which the job found in `out` differs from the one asked for."""
     flat = [{**about, **about["config"]} for about in (then, now)]
     for key in sorted((set(flat[0]) | set(flat[1])) - FREE - {"config"}):
-        if flat[0].get(key) != flat[1].get(key):
+        if not same(flat[0].get(key), flat[1].get(key)):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {flat[0].get(key)!r:.200}, now "
                 f"{flat[1].get(key)!r:.200}: "
                 "use the same settings to continue it, or another folder"
             )
+
+
+def same(then: Any, now: Any) -> bool:
+    """Whether two settings are equal, but for paths of the same name of which the first is gone: what they name was moved."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        return then.keys() == now.keys() and all(same(then[key], now[key]) for key in then)
+    if isinstance(then, list) and isinstance(now, list):
+        return len(then) == len(now) and all(map(same, then, now))
+    return bool(then == now) or _moved(then, now)
+
+
+def _moved(then: Any, now: Any) -> bool:
+    paths = [Path(one) if isinstance(one, str) else None for one in (then, now)]
+    if not all(path is not None and path.is_absolute() for path in paths):
+        return False
+    return paths[0].name == paths[1].name and not paths[0].exists() and paths[1].exists()  # type: ignore[union-attr]
 
 
 def fingerprint(examples: Sequence[tuple[Image.Image, str]], weights: Sequence[float] | None) -> str:

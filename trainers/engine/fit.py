@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Unpack
 
 import torch
 
+from prompts.atomic import abandoned, remove
 from trainers.engine import checkpoint
 from trainers.engine.journal import Journal, journal, written
 from trainers.engine.samples import forget_samples, save_samples
@@ -49,6 +50,8 @@ def fit(
         about = {"kind": kind, "base_model": model.name, "adapters": frozen, "data": data, "dtype": str(model.dtype)}
         about["config"] = json.loads(config.model_dump_json())
         ours = share(model.device)
+        if ours.leads:
+            _sweep(out)
         if ours.any((out / "adapter.json").is_file()):
             return finished(out, about)
         draw = how.get("generator") or torch.Generator().manual_seed(config.seed)
@@ -61,6 +64,13 @@ def fit(
             return _saved(training, out, about, how.get("name", kind))
         finally:
             learner.end(training)
+
+
+def _sweep(out: Path) -> None:
+    """Away with what a process left that was killed while it wrote: a part of a checkpoint may be gigabytes."""
+    for left in abandoned(out):
+        with suppress(OSError):  # it is only in the way of nothing
+            remove(left)
 
 
 def finished(out: Path, about: dict[str, Any]) -> Adapter:

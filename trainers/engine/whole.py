@@ -18,7 +18,8 @@ from prompts.quiet import quiet
 from trainers.engine.own_weights import OwnWeights
 from trainers.engine.training import Training
 from trainers.files.adapter_file import MODEL_FOLDER, Adapter, sha256
-from trainers.files.export import last, write_card
+from trainers.files.export import last, use_of, write_card
+from trainers.files.stock import in_one_dtype
 from trainers.model.attach import unload
 from trainers.model.base_model import BaseModel
 from trainers.model.load import load
@@ -50,15 +51,15 @@ class WholeDenoiser(OwnWeights):
         try:
             with quiet():
                 model.pipe.save_pretrained(part, safe_serialization=True)
+            in_one_dtype(part)
             _prove(training, part)
             shutil.rmtree(folder, ignore_errors=True)  # of a job that was ended before its card
             os.replace(part, folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         adapter = Adapter(out, _digest(model, folder), about["kind"], about["config"], last(training.history))
-        use = f'    AutoPipelineForText2Image.from_pretrained("this folder/{MODEL_FOLDER}")'
         files = {"files": [MODEL_FOLDER], "model": MODEL_FOLDER}
-        write_card(adapter, name=name, job=about, what="A model", use=use, files=files)
+        write_card(adapter, name=name, job=about, what="A model", use=use_of(about, files), files=files)
         return adapter
 
 

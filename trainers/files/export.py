@@ -23,6 +23,7 @@ from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, sha256
 from trainers.files.injected import inject
 from trainers.files.kohya import has_names_for, kohya_names
 from trainers.files.lora_layers import change_of, lora_layers, part_of, remove
+from trainers.files.stock import loading, pasted
 from trainers.files.third_party import translated
 
 _CHECKED = "checked_adapter"
@@ -44,10 +45,9 @@ class Written(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What lies beside a LoRA and acts with it: its file, how it is used elsewhere, and what the card says of it."""
+    """What lies beside a LoRA and acts with it: its file, and what the card says of it."""
 
     file: str
-    use: str
     told: dict[str, Any]
 
 
@@ -95,13 +95,10 @@ def save_layers(
             os.replace(made, out / made.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    use = (
-        f'    pipe.load_lora_weights("this folder")      # diffusers: {DIFFUSERS_FILE}\n\n'
-        f"ComfyUI, A1111 and sd-scripts read `{kohya}`."
-    )
     files: dict[str, Any] = {"files": [DIFFUSERS_FILE, kohya], "kohya_check": checked}
     if beside is not None:
-        use, files = f"{use}\n\n{beside.use}", files | {"files": [*files["files"], beside.file]} | beside.told
+        files |= {"files": [*files["files"], beside.file]} | beside.told
+    use = f"{use_of(about, files)}\n\nComfyUI, A1111 and sd-scripts read `{kohya}`."
     write_card(adapter, name=name, job=about, what="A LoRA", use=use, files=files)
     return adapter
 
@@ -124,6 +121,12 @@ def write_kohya(file: Path, named: Mapping[str, Tensor], *, rank: int, alpha: fl
     about = {"ss_network_module": "networks.lora", "ss_network_dim": str(rank), "ss_network_alpha": str(alpha)}
     save_file(dict(named), file, metadata={**about, "ss_sd_model_name": base_model, "format": "pt"})
     return file
+
+
+def use_of(job: Mapping[str, Any], files: Mapping[str, Any]) -> str:
+    """How stock diffusers takes what a card tells of, to be pasted."""
+    found = loading(job["base_model"], files["files"], word=files.get("word", ""), readers=files.get("readers", ()))
+    return pasted(found)
 
 
 def write_card(

@@ -17,8 +17,9 @@ from agent.llm.scripted import ScriptedLlm
 from agent.loop.crew import Crew
 from agent.loop.listening import Wish
 from agent.loop.recall import read_facts
-from agent.loop.session import open_store, stored_config
+from agent.loop.session import stored_config
 from agent.replay.verify import verify
+from agent.store.home import open_store
 from agent.store.store import Store
 from agent.store.summary import round_images
 from agent.store.trail import StoreTrail

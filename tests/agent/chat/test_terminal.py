@@ -28,7 +28,7 @@ def test_a_wrong_rating_or_an_empty_line_is_explained_and_asked_again(desk: Desk
 def test_who_leaves_is_told_how_to_go_on_and_finds_everything_there(desk: Desk) -> None:
     code, told = desk.chat("", "1:7", "more teal", "quit")
     with desk.kept() as kept:
-        assert code == 0 and f"`palate chat --resume {kept.run_id}` goes on" in told
+        assert code == 0 and f"`palate --home {kept.home} chat --resume {kept.run_id}` goes on" in told
         assert kept.store.run(kept.run_id).state == "stopped" and kept.ratings() == {1: 7.0}
         report = write_report(kept.store, kept.run_id, kept.home / "runs" / kept.run_id).read_text()
         assert f"`palate chat --resume {kept.run_id}` goes on" in report
@@ -43,7 +43,7 @@ def test_who_leaves_is_told_how_to_go_on_and_finds_everything_there(desk: Desk) 
 
 def test_the_end_of_the_input_is_leaving_too(desk: Desk) -> None:
     code, told = desk.chat("", "1:7")
-    assert code == 0 and "palate chat --resume" in told
+    assert code == 0 and "chat --resume" in told
 
 
 def test_a_signal_is_no_leaving_but_says_how_to_go_on_too(desk: Desk) -> None:
@@ -51,11 +51,12 @@ def test_a_signal_is_no_leaving_but_says_how_to_go_on_too(desk: Desk) -> None:
     with desk.kept() as kept:
         assert (
             code == 130
-            and f"Stopped by SIGINT. Everything so far is stored; `palate chat --resume {kept.run_id}`" in told
+            and f"Stopped by SIGINT. Everything so far is stored; `palate --home {kept.home} chat --resume {kept.run_id}`"
+            in told
         )
         assert kept.store.run(kept.run_id).state == "stopped"
     code, told = desk.palate("resume", "last")
-    assert code == 1 and "`palate chat --resume" in told
+    assert code == 1 and "`palate --home" in told and "chat --resume" in told
 
 
 def test_flags_beside_resume_are_refused_by_name(desk: Desk) -> None:
@@ -92,7 +93,7 @@ def test_a_pick_of_four_is_a_number_and_who_leaves_goes_on_where_they_stood(desk
     desk.replies = [PAINT, ASK, BLUE, FINISH]
     how = {"images_per_round": 8, "asking": {"kind": "best", "clicks": 3}}
     code, told = desk.chat("", "3", "5", "quit", **how)
-    assert code == 0 and "palate chat --resume" in told
+    assert code == 0 and "chat --resume" in told
     desk.replies = [FINISH]
     code, told = desk.resume("1", "0", "")
     assert code == 0 and "Question 2 of 3" in told and "Question 1 of 3" not in told

@@ -172,6 +172,30 @@ def test_a_damaged_foreign_or_newer_database_is_broken(tmp_path: Path, models: P
     assert not check.ok and check.essential and "999" in check.detail
 
 
+def test_a_copy_is_advised_for_damage_alone(tmp_path: Path, models: Path) -> None:
+    path = tmp_path / "palate.sqlite"
+    with Store(path) as store:
+        store.new_run("", {}, {}, 0)
+    holding = sqlite3.connect(path)
+    holding.execute("pragma locking_mode = exclusive")
+    holding.execute("begin exclusive")
+    locked = found(tmp_path, models, "database")
+    assert not locked.ok and "wait" in locked.next_step and "copy" not in locked.next_step
+    holding.rollback()
+    holding.execute("pragma user_version = 999")
+    holding.close()
+    newer = found(tmp_path, models, "database")
+    assert not newer.ok and "upgrade" in newer.next_step and "copy" not in newer.next_step
+    path.write_bytes(b"not a database at all" * 100)
+    assert "restore a copy" in found(tmp_path, models, "database").next_step
+    path.unlink()
+    with sqlite3.connect(path) as other:
+        other.execute("create table theirs (id)")
+    other.close()
+    foreign = found(tmp_path, models, "database")
+    assert not foreign.ok and "another folder" in foreign.next_step and "copy" not in foreign.next_step
+
+
 def test_a_home_that_is_a_file_is_broken(tmp_path: Path, models: Path) -> None:
     (tmp_path / "home").write_text("a file")
     assert not found(tmp_path / "home", models, "home").ok

@@ -68,8 +68,46 @@ def test_a_rejection_is_a_result_and_a_later_verdict_replaces_it(
 
     shutil.copytree(out, file.parent / "elsewhere", ignore=shutil.ignore_patterns("config.yaml"))
     alone = ["gate", str(file.parent / "elsewhere")]
+    assert cli.main(alone) == 1 and "give --prompts" in capsys.readouterr().err  # its card knows its base
+    (file.parent / "elsewhere" / "adapter.json").unlink()
     assert cli.main(alone) == 1 and "give --base-model" in capsys.readouterr().err
     assert cli.main([*alone, "--base-model", tiny("sd15").name]) == 1 and "give --prompts" in capsys.readouterr().err
+
+
+def test_a_training_goes_on_where_its_home_its_data_and_its_file_were_moved(
+    written: Callable[..., Path], tiny: Callable[[str], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, home = written(tiny("sd15").name, MILD | FREE), tmp_path / "home"
+    values = {
+        **yaml.safe_load(file.read_text()),
+        "out": "home/mine",
+        "config": yaml.safe_load(file.read_text())["config"] | {"steps": 2},
+    }
+    file.write_text(yaml.safe_dump(values))
+    assert cli.main(["--home", str(home), "train", str(file), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out.splitlines()[-1])
+    (home / "mine" / "adapter.json").unlink()  # as if it had been stopped: the checkpoints are there
+    shutil.copytree(tmp_path, tmp_path.with_name("moved"))
+    for path in (home, file, tmp_path / "red.png"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    moved = tmp_path.with_name("moved")
+    assert cli.main(["--home", str(moved / "home"), "train", str(moved / file.name), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert again["adapter"]["sha256"] == made["adapter"]["sha256"]
+    assert again["adapter"]["path"] == str(moved / "home" / "mine")
+    shutil.rmtree(moved)
+
+
+def test_another_picture_of_the_same_name_is_another_job(tmp_path: Path) -> None:
+    (tmp_path / "adapter.json").write_text("{}")
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(name.encode())
+    _keep(tmp_path, {"kind": "sft", "dataset": [{"image": str(tmp_path / "here" / "a.png")}]})
+    with pytest.raises(InputError, match="its dataset was"):
+        _keep(tmp_path, {"kind": "sft", "dataset": [{"image": str(tmp_path / "there" / "a.png")}]})
+    (tmp_path / "here" / "a.png").unlink()
+    _keep(tmp_path, {"kind": "sft", "dataset": [{"image": str(tmp_path / "there" / "a.png")}]})
 
 
 def test_paths_of_a_gate_count_from_the_file_and_a_name_is_left_alone(written: Callable[..., Path]) -> None:

@@ -135,7 +135,7 @@ def test_an_unknown_key_of_a_config_is_told(palate: Callable[..., Told], tmp_pat
 
 
 def test_a_run_for_a_person_is_sent_to_the_chat(palate: Callable[..., Told], file: Callable[..., Path]) -> None:
-    one_sentence(palate("run", file(rater="person")), "palate chat", "--rater SEED")
+    one_sentence(palate("run", file(rater="person")), " chat`", "--rater SEED")
 
 
 @pytest.mark.parametrize("flag", [("--rounds", "10000"), ("--limit-images", "0"), ("--rater", "-1"), ("--seed", "-5")])
@@ -173,7 +173,7 @@ def test_an_unreachable_language_model_is_told(palate: Callable[..., Told], file
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         path = file(planner="llm", llm={"attempts": 1, "timeout": 5})
-        one_sentence(palate("run", path, "--llm-url", url, "--llm-model", "any", "--json"), url, "palate doctor")
+        one_sentence(palate("run", path, "--llm-url", url, "--llm-model", "any", "--json"), url, " doctor`")
     assert palate("logs", "query", "select state from runs", "--json")[1].strip() == '[{"state": "failed"}]'
 
 

@@ -9,8 +9,9 @@ from agent.llm.brain import make_client
 from agent.loop.crew import Crew
 from agent.loop.listening import understand
 from agent.loop.people import simulated_person
-from agent.loop.session import drive, new_run, open_store
+from agent.loop.session import drive, new_run
 from agent.replay.verify import verify
+from agent.store.home import open_store
 from agent.store.summary import summarise
 
 pytestmark = pytest.mark.vllm

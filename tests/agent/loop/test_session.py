@@ -11,7 +11,8 @@ import yaml
 import agent.loop.checkpoints
 from agent.config import Config
 from agent.loop.checkpoints import checkpoints
-from agent.loop.session import alone, open_store, stored_config, unfinished
+from agent.loop.session import alone, stored_config, unfinished
+from agent.store.home import open_store
 from prompts.errors import InputError, PalateError, StoreError
 from tests.agent.fast import FINISH, PAINT, SCORE, Begin
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from agent.config import Config
-from agent.loop.session import open_store
 from agent.stopping import Stopped
+from agent.store.home import open_store
 from agent.store.store import Store
 from tests.agent.fast import SHORT, Begin, Struck, crew_of, once, resumed, stopped_when, told
 from tools.context import Studio

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +17,10 @@ from PIL import Image
 
 from agent.config import Config
 from agent.llm.answers import InvalidPlan, ToolCall
-from agent.loop.session import open_store, versions
+from agent.loop.session import versions
 from agent.replay.verify import Verdict, alike, elsewhere, recorded_answers, verify
+from agent.stopping import Stopped
+from agent.store.home import open_store
 from prompts.errors import InputError, ReplayError
 from tests.agent.conftest import llm_run
 from tests.agent.fast import ASK, FEEDBACK, FINISH, LEARN, PAINT, SCORE, SHORT, Started
@@ -192,6 +196,19 @@ def test_a_changed_adapter_file_fails(finished: Started, tmp_path: Path) -> None
     adapter.write_bytes(adapter.read_bytes()[:-1] + b"?")
     with pytest.raises(ReplayError, match="the adapter of step 11"):
         checked(finished, tmp_path / "copied")
+
+
+def test_a_verification_that_is_stopped_names_the_run_that_is_there(
+    short: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def struck(_step: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(Stopped, match=rf"^Stopped by SIGTERM\. Nothing of the run '{short.run_id}'") as caught:
+        verify(short.store, short.home, short.run_id, on_step=struck)
+    assert not re.search(r"resume|\d{8}-\d{6}", str(caught.value).replace(short.run_id, ""))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_run_is_told(short: Started) -> None:

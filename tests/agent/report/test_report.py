@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from agent.report.plots import score_plot
 from agent.report.report import adapter_file, marked, summarise, write_report
@@ -16,6 +19,7 @@ from agent.store.store import Store
 from agent.store.summary import fate
 from prompts.clean import clean
 from prompts.errors import InputError
+from tests.agent.fast import Started
 from tests.agent.invented_run import ADAPTER, HIDDEN, call, invent
 from tools.actions.catalogue import TOOLS
 from tools.records import StepRecord, StepRow
@@ -151,3 +155,14 @@ def test_text_is_told_on_one_line_without_terminal_codes() -> None:
     assert clean("a\n\tb\x1b[31m\x9b c\u2028d") == "a b [31m c d"
     assert clean("abcdef", 4) == "abc…"
     assert marked("a_b*c") == "a\\_b\\*c"
+
+
+def test_the_reports_python_paints_from_the_reports_folder_wherever_that_is(finished: Started, tmp_path: Path) -> None:
+    folder = tmp_path / "somebody else's folder"
+    shutil.copytree(finished.folder, folder)
+    text = write_report(finished.store, finished.run_id, folder).read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    with Image.open(folder / "painted.png") as picture:
+        assert picture.size == (64, 64)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +103,16 @@ def test_resuming_overwrites_no_checkpoint_and_keeps_the_newest(model: BaseModel
     assert kept.stat().st_mtime_ns == before
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-3"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_training_was_writing_is_swept_and_nothing_else(model: BaseModel, tmp_path: Path) -> None:
+    code = "import os, sys; os.makedirs(f'{sys.argv[1]}/.checkpoint-7.{os.getpid()}/deep'); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
+    (tmp_path / ".notes.1").mkdir()
+    (tmp_path / f".checkpoint-7.{os.getppid()}").mkdir()  # of a process that is there
+    assert len(list(tmp_path.iterdir())) == 3
+    interrupted(model, tmp_path, 1)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == sorted([".notes.1", f".checkpoint-7.{os.getppid()}"])
 
 
 def test_a_finished_folder_is_returned_untouched(model: BaseModel, trained: Adapter) -> None:
