@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, bundled, run_folder
 from agent.loop.profiles import checked_name
+from agent.store.wholeness import check_read
 from prompts.errors import InputError
 
 if TYPE_CHECKING:  # numpy and the models only when a profile is made
@@ -36,6 +37,8 @@ def export(store: Store, home: Path, run_ids: Sequence[str], name: str, rater: s
 
     runs, name = list(dict.fromkeys(run_ids)), checked_name(name)
     config = _common(store, runs)
+    for run in runs:
+        check_read(store, run)
     who = _rater(store, runs, rater)
     ratings, compared = _rated(store, runs, who, config), _compared(store, runs, who)
     _check_enough(store, runs, who, len(ratings))

@@ -199,7 +199,8 @@ def _digests(connection: sqlite3.Connection, run_id: str) -> dict[int, str]:
 def _digest_since(connection: sqlite3.Connection, run_id: str, step: int, since: Mapping[str, int]) -> str:
     digest = ""
     for table, columns in OF_A_STEP.items():
-        sql = f"select {columns} from {table} where rowid > ? and run_id = ? and step = ? order by rowid"
+        # not by an index: the last rows are few, those of the run are many, and SQLite cannot know
+        sql = f"select {columns} from {table} not indexed where rowid > ? and run_id = ? and step = ? order by rowid"
         for row in connection.execute(sql, [since.get(table, 0), run_id, step]):
             digest = _hashed(digest, table, row)
     return digest

@@ -32,6 +32,12 @@ def check_whole(store: Views, run_id: str, folder: Path) -> None:
         )
 
 
+def check_read(store: Views, run_id: str) -> None:
+    """Before a run is handed on, as a profile say. Raises StoreError where a row has to be left out: it would be less than it says."""
+    for told in unreadable(store, run_id):
+        raise StoreError(f"{told}, and nothing is made of the rest: put back a copy of {str(store.path)!r}.")
+
+
 def unreadable(store: Views, run_id: str) -> list[str]:
     """The rows of a run that cannot be read, all of them looked at."""
     reads: Iterable[Callable[..., object]] = (

@@ -196,6 +196,30 @@ def test_a_copy_is_advised_for_damage_alone(tmp_path: Path, models: Path) -> Non
     assert not foreign.ok and "another folder" in foreign.next_step and "copy" not in foreign.next_step
 
 
+def test_runs_that_were_altered_are_named_and_old_ones_are_told_as_unchained(tmp_path: Path, models: Path) -> None:
+    with Store(tmp_path / "palate.sqlite") as store:
+        first, second = invent(store, tmp_path), invent(store, tmp_path, rounds=1, rated=False)
+        whole = found(tmp_path, models, "records")
+        assert whole.ok and whole.detail == "2 as they were written"
+        store._db.execute("update pairs set win = lose, lose = win")
+        check = found(tmp_path, models, "records")
+        assert not check.ok and check.essential and f"not as it was written: {first}: step " in check.detail
+        assert f"palate replay {first} --mode verify" in check.next_step
+        store._db.execute("delete from chain where run_id = ?", [first])
+        store._db.execute("insert into chain values (?, 0, null, null, '{}', '')", [first])
+        assert found(tmp_path, models, "records").detail == "1 as they were written, 1 from before records were chained"
+        assert second in str(found(tmp_path, models, "runs").detail)
+
+
+def test_a_picture_that_was_changed_is_noted(tmp_path: Path, models: Path) -> None:
+    with Store(tmp_path / "palate.sqlite") as store:
+        run = invent(store, tmp_path, rounds=1, rated=False)
+    assert found(tmp_path, models, "files").ok
+    next((tmp_path / "runs" / run / "images").glob("*.png")).write_bytes(b"grey")
+    check = found(tmp_path, models, "files")
+    assert not check.ok and not check.essential and f"{run}: the file of image" in check.detail
+
+
 def test_a_home_that_is_a_file_is_broken(tmp_path: Path, models: Path) -> None:
     (tmp_path / "home").write_text("a file")
     assert not found(tmp_path / "home", models, "home").ok

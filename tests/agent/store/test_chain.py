@@ -209,3 +209,18 @@ def test_a_hash_in_a_name_is_the_same_wherever_it_is_made(store: Store, run: str
     store.copy_to(store.path.with_name("copy.db"), run)
     with Store(store.path.with_name("copy.db")) as copy:
         assert copy.altered(run) == [] and copy.chained(run) and HASH in {row.sha256 for row in copy.adapters(run)}
+
+
+def test_what_a_link_costs_does_not_grow_with_the_run(store: Store) -> None:
+    """The step's rows are found where the tables end, not among all that the run wrote."""
+    asked: list[str] = []
+    run_id = start(store)
+    store.add_step(run_id, full_step())
+    store._db.conn.set_trace_callback(asked.append)
+    store.add_step(run_id, simple_step(1, image(3)))
+    store._db.conn.set_trace_callback(None)
+    links = [sql for sql in asked if "rowid >" in sql]
+    assert len(links) == len(OF_A_STEP)
+    for sql in links:
+        (plan,) = store._db.conn.execute(f"explain query plan {sql}").fetchall()
+        assert "INTEGER PRIMARY KEY (rowid>?)" in plan[3], plan
