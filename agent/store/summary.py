@@ -115,8 +115,8 @@ def adapter_facts(store: Store, run_id: str) -> Facts | None:
 
 def without_adapter(store: Store, run_id: str) -> str | None:
     """Why a run that wanted an adapter ended without one; None where it has one, or wanted none."""
-    limits, steps = store.run(run_id).config.get("limits") or {}, store.steps(run_id)
-    if limits.get("trainings") == 0 or store.adapters(run_id):
+    limits, steps = store.run(run_id).config.get("limits"), store.steps(run_id)
+    if (isinstance(limits, dict) and limits.get("trainings") == 0) or store.adapters(run_id):
         return None
     failed = [step for step in steps if step.tool in ("finetune", "learn_taste") and step.error is not None]
     if failed:
