@@ -20,7 +20,7 @@ from agent.llm.vllm_server import VllmServer
 from tests.agent.fast import FAST
 from tests.places import ROOT
 from tests.processes import Ear
-from tools.loopback import only_loopback
+from tools.jobs.loopback import only_loopback
 
 
 def palate(home: Path, *words: str) -> subprocess.Popen[str]:
