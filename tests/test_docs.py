@@ -86,7 +86,8 @@ def test_each_make_target_is_in_the_makefile(command: str) -> None:
 @pytest.mark.parametrize("command", found(r"(\.venv/bin/)?python -m "))
 def test_each_module_that_is_run_is_there_and_knows_its_flags(command: str) -> None:
     name, *words = command.partition("-m ")[2].split()
-    file = ROOT / Path(*name.split(".")).with_suffix(".py")
+    folder = ROOT / Path(*name.split("."))
+    file = folder / "__main__.py" if folder.is_dir() else folder.with_suffix(".py")
     if name.partition(".")[0] in HOUSES.split("|"):
         source = file.read_text()
         assert all(f'"{word}"' in source for word in words if word.startswith("--")), command

@@ -26,7 +26,7 @@ from typing import Self
 from agent.llm.server_log import last_line, why
 from prompts.console import typed
 from prompts.errors import InputError, LlmError
-from tools.loopback import only_loopback
+from tools.jobs.loopback import only_loopback
 
 HOST = "127.0.0.1"
 MIB = 1024**2

@@ -18,8 +18,8 @@ from benchmarks.campaign.victims import IMAGES, killed, writes_checkpoints, writ
 from benchmarks.crash import kill_many
 from prompts.atomic import abandoned
 
-STRIKES = {"steps": 1200, "files": 1200, "checkpoints": 400}  # of the small writers
-RUNS = {"agent": 30, "training": 4, "vllm": 2}  # of whole runs, half a minute each and more
+STRIKES = {"steps": 800, "files": 800, "checkpoints": 300}  # of the small writers
+RUNS = {"agent": 20, "training": 3, "vllm": 2}  # of whole runs, half a minute each and more
 BRIEF: dict[str, dict[str, Any]] = {
     "agent": {"rounds": 1, "limits": {"trainings": 0}}
 }  # what quick changes in its runs
@@ -31,7 +31,7 @@ def run(seed: int, quick: bool) -> Part:
     with tempfile.TemporaryDirectory(prefix="palate-campaign-") as place:
         small_ones(part, Path(place), seed, 10 if quick else 1)
         for victim, kills in ({"agent": 2} if quick else RUNS).items():
-            whole_runs(part, Path(place), victim, kills, seed, BRIEF.get(victim, {}) if quick else {})
+            whole_runs(part, Path(place), victim, kills, seed, BRIEF if quick else {})
     return part
 
 

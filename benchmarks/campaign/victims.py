@@ -23,7 +23,7 @@ from tools.records import ImageRow, ScoreRow, StepRecord
 
 IMAGES = 8  # of a step
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["benchmarks.campaign.victims"])
+SERVER.set_forkserver_preload(["benchmarks.campaign.victims", "trainers.engine.checkpoint"])
 Work = Callable[..., None]
 
 

@@ -101,7 +101,7 @@ def _train(args: Finetune, dataset: list[dict[str, str]], context: Context) -> t
         told = f"The training failed: {state['error']} Its log is {str(folder / 'job.log')!r}."
         if state.get("passing"):  # no step is recorded, so nothing is used up
             raise PalateError(
-                f"{told} It was tried twice, and the run has no adapter yet: resume it when what was in the way is gone."
+                f"{told} It was tried twice, and the run {context.folder.name!r} has no adapter yet: resume it when what was in the way is gone."
             )
         raise ToolError(told, retryable=False)
     row = _row(state, job, context)

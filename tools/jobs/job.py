@@ -165,7 +165,7 @@ def _joined(device: str) -> str:
     if on_gpu:
         torch.cuda.set_device(here)
     meeting = os.environ.get(MEETING)
-    store = distributed.FileStore(meeting, _processes()) if meeting else None
+    store = distributed.FileStore(meeting, _processes()) if meeting else None  # type: ignore[attr-defined]
     where: dict[str, Any] = {"init_method": "env://"} if store is None else {"store": store}
     distributed.init_process_group(
         "nccl" if on_gpu else "gloo", rank=int(os.environ["RANK"]), world_size=_processes(), timeout=_PATIENCE, **where

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.loopback import only_loopback
+from tools.jobs.loopback import only_loopback
 
 MEETING = "PALATE_MEETING"  # the file in which they find each other
 PARENT = "PALATE_PARENT"

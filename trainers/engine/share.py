@@ -1,4 +1,4 @@
-"""Which rows of a batch are this process's, when several train one model together (`accelerate launch`).
+"""Which rows of a batch are this process's, when several train one model together.
 
 All draw the same noise for the whole batch and keep their own rows, so the result does not depend on how many they are.
 Knows torch.distributed. Does not know what is trained, nor who started the processes.
