@@ -51,7 +51,9 @@ def load_anchors(name: str) -> list[Anchor]:
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(anchor_sets())
         why = getattr(error, "strerror", None) or error
-        raise InputError(f"anchors {name!r:.300} cannot be read ({why}): give one of {known}, or a text file") from error
+        raise InputError(
+            f"anchors {name!r:.300} cannot be read ({why}): give one of {known}, or a text file"
+        ) from error
     return [_anchor(line, number, path) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
