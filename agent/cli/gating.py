@@ -93,9 +93,11 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
             if kept.is_file()
             else {"kind": "sft", "out": str(path), "base_model": None}
         )
+    if not isinstance(values.get("gate") or {}, dict):
+        validated(Job, values, "job")  # which says what is wrong with it
     gate = {**(values.get("gate") or {}), **{key: given[key] for key in ("prompts", "guides") if key in given}}
     values |= {key: bundled(given[key]) for key in ("base_model", *KEYS) if key in given}
-    if values["base_model"] is None:
+    if values.get("base_model") is None:
         raise InputError(f"{str(adapter)!r} does not say what it was trained on: give --base-model")
     if "prompts" not in gate:
         raise InputError(f"{str(adapter)!r} has no gate of its own: give --prompts, a file or a vocabulary's name")
