@@ -25,7 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
+from agent.config import read_keys
+from prompts.yaml_files import write_yaml
 
 ROOT = Path(__file__).parents[1]
 FAST: dict[str, Any] = {
@@ -46,7 +47,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--config", type=Path, help="a YAML file with changes to the fast config")
     chosen = parser.parse_args()
-    changes = yaml.safe_load(chosen.config.read_text()) if chosen.config else {}
+    changes = read_keys(chosen.config).values if chosen.config else {}
     found = kill_many(chosen.victim, chosen.kills, chosen.seed, changes, tell=print)
     good = sum(not one["problems"] for one in found)
     print(
@@ -137,7 +138,7 @@ VICTIMS: dict[str, Callable[[Path, random.Random, int, Found], Found]] = {
 def written(folder: Path, changes: Found) -> Path:
     """The config of a run, as a file."""
     file = folder / "run.yaml"
-    file.write_text(yaml.safe_dump(FAST | changes))
+    file.write_bytes(write_yaml(FAST | changes))
     return file
 
 

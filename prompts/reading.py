@@ -47,10 +47,12 @@ def ordinary(path: Path, what: str) -> Path:
 
 
 def nameable(name: str) -> str:
-    """`name` as it is. Raises ValueError for one that is too long for any file system, and for one with a NUL, which none can have."""
+    """`name` as it is. Raises ValueError for one that no file can have (too long, a NUL), and for the home of somebody unknown."""
     longest = max(len(part.encode(errors="replace")) for part in name.split("/"))
     if longest > 255 or len(name) > 4000 or "\0" in name:
         raise ValueError("no file or folder can have such a name: a part of a path has 255 bytes at most, and no NUL")
+    if name.startswith("~") and os.path.expanduser(name) == name:
+        raise ValueError("nobody of that name has a home here: write the path out")
     return name
 
 

@@ -164,11 +164,25 @@ def given(changes: Sequence[str], known: Mapping[str, Any]) -> dict[str, Any]:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}"
             raise InputError(f"--set {change!r}: unknown key {key!r}; {hint}")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
+        found[key] = _of_the_kind(known[key], value)
+        if found[key] is None and known[key] is not None:
+            raise InputError(f"--set {change!r:.120}: {key} must be of the kind of {known[key]!r}")
     return found
+
+
+def _of_the_kind(usual: Any, text: str) -> Any:
+    """`text` as a value like `usual` (text, a number, a list of them); None where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if usual is None or isinstance(usual, str):
+        return found if isinstance(found, str) or (usual is None and text == "null") else text
+    if isinstance(usual, list):
+        return found if isinstance(found, list) and all(type(one) is type(usual[0]) for one in found) else None
+    if isinstance(usual, float) and type(found) is int:
+        return found
+    return found if type(found) is type(usual) and found == found and abs(found) < 1e9 else None
 
 
 def settings_of(options: Options, module: ModuleType, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

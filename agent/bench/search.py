@@ -18,6 +18,7 @@ import numpy as np
 from agent.config import MODELS
 from evaluators.numbers.search_metrics import count_to, regret, search_numbers
 from prompts.errors import InputError
+from tools.jobs.spec import checked
 from tools.search.history import History, score_of
 from tools.search.run import Seen, search
 from tools.searching import SearchSpec
@@ -173,7 +174,7 @@ def _means(name: str, space: Space, given: Mapping[str, Any]) -> Means:
     write = _writer(given["url"], given["model"], native) if _asks(name) else None
     brief = read_brief(given["brief"], (), space)
     prior = "" if name == GENERIC else _studio().settings.model
-    return Means(space, SearchSpec.model_validate(values), brief, write=write, prior_folder=prior)
+    return Means(space, checked(SearchSpec, values, "--set"), brief, write=write, prior_folder=prior)
 
 
 def _said(name: str, space: Space, given: Mapping[str, Any]) -> Callable[[History], str] | None:

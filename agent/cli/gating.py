@@ -90,9 +90,11 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
         path = adapter.resolve()
         kept = path / "config.yaml"
         values = read_keys(kept, ours=True).values if kept.is_file() else known(path, home)
+    if not isinstance(values.get("gate") or {}, dict):
+        validated(Job, values, "job")  # which says what is wrong with it
     gate = {**(values.get("gate") or {}), **{key: given[key] for key in ("prompts", "guides") if key in given}}
     values |= {key: bundled(given[key]) for key in ("base_model", *KEYS) if key in given}
-    if values["base_model"] is None:
+    if values.get("base_model") is None:
         raise InputError(f"{str(adapter)!r} does not say what it was trained on: give --base-model")
     if "prompts" not in gate:
         raise InputError(f"{str(adapter)!r} has no gate of its own: give --prompts, a file or a vocabulary's name")

@@ -71,7 +71,9 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
     # These make no other adapter: a training that needs a scorer has it from its beginning, and `out` is where it lies now.
     free = {"gate", "processes", "out"} | {key for key in KEYS if before.get(key) is None}
     for key in sorted((before.keys() | resolved.keys()) - free):
-        if not same(before.get(key), resolved.get(key)) and (key != "config" or _differ(before[key], resolved[key])):
+        if not same(before.get(key), resolved.get(key)) and (
+            key != "config" or _differ(before.get(key), resolved.get(key))
+        ):
             raise InputError(
                 f"{str(out)!r} holds another job: its {key} was {before.get(key)!r:.200}, now {resolved.get(key)!r:.200}: give "
                 "another `out`, or the same settings to go on with it"
@@ -79,10 +81,13 @@ def _keep(out: Path, resolved: dict[str, Any]) -> None:
     write_atomically(kept, write_yaml(resolved))
 
 
-def _differ(before: dict[str, Any], now: dict[str, Any]) -> bool:
+def _differ(before: Any, now: Any) -> bool:
     """Whether two configs differ in more than what may change on the way."""
     from trainers.engine.checkpoint import FREE, same
 
+    before, now = before or {}, now or {}
+    if not isinstance(before, dict):
+        return True
     return any(not same(before.get(key), now.get(key)) for key in (before.keys() | now.keys()) - FREE)
 
 

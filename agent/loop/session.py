@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.config import Config, kept_config, run_folder
+from agent.config import Config, bundled, kept_config, run_folder
 from agent.loop.crew import Crew
 from agent.loop.listening import unsaid, unwanted
 from agent.loop.people import Person, keep, stored_answer
@@ -42,6 +43,7 @@ PACKAGES = (
 def new_run(config: Config, home: Path, store: Store) -> str:
     """Record the run and write its resolved config beside its images; returns its id. Raises InputError for a profile that cannot
     be started from, for wishes that are no words of the vocabulary, and for a brief that cannot be kept."""
+    _check_named(config)
     _check_words(config)
     made_with = versions() | version_of_profile(home, config)
     run_id = store.new_run(config.brief, config.model_dump(mode="json"), made_with, config.seed)
@@ -49,6 +51,26 @@ def new_run(config: Config, home: Path, store: Store) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "config.yaml", write_yaml(config.model_dump(mode="json")))
     return run_id
+
+
+def _check_named(config: Config) -> None:
+    """What the config names is there; of what a hub has only the name is read. Raises InputError."""
+    from evaluators.scorers.weights import is_hub_id
+    from trainers.files.adapter_file import find
+    from trainers.model.load import device_of
+
+    for key in ("model", "clip", "pickscore"):
+        name = str(getattr(config, key))
+        if not os.path.exists(os.path.expanduser(bundled(name))) and not is_hub_id(name):
+            raise InputError(
+                f"{key} = {name!r:.300} is neither a bundled model, nor a folder that is there, nor a hub's OWNER/NAME"
+            )
+    device_of(config.device)
+    load_vocabulary(config.vocabulary)
+    for slider in config.sliders:
+        find(slider.adapter)
+    if config.shown is not None:
+        config.shown.opened()
 
 
 def _check_words(config: Config) -> None:

@@ -74,6 +74,19 @@ def test_what_is_set_is_known() -> None:
         given(["step=4"], {"steps": 3})
 
 
+@pytest.mark.parametrize("value", ["many", "true", "3.5", "9" * 5000, "[" * 100_000, "NaN", "[3]", "null", ""])
+def test_a_setting_of_another_kind_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match="steps must be of the kind of 3"):
+        given([f"steps={value}"], {"steps": 3})
+
+
+def test_what_is_text_stays_text() -> None:
+    assert given(["name=3", "by=null"], {"name": "", "by": None}) == {"name": "3", "by": None}
+    assert given(["ratings=[5, 10]", 'name="x"'], {"ratings": [3], "name": ""}) == {"ratings": [5, 10], "name": "x"}
+    with pytest.raises(InputError, match="ratings must be"):
+        given(['ratings=[5, "10"]'], {"ratings": [3]})
+
+
 @pytest.mark.parametrize(("words", "why"), [(["--seeds", "0"], "--seeds 0"), (["--data", "nowhere"], "is no folder")])
 def test_flags_that_make_no_sense_are_refused(
     tmp_path: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]
