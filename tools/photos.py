@@ -66,7 +66,10 @@ _TALLY: ContextVar[dict[str, list[str]] | None] = ContextVar("tally", default=No
 
 @contextmanager
 def told_together() -> Iterator[None]:
-    """What is to be told of pictures and folders meanwhile is counted, and told at the end: one line a kind."""
+    """What is to be told of pictures and folders meanwhile is counted, and told at the end of the outermost: one line a kind."""
+    if _TALLY.get() is not None:
+        yield
+        return
     found: dict[str, list[str]] = {}
     token = _TALLY.set(found)
     try:
@@ -90,8 +93,9 @@ def tell(what: str, name: object) -> None:
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder and its sub-folders, by name. What else lies there is told. Raises InputError when there are none, and
     for pictures that `photo` cannot read."""
-    pictures, others = sorted_out(folder)
-    tell_others(others, folder)
+    with told_together():
+        pictures, others = sorted_out(folder)
+        tell_others(others, folder)
     return pictures
 
 

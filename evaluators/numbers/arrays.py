@@ -52,8 +52,8 @@ def _check(path: Path) -> None:
             raise ValueError(f"its arrays take {size} bytes, more than {most}; {MOST_ARRAYS[0]} raises the limit")
         for one in infos:
             with archive.open(one) as stream:
-                version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+                version = np.lib.format.read_magic(stream)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, dtype = read(stream)  # type: ignore[no-untyped-call]
+                shape, _, dtype = read(stream)
                 if dtype.hasobject or stream.tell() + dtype.itemsize * math.prod(shape) != one.file_size:
                     raise ValueError(f"{one.filename!r} of {one.file_size} bytes claims shape {shape} of {dtype}")
