@@ -96,3 +96,17 @@ def test_a_line_that_is_no_prompt_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "p.jsonl").write_text(f'{{"prompt": "a"}}\n\n{line}\n')
     with pytest.raises(InputError, match=r"line 3 of .*p\.jsonl'"):
         list(prompts_in(tmp_path / "p.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("p.json", '["a dog"]', "would be read line by line"),
+        ("p.CSV", "prompt\na dog\n", "would be read line by line"),
+        ("p.txt", 'a dog\n{"prompt": "a cat"}\n', "line 2 of .*JSON in a text file: call the file .jsonl"),
+    ],
+)
+def test_a_file_of_another_kind_is_not_taken_for_prompts(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=told):
+        list(prompts_in(tmp_path / name))

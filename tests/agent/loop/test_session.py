@@ -127,6 +127,9 @@ def test_what_the_vocabulary_cannot_say_of_a_brief_is_told_once_when_the_run_sta
         assert "the vocabulary 'painting' cannot say 'boats', 'lighthous', so its prompts will not" in told
         assert "'lighthous': Did you mean 'a lighthouse'?" in told
         caplog.clear()
+        new_run(Config(brief="猫 und ein Hafen", rater=0), tmp_path, store)
+        assert "cannot say '猫', 'und', 'ein', 'hafen'" in caplog.text
+        caplog.clear()
         for brief in ("find my taste", "", "red rings, please"):
             new_run(Config(brief=brief, rater=0), tmp_path, store)
         assert not caplog.records
