@@ -17,6 +17,7 @@ from prompts.reading import lines_in, read_text
 from prompts.vocabulary import Vocabulary
 
 FOLDER = Path(__file__).parent / "lists"
+_NO_LINES = (".json", ".csv", ".tsv", ".yaml", ".yml", ".parquet", ".xlsx", ".html")  # files whose lines are no prompts
 DRAWN = 32  # prompts of a list that nobody wrote
 SLOT = "{subject}"  # where an anchor's prompt has the subject
 
@@ -64,10 +65,14 @@ def _anchor(line: str, number: int, path: Path) -> Anchor:
 def prompts_in(path: Path) -> Iterator[str]:
     """The prompts of a .txt file, one a line, or of a .jsonl file, read as they are needed. Raises InputError naming the line that is
     wrong."""
+    if path.suffix.lower() in _NO_LINES:
+        raise InputError(
+            f"prompts {str(path)!r} would be read line by line: give a .txt file, a prompt a line, or a .jsonl file"
+        )
     if path.suffix.lower() == ".jsonl":
         yield from (_prompt(one, path, number) for number, one in records_in(path, "prompts"))
     else:
-        yield from (line.strip() for _, line in lines_in(path, "prompts") if line.strip())
+        yield from (_line(line.strip(), path, number) for number, line in lines_in(path, "prompts") if line.strip())
 
 
 def records_in(path: Path, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -92,6 +97,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice is not None:
         raise ValueError(f"the key {twice!r:.80} is there twice")
     return dict(pairs)
+
+
+def _line(line: str, path: Path, number: int) -> str:
+    """A prompt as it is; not one that is a JSON object: nobody asks for braces."""
+    if line.startswith("{") and line.endswith("}") and '"prompt"' in line:
+        raise InputError(f"line {number} of {str(path)!r} is {line!r:.80}, JSON in a text file: call the file .jsonl")
+    return line
 
 
 def _prompt(record: dict[str, Any], path: Path, number: int) -> str:

@@ -67,7 +67,10 @@ _TALLY: ContextVar[dict[str, list[str]] | None] = ContextVar("tally", default=No
 
 @contextmanager
 def told_together() -> Iterator[None]:
-    """What is to be told of pictures and folders meanwhile is counted, and told at the end: one line a kind."""
+    """What is to be told of pictures and folders meanwhile is counted, and told at the end of the outermost: one line a kind."""
+    if _TALLY.get() is not None:
+        yield
+        return
     found: dict[str, list[str]] = {}
     token = _TALLY.set(found)
     try:
@@ -91,8 +94,9 @@ def tell(what: str, name: object) -> None:
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder and its sub-folders, by name. What else lies there is told. Raises InputError when there are none, and
     for pictures that `photo` cannot read."""
-    pictures, others = sorted_out(folder)
-    tell_others(others, folder)
+    with told_together():
+        pictures, others = sorted_out(folder)
+        tell_others(others, folder)
     return pictures
 
 
@@ -273,23 +277,22 @@ def _scaled(image: Image.Image, path: Path) -> Image.Image:
 def _eight_bits(image: Image.Image, sixteen: bool) -> tuple[Image.Image, str]:
     """Greys of 16 and 32 bits, which PIL would cut off at 255, brought to 8, and what to tell of it; what has 8 is left alone.
 
-    `sixteen`: the file says that its values are of 16 bits. Else their range tells: up to 1, up to 255, or up to 65535."""
+    `sixteen`: the file says that its values are of 16 bits. Else their range tells: up to 1, up to 255, or up to 65535; real numbers
+    may go a little beyond, as sharpening makes them."""
     import numpy as np
     from PIL import Image
 
     if not image.mode.startswith("I") and image.mode != "F":
         return image, ""
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65_535:
-        raise ValueError(
-            f"mode {image.mode} with values from {values.min():g} to {values.max():g}, and 0 to 65535 are known"
-        )
-    most = 65_535 if sixteen or values.max() > 255 else 1 if image.mode == "F" and values.max() <= 1 else 255
-    made = Image.fromarray(np.round(values / most * 255).astype(np.uint8))
+    values, real = np.asarray(image, dtype=np.float64), image.mode == "F"
+    low, high = values.min(), values.max()
+    most = 65_535 if sixteen or high > (300 if real else 255) else 1 if real and high < 4 else 255
+    if not np.isfinite(values).all() or low < (-0.1 * most if real else 0) or high > 65_535:
+        raise ValueError(f"mode {image.mode} with values from {low:g} to {high:g}, and 0 to 65535 are known")
+    made = Image.fromarray(np.round(np.clip(values / most, 0, 1) * 255).astype(np.uint8))
     made.info = dict(image.info)
+    cut = ", what is beyond cut off" if low < 0 or high > most else ""
     told = (
-        ""
-        if sixteen
-        else f"pictures of {'real' if image.mode == 'F' else '32-bit'} numbers, taken as greys from 0 to {most}"
+        "" if sixteen else f"pictures of {'real' if real else '32-bit'} numbers, taken as greys from 0 to {most}{cut}"
     )
     return made, told

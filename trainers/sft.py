@@ -22,9 +22,10 @@ from trainers.engine.fit import fit
 from trainers.engine.lora import Lora, LoraConfig
 from trainers.engine.training import How, Training
 from trainers.files.adapter_file import Adapter
-from trainers.model.attach import Adapters
+from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
 from trainers.model.denoiser import Prompts, Spoken, encode_images, encode_prompts, predictor, trainable
+from trainers.model.paint import tell_cuts
 from trainers.model.process import Process
 from trainers.preference_losses import advantage
 
@@ -49,6 +50,8 @@ def encoded(examples: Sequence[Example], model: BaseModel, size: int, adapters: 
 def spoken(examples: Sequence[Example], model: BaseModel, size: int, adapters: Adapters = ()) -> Encoded:
     """As `encoded`, with prompts that are read anew each time, with whatever acts then: a word in them learns."""
     images, prompts = [image for image, _ in examples], [prompt for _, prompt in examples]
+    with attached(model, adapters):
+        tell_cuts(list(dict.fromkeys(prompts)), model)
     return encode_images(images, model, size), Spoken(prompts, model, size)
 
 

@@ -256,7 +256,8 @@ def _unknown(text: str, vocabulary: Vocabulary) -> list[str]:
     rest = _reader(tuple(vocabulary.words))[1].sub(" ", text)
     names = {part + ending for gene in vocabulary.genes for part in gene.split("_") for ending in ("", "s")}
     read = names.union(SMALL_WORDS.split())
-    return [word for word in dict.fromkeys(re.findall(r"[\w'-]{3,}", rest)) if word not in read]
+    found = re.findall(r"[\w'-]{3,}|[^\W\x00-\x7f]+", rest)  # of other scripts one letter may be a word
+    return [word for word in dict.fromkeys(found) if word not in read]
 
 
 def _some_genes(vocabulary: Vocabulary) -> str:

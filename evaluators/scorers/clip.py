@@ -7,6 +7,7 @@ files, where `text_cfg.hf_tokenizer_name` in the JSON says that there are some. 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from prompts.errors import InputError
 from prompts.quiet import quiet
 
 BATCH = 64
+log = logging.getLogger(__name__)
 
 
 class Tag(NamedTuple):
@@ -95,7 +97,20 @@ class Clip:
         return Score(name, self.version, tuple(float(value) for value in values))
 
     @torch.inference_mode()
+    def truncated(self, texts: Sequence[str]) -> list[str]:
+        """The texts whose end the model does not read."""
+        room = int(getattr(self._tokenize, "context_length", 0) or 0)
+        if not room or not texts:
+            return []
+        ids = self._tokenize(["", *texts], context_length=room + 1)  # one more than there is room for
+        filler = ids[0, -1]
+        # Where texts end with what they are filled up with, the last place says nothing; the one before it does.
+        at = -1 if int((ids[0] != filler).sum()) > 1 else -2
+        return [text for text, row in zip(texts, ids[1:], strict=True) if row[at] != filler]
+
     def _encode(self, texts: list[str]) -> np.ndarray:
+        for text in self.truncated(texts):
+            log.warning("CLIP reads only the first %d tokens of %r", self._tokenize.context_length, text)
         encoded: torch.Tensor = self.model.encode_text(self._tokenize(texts).to(self.device), normalize=True)
         return encoded.float().cpu().numpy()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prompts.errors import InputError
-from prompts.lists import DRAWN, SLOT, anchor_sets, load_anchors, load_list
+from prompts.lists import DRAWN, SLOT, anchor_sets, load_anchors, load_list, prompts_in
 from prompts.vocabulary import Vocabulary, load_vocabulary
 from trainers.embedded.world.captions import caption
 from trainers.embedded.world.dataset import HELD_OUT, loosely, scene_of
@@ -78,3 +78,35 @@ def test_a_line_that_is_no_anchor_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "mine.txt").write_text(f"{{subject}} on the moon | on the moon\n\n{line}\n")
     with pytest.raises(InputError, match=r"line 3 of .*mine\.txt"):
         load_anchors(str(tmp_path / "mine.txt"))
+
+
+def test_a_prompts_file_of_any_editor_is_read_and_another_encoding_named(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_bytes("\ufeffa dog\r\n\r\n  ein großer Hund".encode())
+    assert list(prompts_in(tmp_path / "p.txt")) == ["a dog", "ein großer Hund"]
+    (tmp_path / "p.jsonl").write_bytes('\ufeff{"prompt": "a\u2028b"}\n'.encode())
+    assert list(prompts_in(tmp_path / "p.jsonl")) == ["a\u2028b"]
+    for encoding, name in (("utf-16", "UTF-16"), ("latin-1", "Latin-1")):
+        (tmp_path / "p.txt").write_bytes("ein großer Hund".encode(encoding))
+        with pytest.raises(InputError, match=rf"prompts .*p\.txt' .*{name}"):
+            list(prompts_in(tmp_path / "p.txt"))
+
+
+@pytest.mark.parametrize("line", ["{", "[" * 100_000, '"a dog"', "3", "null", '{"prompt": 3}', '{"prompt": " "}', "{}"])
+def test_a_line_that_is_no_prompt_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "p.jsonl").write_text(f'{{"prompt": "a"}}\n\n{line}\n')
+    with pytest.raises(InputError, match=r"line 3 of .*p\.jsonl'"):
+        list(prompts_in(tmp_path / "p.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("p.json", '["a dog"]', "would be read line by line"),
+        ("p.CSV", "prompt\na dog\n", "would be read line by line"),
+        ("p.txt", 'a dog\n{"prompt": "a cat"}\n', "line 2 of .*JSON in a text file: call the file .jsonl"),
+    ],
+)
+def test_a_file_of_another_kind_is_not_taken_for_prompts(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=told):
+        list(prompts_in(tmp_path / name))

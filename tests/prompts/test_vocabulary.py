@@ -81,3 +81,22 @@ def test_a_vocabulary_of_ones_own_is_a_file(tmp_path: Path) -> None:
     mine = load_vocabulary(str(file))
     assert mine.phrase({"mood": "angry", "thing": "owl"}) == "an angry owl"
     assert mine.parse("an angry owl") == {"mood": "angry", "thing": "owl"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("latin-1", "is not UTF-8: line 3 holds the byte 0xFC"), ("utf-16", "is UTF-16, and UTF-8 is read")],
+)
+def test_a_vocabulary_in_another_encoding_is_told_by_name(tmp_path: Path, encoding: str, told: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes("name: mine\ntemplate: '{mood}'\ngenes: {mood: [grün, leise]}\n".encode(encoding))
+    with pytest.raises(InputError, match=f"vocabulary .*mine.yaml' {told}"):
+        load_vocabulary(str(file))
+
+
+@pytest.mark.parametrize("field", ["{mood:>9999999999}", "{mood!r}", "{mood:{mood}}"])
+def test_a_template_formats_nothing(tmp_path: Path, field: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\ntemplate: '{field}'\ngenes: {{mood: [quiet, loud]}}\n")
+    with pytest.raises(InputError, match=r"gives 'mood' a format of its own: write \{mood\} and nothing more"):
+        load_vocabulary(str(file))

@@ -104,7 +104,7 @@ def test_no_picture_of_a_folder_is_left_out_in_silence(tmp_path: Path, caplog: p
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / ".DS_Store").write_bytes(b"x")
     assert [path.name for path in pictures_in(tmp_path)] == ["a.png", "b.JPG"]
-    assert "no pictures, left out: notes.txt" in caplog.text and ".DS_Store" not in caplog.text
+    assert "no pictures, left out: 1 (notes.txt)" in caplog.text and ".DS_Store" not in caplog.text
     (tmp_path / "c.HEIC").write_bytes(HEIC)
     (tmp_path / "d.jpeg").write_bytes(HEIC)
     (tmp_path / "e.NEF").write_bytes(b"raw")
@@ -156,6 +156,15 @@ def test_numbers_of_32_bits_are_read_on_the_scale_that_they_have(
     Image.fromarray(np.array([values], dtype=kind)).save(tmp_path / "a.tif")
     assert [photo(tmp_path / "a.tif").getpixel((x, 0)) for x in range(3)] == [(0,) * 3, (100,) * 3, (255,) * 3]
     assert f"taken as greys from 0 to {most}" in caplog.text
+
+
+@pytest.mark.parametrize(("values", "most"), [([-0.02, 0.4, 1.05], 1), ([-3.0, 102.0, 259.5], 255)])
+def test_real_numbers_that_go_a_little_beyond_are_cut_off_and_that_is_told(
+    tmp_path: Path, values: list[float], most: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.fromarray(np.array([values], dtype=np.float32)).save(tmp_path / "a.tif")
+    assert [photo(tmp_path / "a.tif").getpixel((x, 0)) for x in range(3)] == [(0,) * 3, (102,) * 3, (255,) * 3]
+    assert f"from 0 to {most}, what is beyond cut off" in caplog.text
 
 
 def test_a_dark_picture_of_16_bits_stays_dark(tmp_path: Path) -> None:

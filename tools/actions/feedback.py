@@ -41,7 +41,9 @@ def give_feedback(args: GiveFeedback, context: Context) -> Outcome:
 
 
 def _words(evidence: list[tuple[str, float]], context: Context) -> str:
-    if context.write is None or not evidence:  # of ratings that are all alike a language model would invent a reason
+    if context.write is None:
         return feedback_sentence(evidence)
     with context.timed("llm"):
-        return str(context.write(feedback_messages(evidence), Feedback, purpose="feedback").feedback)
+        said = str(context.write(feedback_messages(evidence), Feedback, purpose="feedback").feedback)
+    # Of ratings that are all alike any reason is invented. The model is asked all the same: a replay of a run has its answer in this place.
+    return said if evidence else feedback_sentence(evidence)

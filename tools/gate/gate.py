@@ -20,7 +20,7 @@ from prompts.errors import PalateError
 from tools.files import save_image, save_json
 from tools.gate.report import write_report
 from tools.gate.spec import GateSpec, Plan
-from tools.photos import photo
+from tools.photos import photo, told_together
 from tools.scorers import PUBLISHED, Folders, clip_of, scorers, versions
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def _paint(prompts: Sequence[str], start: int, brush: Brush) -> list[str]:
 def _judged(plan: Plan, sides: Sequence[Sequence[Path]], out: Path, device: str) -> list[Judged]:
     """Both sides as each scorer sees them; the subject's pictures are looked at once a side."""
     judges, clip = scorers(plan.scorers, plan.folders, device), clip_of(str(plan.folders["clip"]), device)
-    subject = [photo(path) for path in plan.instances]
+    with told_together():
+        subject = [photo(path) for path in plan.instances]
     found = []
     for paths in sides:
         images = [photo(path) for path in paths]

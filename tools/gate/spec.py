@@ -5,6 +5,7 @@ Knows files and names. Does not paint or score; tools.gate.gate does.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from prompts.vocabulary import load_vocabulary
 from tools.photos import pictures_in
 from tools.scorers import PUBLISHED, SCORERS, Folders
 
+_LOG = logging.getLogger(__name__)
 NEEDS = {  # keys beside `gate`
     "pickscore": ("pickscore",), "clip_t": ("clip",), "preference": ("preference", "clip"), "aesthetic": ("aesthetic", "clip"),
     "hpsv2": ("hpsv2",), "image_reward": ("image_reward",),
@@ -99,7 +101,14 @@ def _prompts(spec: GateSpec) -> tuple[str, ...]:
         given = list(prompts_in(Path(spec.prompts)))
     else:
         given = load_list(load_vocabulary(spec.prompts), "held_out")
-    found = tuple(dict.fromkeys(prompt.strip() for prompt in given if prompt.strip()))[: spec.count]
+    different = tuple(dict.fromkeys(prompt.strip() for prompt in given if prompt.strip()))
+    found = different[: spec.count]
+    if len(different) > len(found) and "count" not in spec.model_fields_set:
+        _LOG.warning("gate.prompts: the first %d of %d are asked; gate.count says how many", len(found), len(different))
+    if len(different) < len(given):
+        _LOG.warning(
+            "gate.prompts: %d of %d are empty or come twice, and are left out", len(given) - len(different), len(given)
+        )
     if len(found) < 2:
         raise InputError(f"gate.prompts = {spec.prompts!r:.200} holds {len(found)} different prompts: give two or more")
     return found

@@ -256,3 +256,30 @@ def test_who_waits_sees_what_the_job_is_at() -> None:
     assert _doing({"step": 0, "encoding": encoding}) == "encoding 1,200 of 5,000 images"
     assert _doing({"step": 0, "encoding": None, "pools": 3}) == "training (pairs of 3 pools)"
     assert _doing({"step": 1, "encoding": encoding, "pools": 3}) == "training"
+
+
+def test_what_a_job_left_out_or_converted_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    from agent.cli import training
+    from tools.jobs.watch import new_state
+
+    with training._bar() as show:
+        for step in range(3):
+            show(
+                new_state()
+                | {"state": "running", "step": step, "notes": ["3 captions are cut", "2 converted"][: step + 1]}
+            )
+    assert capsys.readouterr().err.splitlines() == ["3 captions are cut", "2 converted"]
+
+
+def test_a_folder_of_another_program_is_a_job_with_its_captions(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "dog" / "deep").mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "dog" / "deep" / "c.jfif", format="JPEG")
+    (folder / "dog" / "a.txt").write_text("a red dog")
+    (folder / "dog" / "notes.md").write_text("mine")
+    job = load_job(written(folder, kind="sft", dataset="dog", prompt="a dog"), folder)
+    assert [(Path(one["image"]).name, one["prompt"]) for one in job.dataset] == [
+        ("a.png", "a red dog"), ("b.png", "a dog"), ("c.jfif", "a dog"),
+    ]  # fmt: skip
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3 and any("sub-folders" in line for line in told) and any("notes.md" in line for line in told)
+    assert any("1 of the 3 pictures have a caption of their own" in line for line in told)

@@ -11,7 +11,7 @@ import yaml
 import agent.loop.checkpoints
 from agent.config import Config
 from agent.loop.checkpoints import checkpoints
-from agent.loop.session import alone, stored_config, unfinished
+from agent.loop.session import alone, new_run, stored_config, unfinished
 from agent.store.home import open_store
 from prompts.errors import InputError, PalateError, StoreError
 from tests.agent.fast import FINISH, PAINT, SCORE, Begin
@@ -92,3 +92,46 @@ def test_a_run_from_before_the_gate_had_rules_is_judged_as_it_was_then(tmp_path:
         )
         assert not stored_config(store, now).gate.unseen_may_lose
         assert stored_config(store, then).gate.unseen_may_lose
+
+
+def test_what_a_run_from_before_it_was_heeded_painted_is_not_kept_to_its_brief(tmp_path: Path) -> None:
+    config = Config(brief="rings").model_dump(mode="json")
+    with open_store(tmp_path) as store:
+        now, then = (
+            store.new_run("", told, {}, 0) for told in (config, {k: v for k, v in config.items() if k != "keep_brief"})
+        )
+        assert stored_config(store, now).keep_brief and not stored_config(store, then).keep_brief
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ("+tael", "Did you mean 'teal'"),
+        ("-Circles", "Did you mean 'circle'"),
+        ("+background", "Its words are such as 'red'"),
+        ("+dreamy", "Its words"),
+    ],
+)
+def test_a_wish_that_no_vocabulary_has_is_refused_with_the_nearest_words(tmp_path: Path, wish: str, told: str) -> None:
+    with open_store(tmp_path) as store:
+        with pytest.raises(InputError, match=rf"wishes: '\{wish}' is no word of the vocabulary 'bauhaus'.*{told}"):
+            new_run(Config(wishes=("+ring", wish), rater=0), tmp_path, store)
+        assert not store.runs()
+        assert new_run(Config(wishes=("+ring", "-red"), rater=0), tmp_path, store)
+
+
+def test_what_the_vocabulary_cannot_say_of_a_brief_is_told_once_when_the_run_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_store(tmp_path) as store:
+        new_run(Config(vocabulary="painting", brief="a harbour with boats and a lighthous", rater=0), tmp_path, store)
+        (told,) = [record.getMessage() for record in caplog.records]
+        assert "the vocabulary 'painting' cannot say 'boats', 'lighthous', so its prompts will not" in told
+        assert "'lighthous': Did you mean 'a lighthouse'?" in told
+        caplog.clear()
+        new_run(Config(brief="猫 und ein Hafen", rater=0), tmp_path, store)
+        assert "cannot say '猫', 'und', 'ein', 'hafen'" in caplog.text
+        caplog.clear()
+        for brief in ("find my taste", "", "red rings, please"):
+            new_run(Config(brief=brief, rater=0), tmp_path, store)
+        assert not caplog.records

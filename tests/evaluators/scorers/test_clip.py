@@ -89,3 +89,12 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(tmp_path, studio_
     (copy / "open_clip_config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="cannot load"):
         Clip(copy)
+
+
+def test_a_text_whose_end_is_not_read_is_told(clip: Clip, caplog: pytest.LogCaptureFixture) -> None:
+    long = "a composition of " + "red " * 100 + "circles"
+    clip.text_features([long, "a red circle"])
+    assert [record.getMessage() for record in caplog.records] == [f"CLIP reads only the first 32 tokens of {long!r}"]
+    fits = next(n for n in range(60) if clip.truncated(["red " * n])) - 1
+    ids = clip._tokenize(["red " * fits, "red " * (fits + 1)], context_length=99)
+    assert [int((row != row[-1]).sum()) + 1 for row in ids] == [32, 33]  # the words and an end

@@ -45,9 +45,9 @@ def test_the_language_model_finds_the_words_when_there_is_one(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("rating", [0.0, 5.1, 10.0])
-def test_ratings_that_are_all_alike_are_no_evidence_and_no_model_is_asked(tmp_path: Path, rating: float) -> None:
+def test_ratings_that_are_all_alike_are_no_evidence_whatever_a_model_says(tmp_path: Path, rating: float) -> None:
     def write(*_: Any, **__: Any) -> Feedback:
-        raise AssertionError("there is nothing to put into words")
+        return Feedback(feedback="You do not care for background red.")
 
     given = context(rated_trail([(rating, prompt) for prompt in PROMPTS[:3]]), tmp_path, write=write)
     result = give_feedback(GiveFeedback(words=8), given).result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from prompts.errors import InputError
 from tools.jobs import job
+from tools.jobs.spec import Job, kind_of
 from tools.jobs.watch import read_state
 
 
@@ -72,3 +75,34 @@ def test_a_job_file_with_a_mistake_fails_and_says_which(
     state = json.loads(line)
     assert state["state"] == "failed" and state == read_state(tmp_path)
     assert re.search(told, state["error"]), state["error"]
+
+
+def test_every_row_whose_picture_cannot_be_read_is_named(dpo: dict[str, Any], tmp_path: Path) -> None:
+    deep = tmp_path / "one" / "two"
+    deep.mkdir(parents=True)
+    (deep / "bad.png").write_bytes((tmp_path / "win.png").read_bytes()[:40])
+    rows = [
+        dpo["dataset"][0],
+        {**dpo["dataset"][0], "lose": str(deep / "bad.png")},
+        {**dpo["dataset"][0], "win": "gone.png"},
+    ]
+    asked = Job(**{**dpo, "dataset": rows})
+    with pytest.raises(
+        InputError,
+        match=r"2 of 3 rows .* row 2 of dataset: image '.*one/two/bad\.png' cannot be read .*; row 3 of dataset: image 'gone",
+    ):
+        kind_of(asked).data(asked)
+
+
+def test_what_was_converted_stands_in_the_jobs_state_and_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = job.Reporter(tmp_path / "state.json")
+    with job._noted(report):
+        for _ in range(2):
+            logging.getLogger("tools.photos").warning("pictures of real numbers: %d", 3)
+        logging.getLogger("somebody.else").warning("chatter")
+    assert read_state(tmp_path)["notes"] == ["pictures of real numbers: 3"]
+    assert capsys.readouterr().err.count("pictures of real numbers: 3") == 2
+    logging.getLogger("tools.photos").warning("later")
+    assert read_state(tmp_path)["notes"] == ["pictures of real numbers: 3"]
