@@ -48,7 +48,7 @@ class Adapter:
         try:
             card = json.loads((Path(folder) / "adapter.json").read_text())
             return cls(Path(folder), card["sha256"], card["kind"], card["config"], card["metrics"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{str(folder)!r} is not an adapter folder: it needs a readable adapter.json") from error
 
 
