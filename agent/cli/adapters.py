@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def weighted(text: str) -> AdapterRef:
     from trainers.files.adapter_file import AdapterRef
 
     path, colon, weight = text.rpartition(":")
-    if not colon or Path(text).exists():
+    if not colon or os.path.exists(text):  # of a name too long, pathlib makes an error
         return AdapterRef(Path(text))
     try:
         value = float(weight)
@@ -101,9 +102,12 @@ def weighted(text: str) -> AdapterRef:
 
 
 def _made(refs: Sequence[AdapterRef], chosen: argparse.Namespace, *, about: dict[str, Any], rank: int | None) -> int:
+    from trainers.files.adapter_file import find
     from trainers.merge import merge as merged
     from trainers.model.load import load
 
+    for ref in refs:
+        find(ref.path)  # before a model is loaded for minutes
     model = load(base_of(refs, chosen.base))
     adapter = merged(refs, model=model, out=chosen.out, rank=rank, name=chosen.out.resolve().name, about=about)
     _tell(adapter, model.name, as_json=chosen.json)
