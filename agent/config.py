@@ -203,7 +203,7 @@ def run_folder(home: Path, run_id: str) -> Path:
 def bundled(name: str) -> str:
     """The folder of a bundled model, the absolute path of another that is there, or the name as it is: a hub id, or a server's word."""
     if "/" not in name:
-        return str(MODELS / name) if os.path.isdir(MODELS / name) else name
+        return str(MODELS / name) if name not in ("", ".", "..") and os.path.isdir(MODELS / name) else name
     folder = os.path.expanduser(name)
     return os.path.abspath(folder) if os.path.isdir(folder) else name
 

@@ -6,6 +6,7 @@ attached. Does not know file layouts, nor what an adapter is for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from trainers.engine.journal import written
 from trainers.files import adapter_file, word_file
 from trainers.files.adapter_file import Adapter, AdapterRef
 from trainers.files.export import Written, save_layers
+from trainers.files.halves import finite
 from trainers.files.kohya import kohya_names, text_names
 from trainers.files.lora_layers import part_of
 from trainers.model.attach import attached
@@ -41,7 +43,7 @@ def merge(
     `about`: what adapter.json says of the job (kind, config, ...). Raises InputError for adapters that do not fit `model`, for a
     rank below 1, and for an `out` that holds an adapter; PalateError when a file does not load back."""
     out = Path(out)
-    if (out / "adapter.json").is_file():
+    if os.path.isfile(out / "adapter.json"):
         raise InputError(f"{str(out)!r} holds an adapter already: give another folder")
     if rank is not None and rank < 1:
         raise InputError(f"rank {rank!r} must be at least 1: leave it out for an exact merge")
@@ -124,7 +126,12 @@ def _layers(model: BaseModel, names: Sequence[str], rank: int | None) -> tuple[_
 def _pair(layer: Any, name: str) -> Pair:
     """The weights of an adapter in a layer, with its alpha and the weight that it acts with."""
     down, up = (weights[name].weight.detach().float() for weights in (layer.lora_A, layer.lora_B))
-    return down, up * layer.scaling[name]
+    scaled = up * layer.scaling[name]
+    if not finite(scaled):
+        raise InputError(
+            f"a layer's change times its weight {layer.scaling[name]:g} is too large for any number: merge with a smaller weight"
+        )
+    return down, scaled
 
 
 def _change(known: tuple[str, str, Pair] | None) -> Tensor:

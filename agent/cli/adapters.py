@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prompts.clean import harmless
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +27,12 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     showing = kinds.add_parser("show", help="kind, base, rank, layers, norm, sha256 and parents of an adapter")
     showing.add_argument("path", type=Path, metavar="PATH", help="a .safetensors file, or the folder it lies in")
     taking = kinds.add_parser("import", help="convert any LoRA file that can be read to a folder of ours")
-    taking.add_argument("path", type=Path, metavar="PATH", help="diffusers, PEFT, kohya, A1111, LoCon, cloneofsimo")
+    taking.add_argument(
+        "path",
+        type=Path,
+        metavar="PATH",
+        help="of diffusers, PEFT, kohya, A1111, LoCon, OneTrainer, SimpleTuner, ComfyUI, XLabs, cloneofsimo",
+    )
     merging = kinds.add_parser("merge", help="make one adapter of several: exact, or reduced to a rank")
     merging.add_argument("adapters", nargs="+", metavar="PATH[:WEIGHT]", help="for example mine:0.8 style:1.0")
     merging.add_argument("--rank", type=int, help="reduce to this rank; what is lost is told")
@@ -52,7 +59,7 @@ def told(found: dict[str, Any]) -> list[str]:
     if found["layout"] == "word":
         vectors = ", ".join(f"{rows} of {width} in {key}" for key, (rows, width) in found["vectors"].items())
         facts = {"file": found["file"], "kind": f"{found['kind']}, the learned word {found['word']}", "base": found["base_model"] or "not said", "vectors": vectors}  # fmt: skip
-        return [f"{name:8}{value}" for name, value in (facts | {"sha256": found["sha256"]}).items()]
+        return [f"{name:8}{harmless(value)}" for name, value in (facts | {"sha256": found["sha256"]}).items()]
     parts = ", ".join(f"{count} in {part}" for part, count in found["layers"].items())
     parents = ", ".join(f"{one['name']} ({one['weight']:g})" for one in found["parents"])
     facts = {
@@ -60,7 +67,7 @@ def told(found: dict[str, Any]) -> list[str]:
         "rank": _listed(found["rank"]), "alpha": _listed(found["alpha"]), "layers": parts, "norm": f"{found['norm']:.4g}",
         "parents": parents or "none", "sha256": found["sha256"],
     }  # fmt: skip
-    return [f"{name:8}{value}" for name, value in facts.items()]
+    return [f"{name:8}{harmless(value)}" for name, value in facts.items()]
 
 
 def _listed(values: Sequence[float]) -> str:
@@ -84,7 +91,7 @@ def weighted(text: str) -> AdapterRef:
     from trainers.files.adapter_file import AdapterRef
 
     path, colon, weight = text.rpartition(":")
-    if not colon or Path(text).exists():
+    if not colon or os.path.exists(text):  # of a name too long, pathlib makes an error
         return AdapterRef(Path(text))
     try:
         value = float(weight)
@@ -96,9 +103,12 @@ def weighted(text: str) -> AdapterRef:
 
 
 def _made(refs: Sequence[AdapterRef], chosen: argparse.Namespace, *, about: dict[str, Any], rank: int | None) -> int:
+    from trainers.files.adapter_file import find
     from trainers.merge import merge as merged
     from trainers.model.load import load
 
+    for ref in refs:
+        find(ref.path)  # before a model is loaded for minutes
     model = load(base_of(refs, chosen.base))
     adapter = merged(refs, model=model, out=chosen.out, rank=rank, name=chosen.out.resolve().name, about=about)
     _tell(adapter, model.name, as_json=chosen.json)

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from prompts.clean import clean
 from prompts.errors import InputError
 from trainers.files import adapter_file, halves, word_file
 from trainers.files.header import base_named
 from trainers.files.names import part_named
+
+_PARENT = {"name", "weight"}
 
 
 def about(path: Path | str) -> dict[str, Any]:
@@ -49,16 +52,31 @@ def _of_word(file: Path, word: word_file.Word) -> dict[str, Any]:
 def _card(file: Path) -> dict[str, Any]:
     """adapter.json beside the file, if there is one; it is trusted for words only."""
     try:
-        found = json.loads((file.parent / "adapter.json").read_text())
+        found = json.loads((file.parent / "adapter.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{str(file.parent / 'adapter.json')!r} cannot be read ({error}): mend or remove it"
+            f"{str(file.parent / 'adapter.json')!r} cannot be read ({clean(error, 120)}): mend or remove it"
         ) from error
-    return found if isinstance(found, dict) and file.name in found.get("files", []) else {}
+    files = found.get("files", []) if isinstance(found, dict) else []
+    return (
+        {key: one for key, one in found.items() if _fits(key, one)}
+        if isinstance(files, list) and file.name in files
+        else {}
+    )
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether a card's value is of the kind that ours are; what is not, somebody wrote, and it is left out."""
+    if key == "parents":
+        return isinstance(value, list) and all(isinstance(one, dict) and one.keys() >= _PARENT and isinstance(one["weight"], int | float) for one in value)  # fmt: skip
+    if key == "job":
+        weights = value.get("adapters") or {} if isinstance(value, dict) else None
+        return isinstance(weights, dict) and all(isinstance(one, int | float) for one in weights.values())
+    return isinstance(value, {"kind": str, "base_model": str, "metrics": dict}.get(key, object))
 
 
 def _acting(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The adapters that a training stood on."""
-    return [{"name": name, "weight": weight} for name, weight in job.get("adapters", {}).items()]
+    return [{"name": name, "weight": weight} for name, weight in (job.get("adapters") or {}).items()]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prompts.clean import clean
 from prompts.errors import InputError
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
@@ -48,19 +50,33 @@ class Adapter:
         try:
             card = json.loads((Path(folder) / "adapter.json").read_text())
             return cls(Path(folder), card["sha256"], card["kind"], card["config"], card["metrics"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{str(folder)!r} is not an adapter folder: it needs a readable adapter.json") from error
 
 
 def sha256(file: Path) -> str:
-    """The sha256 of a file, as hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """The sha256 of a file, as hex. Raises InputError for one that cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{str(file)!r} cannot be read ({error.strerror}): check the path and who may read it"
+        ) from error
 
 
 def find(path: Path | str) -> Path:
     """The .safetensors file that `path` means. Raises InputError for pickles, missing files and ambiguous folders."""
-    given = Path(path).expanduser()
+    try:
+        return _found(path)
+    except (OSError, ValueError) as error:  # a name too long for the file system, or one that nobody may look at
+        raise InputError(
+            f"adapter {str(path)!r:.200} cannot be looked for ({clean(error, 120)}): give another path"
+        ) from error
+
+
+def _found(path: Path | str) -> Path:
+    given = Path(os.path.expanduser(path))  # of an unknown "~name", pathlib makes an error
     if given.suffix.lower() in PICKLES:
         raise InputError(
             f"adapter {str(path)!r} is a pickle, which can run code when it is read: convert it to .safetensors first"
@@ -81,7 +97,7 @@ def find(path: Path | str) -> Path:
 
 def with_word(ref: AdapterRef) -> list[AdapterRef]:
     """The adapter, and the word that was learned with it if one lies in its folder; the weight is the LoRA's."""
-    files = [Path(ref.path).expanduser() / name for name in (DIFFUSERS_FILE, WORD_FILE)]
-    if not all(file.is_file() for file in files):
+    files = [Path(os.path.expanduser(ref.path)) / name for name in (DIFFUSERS_FILE, WORD_FILE)]
+    if not all(map(os.path.isfile, files)):
         return [ref]
     return [AdapterRef(files[0], ref.weight), AdapterRef(files[1], float(ref.weight != 0))]

@@ -42,6 +42,7 @@ _HALF = re.compile(
 _LAYOUTS = {"peft": "diffusers", "kohya": "kohya", "older": "diffusers", "number": "cloneofsimo"}
 _ROLES = {"A": "down", "B": "up"}
 _LARGEST = torch.finfo(torch.float32).max
+_SENSIBLE = 1e18  # of a change, whose square float32 can still hold; a base's weights are about 1
 _TELLING = {"double_blocks": "FLUX", "single_transformer_blocks": "FLUX", "joint_blocks": "Stable Diffusion 3", "input_blocks": "SDXL", "lora_te2_": "SDXL", "down_blocks": "a UNet"}  # fmt: skip
 
 
@@ -185,7 +186,7 @@ def _layer(file: Path, name: str, roles: Mapping[str, tuple[str, Tensor]], layou
     if up.shape[1] != len(down):
         raise InputError(f"adapter {str(file)!r} holds {shown(key)} of rank {len(down)} and {shown(up_key)} of rank {up.shape[1]}: the two are not of one layer, export it again")  # fmt: skip
     alpha, scale = _alpha(file, key, len(down), roles.get("alpha"), told)
-    if not float(up.double().norm()) * float(down.double().norm()) * abs(scale) <= _LARGEST:
+    if not float(up.double().norm()) * float(down.double().norm()) * abs(scale) <= _SENSIBLE:
         raise InputError(f"adapter {str(file)!r} holds a change in {shown(key)} too large for any number: its training broke, use another")  # fmt: skip
     return Layer(key, down, up, alpha, scale, layout)
 
@@ -218,7 +219,7 @@ def _alpha(file: Path, key: str, rank: int, given: tuple[str, Tensor] | None, to
 def norm_of(layer: Layer) -> float:
     """The squared length (Frobenius) of a layer's change. The product of the two halves is never made."""
     first, second = layer.up.double().flatten(1), layer.down.double().flatten(1)
-    return layer.scale**2 * float(((first.T @ first) * (second @ second.T)).sum())
+    return layer.scale**2 * max(0.0, float(((first.T @ first) * (second @ second.T)).sum()))  # rounding may go below
 
 
 def halves(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from prompts.clean import clean
 from prompts.errors import InputError
 from prompts.quiet import quiet
-from trainers.files.halves import halves
+from trainers.files.halves import finite, halves
 from trainers.files.lora_layers import remove
 
 
@@ -89,6 +89,8 @@ def _difference(pipe: Any, state: Mapping[str, Tensor], name: str) -> str:
         here = layer.lora_A[name].weight, layer.lora_B[name].weight
         if layer.scaling[name] != 1 or not all(_same(one, other) for one, other in zip(here, pair, strict=True)):
             return f"{place!r} would act with other weights than the file's"
+        if not all(finite(one.detach()) for one in here):
+            return f"{place!r} has numbers too large for {str(here[0].dtype).removeprefix('torch.')}, in which this model computes"
     return ""
 
 

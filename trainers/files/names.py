@@ -24,6 +24,9 @@ PREFIXES = {
     "text_encoders.clip_l.": _FIRST, "text_encoders.clip_g.": _SECOND, "text_encoders.t5xxl.": _T5, "clip_l.": _FIRST, "clip_g.": _SECOND,
     "t5.": _T5, "t5xxl.": _T5,
 }  # fmt: skip
+PREFIXES |= {
+    f"{one[:-1]}.": part for one, part in PREFIXES.items() if one.startswith("lora_")
+}  # OneTrainer's, the dots kept
 _OLD = {"q_proj": "to_q", "k_proj": "to_k", "v_proj": "to_v", "out_proj": "to_out"}  # diffusers' once, of text encoders
 _RESNET = {
     "conv1": "in_layers_2",

@@ -51,8 +51,8 @@ def _placed(model: str) -> str:
     """A model as it can be found again from any folder: the absolute path of a folder, a hub id as it is.
 
     A folder that is there is meant before the hub's repository of the same name."""
-    folder = Path(model).expanduser()
-    return os.path.abspath(folder) if folder.is_dir() else model
+    folder = os.path.expanduser(model)
+    return os.path.abspath(folder) if os.path.isdir(folder) else model
 
 
 def _check_finite(model: str, pipe: Any) -> None:
@@ -79,11 +79,11 @@ def device_of(device: str) -> torch.device:
 
 def _folder(model: str) -> Path | None:
     """The local folder meant by `model`, None for a hub id."""
-    folder = Path(model).expanduser()
-    if (folder / "model_index.json").is_file():
+    folder = Path(os.path.expanduser(model))
+    if os.path.isfile(folder / "model_index.json"):
         return folder
-    if folder.exists() or (folder.parent.name and folder.parent.is_dir()) or not _HUB_ID.match(model):
-        missing = "no model_index.json in it" if folder.exists() else "no such folder"
+    if os.path.exists(folder) or (folder.parent.name and os.path.isdir(folder.parent)) or not _HUB_ID.match(model):
+        missing = "no model_index.json in it" if os.path.exists(folder) else "no such folder"
         raise InputError(f"{model!r} is not a model: {missing}; {_HOLDS}")
     return None
 
@@ -104,6 +104,6 @@ def _model_errors(model: str) -> Iterator[None]:
     except torch.cuda.OutOfMemoryError as error:
         raise PalateError(f"{model!r} does not fit in GPU memory: free some or load it on 'cpu'") from error
     except (OSError, ValueError, KeyError, ImportError, httpx.HTTPError, SafetensorError, RuntimeError) as error:
-        where = "" if Path(model).exists() else "there is no such folder, and the hub did not give it (offline?): "
+        where = "" if os.path.exists(model) else "there is no such folder, and the hub did not give it (offline?): "
         why = f"{type(error).__name__}: {str(error)[:300]}"
         raise InputError(f"model {model!r} cannot be loaded: {where}{_HOLDS} [{why}]") from error

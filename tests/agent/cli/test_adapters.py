@@ -101,6 +101,8 @@ def test_a_merge_takes_its_base_from_the_first_adapter_that_names_one(
     [
         (("show", "nowhere"), "nowhere' is not a .safetensors file"), (("merge", "a:much", "--out", "x"), "neither a path nor PATH:WEIGHT"),
         (("merge", "a:nan", "--out", "x"), "weight 'nan' of 'a'"), (("import", "a.pt", "--out", "x"), "pickle"),
+        (("show", "a" * 5000), "cannot be looked for"), (("merge", "a" * 5000 + ":0.5", "--out", "x"), "cannot be looked for"),
+        (("show", "~nobody-of-this-name/a"), "is not a .safetensors file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(words: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from agent.cli.adapters import told
 from prompts.errors import InputError
 from trainers.files.adapter_about import about
 from trainers.files.halves import finite, read
@@ -154,4 +155,39 @@ def test_a_type_that_torch_has_not_is_a_refusal(kind: str, tmp_path: Path) -> No
     head = json.dumps({DOWN: {"dtype": kind, "shape": [2, 4], "data_offsets": [0, 64]}}).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + bytes(64))
     with pytest.raises(InputError):
+        about(tmp_path / "a.safetensors")
+
+
+def test_halves_that_cancel_each_other_have_no_length(tmp_path: Path) -> None:
+    """Rounding made the square of it less than nothing."""
+    draw = torch.Generator().manual_seed(0)
+    down, up = (
+        torch.randn(1, 8, generator=draw).repeat(2, 1),
+        torch.randn(8, 1, generator=draw) * torch.tensor([[1.0, -1.0]]),
+    )
+    save_file({DOWN: down, UP: up.contiguous()}, tmp_path / "a.safetensors")
+    assert about(tmp_path / "a.safetensors")["norm"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        [], 3, {"files": 3}, {"files": ["a.safetensors"], "job": []}, {"files": ["a.safetensors"], "job": {"adapters": ["x"]}},
+        {"files": ["a.safetensors"], "parents": [{"name": "x"}]}, {"files": ["a.safetensors"], "parents": "all"},
+        {"files": ["a.safetensors"], "kind": 4, "base_model": {}, "metrics": []}, {"files": ["a.safetensors"], "job": {"adapters": None}},
+    ],
+)  # fmt: skip
+def test_a_card_that_somebody_altered_is_taken_for_what_still_fits(card: object, tmp_path: Path) -> None:
+    save_file(GOOD, tmp_path / "a.safetensors")
+    (tmp_path / "adapter.json").write_text(json.dumps(card))
+    found = about(tmp_path / "a.safetensors")
+    assert (found["kind"], found["base_model"], found["parents"], found["metrics"]) == ("foreign", None, [], {})
+    assert told(found)
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[" * 100_000, b"{"])
+def test_a_card_that_cannot_be_read_is_named(text: bytes, tmp_path: Path) -> None:
+    save_file(GOOD, tmp_path / "a.safetensors")
+    (tmp_path / "adapter.json").write_bytes(text)
+    with pytest.raises(InputError, match=r"adapter\.json' cannot be read"):
         about(tmp_path / "a.safetensors")

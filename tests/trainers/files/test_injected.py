@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prompts.errors import InputError
+from tests.tiny_models import build
 from trainers.files.adapter_file import AdapterRef
 from trainers.files.injected import inject
 from trainers.files.kohya import kohya_names, text_names
@@ -24,6 +25,7 @@ from trainers.files.third_party import translated
 from trainers.merge import merge
 from trainers.model.attach import attached
 from trainers.model.base_model import BaseModel
+from trainers.model.load import load
 
 Tiny = Callable[[str], BaseModel]
 PARTS = {"sd15": ("unet", "text_encoder"), "sdxl": ("unet", "text_encoder", "text_encoder_2"), "sd3": ("transformer", "text_encoder", "text_encoder_2"), "flux": ("transformer", "text_encoder")}  # fmt: skip
@@ -34,6 +36,7 @@ STYLES: dict[str, tuple[Callable[[str], str], bool, str, str]] = {
     "kohya": (lambda part: {"unet": "lora_unet_", "transformer": "lora_unet_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}[part], False, ".lora_down.weight", ".lora_up.weight"),
     "OneTrainer": (lambda part: {"unet": "lora_unet_", "transformer": "lora_transformer_", "text_encoder": "lora_te1_", "text_encoder_2": "lora_te2_"}[part], False, ".lora_down.weight", ".lora_up.weight"),
     "SimpleTuner for ComfyUI": (lambda part: {"unet": "diffusion_model.", "transformer": "diffusion_model."}.get(part, f"{part}."), True, ".lora_A.weight", ".lora_B.weight"),
+    "OneTrainer, its dots kept": (lambda part: {"unet": "lora_unet.", "transformer": "lora_transformer.", "text_encoder": "lora_te1.", "text_encoder_2": "lora_te2."}[part], True, ".lora_down.weight", ".lora_up.weight"),
     "PEFT, raw": (lambda part: "base_model.model." + ("" if part in ("unet", "transformer") else f"{part}."), True, ".lora_A.weight", ".lora_B.weight"),
     "PEFT, its adapter named": (lambda part: f"base_model.model.{part}.", True, ".lora_A.default.weight", ".lora_B.default.weight"),
 }  # fmt: skip
@@ -271,3 +274,15 @@ def test_text_names_are_those_that_clip_has(tiny: Tiny) -> None:
         "encoder.layers.0.mlp.fc1.lora_B.weight": torch.ones(32, 1),
     }
     assert "lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha" in text_names(state, "lora_te2_")
+
+
+def test_numbers_that_the_models_type_cannot_hold_are_told(tmp_path: Path) -> None:
+    """Finite in the file, infinite in float16: it would have painted black."""
+    pipe = load(str(build("sd15", tmp_path / "model")), device="cpu").pipe.to(torch.float16)
+    name, shape = "unet.mid_block.resnets.0.conv1", pipe.unet.mid_block.resnets[0].conv1.weight.shape
+    state = {
+        f"{name}.lora_A.weight": torch.full((1, *shape[1:]), 1e6),
+        f"{name}.lora_B.weight": torch.ones(shape[0], 1, 1, 1),
+    }
+    with pytest.raises(InputError, match="too large for float16"):
+        inject(pipe, state, "large", tmp_path / "a.safetensors")
