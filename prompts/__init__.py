@@ -2,10 +2,11 @@
 whole files, consoles, clean text, quiet.
 
 Must not know: anything above it; no logic but loading and putting into words.
-Others may use: atomic (abandoned, write_atomically), clean (clean, harmless), console (USUAL_HOME, at_home, bars,
-counted, make_console, typed), errors (InputError, LlmError, PalateError, ReplayError, StoreError, ToolError),
-evidence (effects, feedback_sentence, guesses), facts (Facts), genes (Range, Seed, Several), lists (Anchor, SLOT,
-load_anchors, load_list, prompts_in), messages (Message, feedback_messages, plan_messages, wish_messages), optimiser
-(Line, Message, child_messages, critic_messages, proposal_messages, told), quiet (quiet), routine (closing, next_call,
-shared_out), vocabulary (GUIDANCE, Genome, Vocabulary, load_vocabulary, with_articles).
+Others may use: atomic (abandoned, remove, write_atomically), clean (clean, escaped, harmless, legible), console
+(USUAL_HOME, at_home, bars, counted, make_console, say, typed), errors (InputError, LlmError, PalateError,
+ReplayError, StoreError, ToolError), evidence (effects, feedback_sentence, guesses), facts (Facts), genes (Range,
+Seed, Several), lists (Anchor, SLOT, load_anchors, load_list, prompts_in), messages (Message, feedback_messages,
+plan_messages, wish_messages), optimiser (Line, Message, child_messages, critic_messages, proposal_messages, told),
+quiet (quiet), routine (closing, next_call, shared_out), vocabulary (GUIDANCE, Genome, Vocabulary, load_vocabulary,
+with_articles).
 """

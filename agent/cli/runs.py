@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prompts.console import typed
+from prompts.console import say, typed
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
         if not chosen.json:
             _farewell(found, teller)
     if chosen.json:
-        print(json.dumps(found))
+        say(json.dumps(found))
     if getattr(chosen, "out", None):
         _keep_copy(store, chosen.home, run_id, chosen.out / run_id)
     return 0
@@ -160,7 +160,7 @@ def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
 
     shutil.copytree(run_folder(home, run_id), folder)
     store.copy_to(folder / "palate.sqlite")
-    print(f"everything of this run: {folder}")
+    say(f"everything of this run: {folder}")
 
 
 def narrator(store: Any, run_id: str, *, quiet: bool) -> Any:

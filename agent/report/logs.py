@@ -17,6 +17,7 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
+from prompts.clean import escaped, legible
 from prompts.console import make_console, typed
 from tools.records import RunRow, StepRow
 
@@ -77,7 +78,7 @@ def logs_path(store: Store, *, as_json: bool = False, console: Console | None = 
     if as_json:
         print_json({"path": path}, console)
     else:
-        _write(path, console)
+        _write(legible(path), console)
 
 
 def replay_view(
@@ -148,7 +149,7 @@ def one_step(store: Store, run_id: str, step: int) -> Facts:
 
 def print_json(value: object, console: Console | None = None) -> None:
     """One JSON document on one line: not wrapped, not coloured."""
-    _write(json.dumps(value, ensure_ascii=False, allow_nan=False), console)
+    _write(escaped(json.dumps(value, ensure_ascii=False, allow_nan=False)), console)
 
 
 def _run_parts(store: Store, run: RunRow, *, full: bool) -> list[Any]:
