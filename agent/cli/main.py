@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
     try:
-        with at_home(chosen.home), stoppable(), private(shared=getattr(chosen, "shared", False)):
+        with at_home(chosen.home), stoppable(), private(shared=_shared(chosen)):
             return int(chosen.command(chosen) or 0)
     except PalateError as error:
         say(f"palate: {error}", stderr=True)
@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(left.__context__, BrokenPipeError) and getattr(chosen, "reads", False):
             return 0
         raise
+
+
+def _shared(chosen: argparse.Namespace) -> bool:
+    """Whether what is made is meant for others, too: then it is not in the home, and its person's umask holds."""
+    return getattr(chosen, "shared", False) and chosen.out is not None
 
 
 class Parser(argparse.ArgumentParser):
