@@ -16,6 +16,16 @@ def harmless(value: object) -> str:
     return "".join(" " if _steers(mark) else mark for mark in str(value) if mark not in DIRECTIONS)
 
 
+def legible(text: object) -> str:
+    """A text of several lines, each of them harmless: what is printed or written for people as a whole goes through here."""
+    return "\n".join(map(harmless, str(text).split("\n")))
+
+
+def escaped(document: str) -> str:
+    """A JSON document that says the same, with what steers and what turns a line round written as escapes."""
+    return "".join(f"\\u{ord(mark):04x}" if mark in DIRECTIONS or _steers(mark) else mark for mark in document)
+
+
 def clean(value: object, longest: int | None = None) -> str:
     """`value` on one line, harmless, its words one blank apart, at most `longest` characters."""
     text = " ".join(harmless(value).split())

@@ -14,8 +14,11 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from prompts.clean import legible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,15 +55,34 @@ def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Consol
     """A console on standard output, on standard error, or on `file`."""
     stream = file or (sys.stderr if stderr else sys.stdout)
     how: dict[str, Any] = _screen(stream) if is_terminal(stream) else _pipe()
-    from rich.console import Console
-
     # where it goes is decided here: rich would take FORCE_COLOR="" for a no, and a notebook for a browser
-    made = Console(stderr=stderr, file=file, force_jupyter=False, markup=False, highlight=False, emoji=False, **how)
+    made = _harmless_console()(
+        stderr=stderr, file=file, force_jupyter=False, markup=False, highlight=False, emoji=False, **how
+    )
     if not made.is_terminal:
         from prompts.plain import Plain
 
         made.push_render_hook(Plain())
     return made
+
+
+@cache
+def _harmless_console() -> type[Console]:
+    """rich's console, whose text cannot steer the terminal: it lets ESC through, whoever wrote it. Styles and cursor moves are rich's own."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Harmless(Console):
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for one in super().render(renderable, options):
+                yield one if one.control else Segment(legible(one.text), one.style)
+
+    return Harmless
+
+
+def say(text: object, *, stderr: bool = False) -> None:
+    """Print plain lines for a person, who cannot be harmed by what stands in them."""
+    (sys.stderr if stderr else sys.stdout).write(f"{legible(text)}\n")
 
 
 def is_terminal(stream: Any) -> bool:

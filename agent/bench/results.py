@@ -14,6 +14,7 @@ from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal
 from agent.bench.plots import draw
 from agent.bench.tables import Report, Row
 from prompts.atomic import write_atomically
+from prompts.clean import legible
 from prompts.console import make_console
 from tools.files import save_json
 
@@ -46,7 +47,7 @@ def save(report: Report, rows: Sequence[Row], out: Path) -> dict[str, Any]:
     pictures = [draw(panels, out / f"{name}.png").name for name, panels in report.plots.items()]
     parts = [f"# {report.title}", *map(markdown, report.tables), *report.notes]
     parts += [f"![{name}]({name})" for name in pictures]
-    write_atomically(out / "report.md", "\n\n".join(part.rstrip() for part in parts).encode() + b"\n")
+    write_atomically(out / "report.md", legible("\n\n".join(part.rstrip() for part in parts)) + "\n")
     tables = [plain(table) for table in report.tables]
     found = {"title": report.title, "out": str(out), "cells": len(rows), "tables": tables, "notes": list(report.notes)}
     found |= {"files": ["report.md", *files, *pictures]}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompts.clean import harmless
+from prompts.console import say
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def show(chosen: argparse.Namespace) -> int:
     from trainers.files.adapter_about import about
 
     found = about(chosen.path)
-    print(json.dumps(found) if chosen.json else "\n".join(told(found)))
+    say(json.dumps(found) if chosen.json else "\n".join(told(found)))
     return 0
 
 
@@ -131,8 +132,8 @@ def _tell(adapter: Adapter, base: str, *, as_json: bool) -> None:
     lost = adapter.metrics["lost_share"]
     found = {"path": str(adapter.path), "sha256": adapter.sha256, "kind": adapter.kind, "rank": adapter.config["rank"], "base_model": base, "lost_share": lost}  # fmt: skip
     if as_json:
-        print(json.dumps(found))
+        say(json.dumps(found))
         return
-    print(f"adapter: {adapter.path} (rank {found['rank']}, for {base})")
+    say(f"adapter: {adapter.path} (rank {found['rank']}, for {base})")
     if lost > 1e-9:
-        print(f"{100 * lost:.2g} % of the change's energy did not fit into rank {found['rank']}")
+        say(f"{100 * lost:.2g} % of the change's energy did not fit into rank {found['rank']}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -172,11 +173,18 @@ def _disk(home: Path) -> list[Check]:
     folder = next(one for one in (home.absolute(), *home.absolute().parents) if one.exists())
     free = shutil.disk_usage(folder).free
     ours = folder.is_dir() and os.access(folder, os.W_OK)
-    hint = "" if ours else "give another folder with --home, or make this one yours"
+    hint = _open_to_others(home) if ours else "give another folder with --home, or make this one yours"
     return [
         Check("disk", free >= DISK, f"{free / GIB:.1f} GiB free", "" if free >= DISK else "make room", essential=False),
         Check("home", ours, f"{home}" + ("" if home.exists() else " (made when needed)"), hint),
     ]
+
+
+def _open_to_others(home: Path) -> str:
+    """What closes a home whose ratings others may read: one that was made before what is made there was private."""
+    kept = [home, home / "palate.sqlite"]
+    loose = all(path.exists() and path.stat().st_mode & 0o007 for path in kept)
+    return f"others may read it; `{shlex.join(['chmod', '-R', 'go=', str(home)])}` closes it" if loose else ""
 
 
 def _model(models: Path, name: str) -> Check:

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from prompts.console import say
+
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """The flags of `palate train`."""
@@ -54,13 +56,13 @@ def train(chosen: argparse.Namespace) -> int:
     if chosen.check:
         found = check(chosen.config, chosen.home, kind=chosen.kind, quiet=chosen.json)
         if chosen.json:
-            print(json.dumps(found))
+            say(json.dumps(found))
         return 1 if found["fits"] is False else 0
     state = carry_out(chosen.config, chosen.home, kind=chosen.kind)
     if chosen.json:
-        print(json.dumps(state))
+        say(json.dumps(state))
     else:
-        print(f"adapter: {state['adapter']['path']}")
+        say(f"adapter: {state['adapter']['path']}")
         if state["gate"] is not None:
             _verdict(state["gate"], chosen.home)
     return 0
@@ -73,7 +75,7 @@ def gate(chosen: argparse.Namespace) -> int:
 
     found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN})
     if chosen.json:
-        print(json.dumps(found))
+        say(json.dumps(found))
     else:
         _verdict(found, chosen.home)
     return 0
@@ -82,4 +84,4 @@ def gate(chosen: argparse.Namespace) -> int:
 def _verdict(found: dict[str, Any], home: Path) -> None:
     from agent.cli.gating import told
 
-    print("\n".join(told(found, home)))
+    say("\n".join(told(found, home)))

@@ -11,12 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from agent.bench.cli import add_command as add_bench
 from agent.cli import adapters, jobs, machine, profiles, records, runs
 from agent.cli.private import private
 from agent.stopping import Stopped, stoppable
-from prompts.console import USUAL_HOME, at_home
+from prompts.clean import legible
+from prompts.console import USUAL_HOME, at_home, say
 from prompts.errors import PalateError
 
 
@@ -24,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
     try:
-        with at_home(chosen.home), stoppable(), private(shared=getattr(chosen, "shared", False)):
+        with at_home(chosen.home), stoppable(), private(shared=_shared(chosen)):
             return int(chosen.command(chosen) or 0)
     except PalateError as error:
-        print(f"palate: {error}", file=sys.stderr)
+        say(f"palate: {error}", stderr=True)
         return 130 if isinstance(error, Stopped) else 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `palate logs | head`
@@ -38,11 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
+def _shared(chosen: argparse.Namespace) -> bool:
+    """Whether what is made is meant for others, too: then it is not in the home, and its person's umask holds."""
+    return getattr(chosen, "shared", False) and chosen.out is not None
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose complaints cannot steer the terminal: a script may hand on words that nobody typed."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(legible(message))
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Every command and flag."""
-    parser = argparse.ArgumentParser(
-        prog="palate", description="Personalise a text-to-image model to one person's taste."
-    )
+    parser = Parser(prog="palate", description="Personalise a text-to-image model to one person's taste.")
     parser.add_argument(
         "--home",
         type=Path,

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import IO
 
 OURS = 0o077  # folders 0700, files 0600: ratings and pictures are nobody else's business
-PREFIX, HELD = "palate-command-", ".held"
+PREFIX, HELD = "palate.", ".held"
+SOCKETS, LONGEST = (
+    "VLLM_RPC_BASE_PATH",
+    60,
+)  # vLLM's sockets have names of 37 characters, and their paths may have some hundred
 CACHE = "TORCHINDUCTOR_CACHE_DIR"  # torch makes it when it is imported, and leaves it
 
 
@@ -43,9 +47,11 @@ def _temporary() -> Iterator[None]:
     except OSError:
         yield
         return
-    kept, environment = tempfile.tempdir, {name: os.environ.get(name) for name in ("TMPDIR", CACHE)}
+    kept, environment = tempfile.tempdir, {name: os.environ.get(name) for name in ("TMPDIR", CACHE, SOCKETS)}
     try:
         tempfile.tempdir = os.environ["TMPDIR"] = str(mine)
+        if len(str(mine)) > LONGEST:
+            os.environ.setdefault(SOCKETS, str(usual))
         yield
     finally:
         tempfile.tempdir = kept

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prompts.console import say
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def take_in(chosen: argparse.Namespace) -> int:
 
     profile, path = kept(chosen.home, chosen.file, chosen.name, replace=chosen.replace)
     if chosen.json:
-        print(json.dumps(telling.about(profile) | {"kept": str(path), "kept_as": path.stem}))
+        say(json.dumps(telling.about(profile) | {"kept": str(path), "kept_as": path.stem}))
         return 0
-    print("\n".join(telling.kept(profile, path)))
+    say("\n".join(telling.kept(profile, path)))
     return 0
 
 
@@ -74,7 +75,7 @@ def show(chosen: argparse.Namespace) -> int:
     from agent.profile import telling
 
     profile = find(chosen.home, chosen.file)
-    print(json.dumps(telling.about(profile)) if chosen.json else "\n".join(telling.shown(profile)))
+    say(json.dumps(telling.about(profile)) if chosen.json else "\n".join(telling.shown(profile)))
     return 0
 
 
@@ -91,11 +92,11 @@ def diff(chosen: argparse.Namespace) -> int:
 
         worth_plot(found, (a.name, b.name), chosen.plot)
     if chosen.json:
-        print(json.dumps(telling.as_json(found) | {"plot": None if chosen.plot is None else str(chosen.plot)}))
+        say(json.dumps(telling.as_json(found) | {"plot": None if chosen.plot is None else str(chosen.plot)}))
         return 0
-    print("\n".join(telling.told(found, a.name, b.name)))
+    say("\n".join(telling.told(found, a.name, b.name)))
     if chosen.plot is not None:
-        print(f"plot: {chosen.plot}")
+        say(f"plot: {chosen.plot}")
     return 0
 
 
@@ -123,7 +124,7 @@ def _written(profile: Profile, chosen: argparse.Namespace) -> int:
 
     found = write(chosen.out, profile)
     if chosen.json:
-        print(json.dumps(telling.about(found) | {"path": str(chosen.out)}))
+        say(json.dumps(telling.about(found) | {"path": str(chosen.out)}))
     else:
-        print(f"profile: {chosen.out} ({counted(found)}, sha256 {found.sha256[:12]})")
+        say(f"profile: {chosen.out} ({counted(found)}, sha256 {found.sha256[:12]})")
     return 0

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agent.store.store import Store
 
+from prompts.console import say
+
 
 def add_logs(parser: argparse.ArgumentParser) -> None:
     """The flags of `palate logs`."""
@@ -91,7 +93,7 @@ def _reading(home: Path) -> Iterator[Store]:
 def logs_path(chosen: argparse.Namespace) -> int:
     """palate logs path."""
     path = str((chosen.home / "palate.sqlite").resolve())
-    print(json.dumps({"path": path}) if chosen.json else path)
+    say(json.dumps({"path": path}) if chosen.json else path)
     return 0
 
 
@@ -114,7 +116,7 @@ def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
     with narrator(store, run_id, quiet=chosen.json) as teller:
         verdict = verify(store, chosen.home, run_id, on_step=teller.on_step)
     if chosen.json:
-        print(json.dumps({"same": verdict.same, **verdict.__dict__}))
+        say(json.dumps({"same": verdict.same, **verdict.__dict__}))
     else:
-        print("\n".join([verdict.told(), *verdict.differences]))
+        say("\n".join([verdict.told(), *verdict.differences]))
     return 0 if verdict.same else 1

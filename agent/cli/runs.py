@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from prompts.clean import clean
-from prompts.console import typed
+from prompts.console import say, typed
 from prompts.errors import InputError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
         if not chosen.json:
             _farewell(found, teller)
     if chosen.json:
-        print(json.dumps(found))
+        say(json.dumps(found))
     if getattr(chosen, "out", None):
         _keep_copy(store, chosen.home, run_id, chosen.out / run_id)
     return _short_of(found["wanting"], sys.stderr if chosen.json else sys.stdout)
@@ -172,7 +172,7 @@ def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
 
     shutil.copytree(run_folder(home, run_id), folder)
     store.copy_to(folder / "palate.sqlite", run_id)
-    print(f"everything of this run: {folder}")
+    say(f"everything of this run: {folder}")
 
 
 def narrator(store: Any, run_id: str, *, quiet: bool) -> Any:

@@ -18,7 +18,7 @@ from agent.llm.answers import InvalidPlan, ToolCall
 from agent.llm.client import Llm
 from agent.llm.vllm_server import VllmServer
 from agent.stopping import Stopped, stoppable
-from prompts.console import bars
+from prompts.console import bars, say
 from prompts.errors import LlmError
 
 CARD_SECONDS = 30.0  # nvidia-smi may wake a driver first
@@ -126,7 +126,7 @@ def serve_until_stopped(model: str, port: int, home: Path) -> None:
             )
             server = until_stopped.enter_context(waited)
         how = shlex.join(["--llm-url", server.base_url, "--llm-model", server.model])
-        sys.stdout.write(f"{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}\n")
+        say(f"{server.model} is served at {server.base_url} (Ctrl-C stops it); use it with {how}")
         sys.stdout.flush()
         try:
             while server.alive():

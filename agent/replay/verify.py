@@ -30,6 +30,7 @@ from agent.stopping import Stopped
 from agent.store.store import Store
 from agent.store.wholeness import OLD, changed_files, unreadable
 from prompts.clean import clean
+from prompts.console import typed
 from prompts.errors import ReplayError, ToolError
 from tools.actions.catalogue import TOOLS
 from tools.actions.feedback import Feedback
@@ -128,9 +129,8 @@ def _drive_again(store: Store, run_id: str, crew: Crew, new_id: str, other: str)
     try:
         drive(crew, new_id, people)
     except Stopped as error:  # whose advice would name the run made again, which goes with its folder
-        raise Stopped(
-            f"{error.by}. Nothing of the run {run_id!r} was changed: verify it again from its beginning."
-        ) from error
+        again = typed("replay", run_id, "--mode", "verify")
+        raise Stopped(f"{error.by}. Nothing of the run {run_id!r} was changed; `{again}` begins anew.") from error
     except ReplayError as error:
         why = _already_other(store.images(run_id), crew.store.images(new_id), other)
         raise ReplayError(f"{error}{why}") from error

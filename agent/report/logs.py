@@ -18,6 +18,7 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import RatingsOf, ratings_by_image, run_lines, summarise
+from prompts.clean import escaped, legible
 from prompts.console import make_console, typed
 from tools.records import RatingRow, RunRow, StepRow
 
@@ -85,7 +86,7 @@ def logs_path(store: Store, *, as_json: bool = False, console: Console | None = 
     if as_json:
         print_json({"path": path}, console)
     else:
-        _write(path, console)
+        _write(legible(path), console)
 
 
 def replay_view(
@@ -190,7 +191,7 @@ def _write(text: str, console: Console | None) -> None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return escaped(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def _show(console: Console, parts: Iterable[Any]) -> None:

@@ -29,7 +29,7 @@ from agent.report.telling import (
 from agent.store.store import Store
 from agent.store.summary import ratings_by_image, summarise
 from prompts.atomic import write_atomically
-from prompts.clean import clean
+from prompts.clean import clean, legible
 from tools.records import RunRow, StepRow
 from trainers.files.stock import card_of, loading, pasted
 
@@ -58,7 +58,7 @@ def write_report(store: Store, run_id: str, folder: Path, *, hidden: Mapping[int
         _seconds(numbers),
         _versions(run, numbers),
     ]
-    write_atomically(folder / "report.md", ("\n\n".join(part for part in parts if part) + "\n").encode())
+    write_atomically(folder / "report.md", legible("\n\n".join(part for part in parts if part) + "\n"))
     return folder / "report.md"
 
 

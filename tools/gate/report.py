@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from prompts.atomic import write_atomically
+from prompts.clean import legible
 from tools.files import opened, save_png
 
 Facts = Mapping[str, Any]
@@ -43,8 +44,18 @@ li.broken{font-weight:600}table{border-collapse:collapse}td{padding:.25rem 1rem 
 
 def write_report(told: Facts, folder: Path) -> None:
     """Write `folder`/gate.html and gate.png from what gate.json says. Raises PalateError when they cannot be written."""
-    save_png(folder / "gate.png", draw_pairs(told, folder))
-    write_atomically(folder / "gate.html", page(told, folder).encode())
+    shown = _harmless(told)
+    save_png(folder / "gate.png", draw_pairs(shown, folder))
+    write_atomically(folder / "gate.html", page(shown, folder))
+
+
+def _harmless(told: Any) -> Any:
+    """The same facts, with nothing in their words and names that would steer what shows them."""
+    if isinstance(told, Mapping):
+        return {_harmless(key): _harmless(value) for key, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [_harmless(one) for one in told]
+    return legible(told) if isinstance(told, str) else told
 
 
 def preferred(pair: Facts) -> dict[str, int]:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prompts.atomic import write_atomically
+from prompts.clean import legible
 from prompts.errors import PalateError
 from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, sha256
 from trainers.files.injected import inject
@@ -140,13 +141,14 @@ def write_card(
     about |= {"steps": adapter.config.get("steps"), "seed": adapter.config.get("seed"), **files}
     rows = [f"| {key} | {value} |" for key, value in adapter.config.items()]
     numbers = ", ".join(f"{key} {value:.4g}" for key, value in adapter.metrics.items())
-    (folder / "README.md").write_text(
+    card = (
         f"---\nbase_model: {base_model}\nlibrary_name: diffusers\ntags: [text-to-image, {what.split()[-1].lower()}, {adapter.kind}]\n---\n"
         f"# {name}\n\n{what} for `{base_model}`, {MADE.get(adapter.kind, f'trained with {adapter.kind}')} by Palate.\n\n{use}\n"
         f"{'' if adapter.kind in MADE else 'Last steps: '}{numbers}.\nsha256: `{adapter.sha256}`\n\n| setting | value |\n| --- | --- |\n"
         + "\n".join(rows)
         + "\n"
     )
+    (folder / "README.md").write_text(legible(card))
     write_atomically(folder / "adapter.json", json.dumps(about, indent=2, default=str) + "\n")
 
 

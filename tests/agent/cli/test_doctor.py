@@ -172,6 +172,18 @@ def test_a_damaged_foreign_or_newer_database_is_broken(tmp_path: Path, models: P
     assert not check.ok and check.essential and "999" in check.detail
 
 
+def test_a_home_that_others_may_read_is_told_with_what_closes_it(tmp_path: Path, models: Path) -> None:
+    home = tmp_path / "my home"
+    home.mkdir()
+    (home / "palate.sqlite").touch()
+    (home / "palate.sqlite").chmod(0o644)
+    home.chmod(0o755)
+    told = found(home, models, "home")
+    assert told.ok and f"chmod -R go= '{home}'" in told.next_step
+    (home / "palate.sqlite").chmod(0o600)
+    assert found(home, models, "home").next_step == ""
+
+
 def test_a_copy_is_advised_for_damage_alone(tmp_path: Path, models: Path) -> None:
     path = tmp_path / "palate.sqlite"
     with Store(path) as store:

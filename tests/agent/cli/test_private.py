@@ -87,5 +87,5 @@ def test_temporary_files_of_a_command_that_was_killed_go_when_the_next_begins(
     with private():
         assert not made.exists() and tempfile.gettempdir() != str(tmp_path)
         Path(tempfile.mkdtemp(), "left").touch()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{PREFIX}mine", "palate-notes"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["palate-notes", f"{PREFIX}mine"]
     assert tempfile.gettempdir() == str(tmp_path)
