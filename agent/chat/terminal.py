@@ -17,7 +17,7 @@ from agent.config import Config, run_folder
 from agent.loop.crew import Crew
 from agent.loop.listening import look_up, looks_like_ratings, read_more_like, read_ratings, understand
 from agent.loop.people import Answer, Person, choices_of, simulated_person, to_rate
-from agent.loop.runner import hired
+from agent.loop.runner import hired, useless
 from agent.loop.session import answered_for, drive
 from agent.report.progress import Narrator
 from agent.report.report import write_report
@@ -25,7 +25,7 @@ from agent.report.sheets import question_sheet, round_sheet
 from agent.report.telling import how_sure, resume_command
 from agent.stopping import Stopped
 from agent.store.store import Store
-from agent.store.summary import ratings_by_image, round_images
+from agent.store.summary import ratings_by_image, round_images, summarise
 from prompts.clean import clean
 from prompts.errors import InputError
 from tools.records import LlmCall, StepRecord, StepRow
@@ -208,7 +208,10 @@ def _read(crew: Crew, run_id: str, said: StepRow, wish: str) -> str:
 
 
 def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
-    """Run a chat to its end or until the person leaves; 0 for both. Raises what `drive` raises."""
+    """Run a chat to its end or until the person leaves; 0 for both, 1 where its language model never answered usefully.
+
+    Raises what `drive` raises.
+    """
     with Narrator(ratings=lambda: ratings_by_image(store, run_id), earlier=store.steps(run_id)) as teller:
         crew = Crew(config, home, store, on_step=lambda step: tell(teller, step), on_progress=teller.progress)
         folder = run_folder(home, run_id)
@@ -218,7 +221,11 @@ def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
                 talk(crew, run_id, teller)
         except Left as left:
             teller.say(str(left))
-    return 0
+            return 0
+        told = useless(summarise(store, run_id)["plans"], config.planner)
+        if told:
+            teller.say(told)
+    return int(bool(told))
 
 
 def tell(teller: Narrator, step: StepRecord) -> None:

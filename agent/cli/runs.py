@@ -62,7 +62,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-images", type=int, help="at most this many images shown")
     parser.add_argument("--seed", type=int, help="seed of the run")
     parser.add_argument(
-        "--llm-url", help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY"
+        "--llm-url",
+        help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY, and naming it here is a yes to that",
     )
     parser.add_argument("--llm-model", help="the model's name there, or a folder to serve")
 
@@ -80,7 +81,17 @@ def configured(chosen: argparse.Namespace) -> Config:
     }
     if chosen.limit_images is not None:
         values["limits"]["images"] = chosen.limit_images
-    return make_config(values)
+    wanted = make_config(values)
+    _settle_key(wanted, named=chosen.llm_url is not None)
+    return wanted
+
+
+def _settle_key(config: Config, *, named: bool) -> None:
+    """Whether the server may have the key is known before a run begins. Raises InputError."""
+    if config.planner == "llm":
+        from agent.llm.keys import settle
+
+        settle(config.llm.url, named=named)
 
 
 def run_config(chosen: argparse.Namespace) -> int:
@@ -106,6 +117,7 @@ def resume(chosen: argparse.Namespace) -> int:
         run_id = store.find(chosen.run).id
         unfinished(store, run_id)
         config = stored_config(store, run_id)
+        _settle_key(config, named=False)
         if config.rater == "person":
             raise InputError(f"The run {run_id!r} is a chat: go on with `palate chat --resume {run_id}`.")
         with answered_for(store, run_id):
@@ -122,7 +134,9 @@ def chat(chosen: argparse.Namespace) -> int:
         with open_store(chosen.home) as store:
             run_id = store.find(chosen.resume).id
             unfinished(store, run_id)
-            return converse(stored_config(store, run_id), chosen.home, store, run_id)
+            config = stored_config(store, run_id)
+            _settle_key(config, named=False)
+            return converse(config, chosen.home, store, run_id)
     chosen.config = chosen.config or CHAT
     config = configured(chosen)
     with open_store(chosen.home) as store:
@@ -140,7 +154,7 @@ def _as_it_was_started(chosen: argparse.Namespace) -> None:
 
 
 def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: str) -> int:
-    from agent.loop.runner import carry_out
+    from agent.loop.runner import carry_out, useless
 
     with narrator(store, run_id, quiet=chosen.json) as teller:
         found = carry_out(config, chosen.home, store, run_id, teller)
@@ -150,7 +164,10 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
         print(json.dumps(found))
     if getattr(chosen, "out", None):
         _keep_copy(store, chosen.home, run_id, chosen.out / run_id)
-    return 0
+    told = useless(found["plans"], found["planner"])
+    if told:
+        teller.say(told)  # the last line: what was painted is not what was asked for
+    return int(bool(told))
 
 
 def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:

@@ -67,11 +67,14 @@ def open_llm(
     on_wait: Callable[[float, str], None] | None = None,
     on_restart: Callable[[str], None] = print,
 ) -> Iterator[Any]:
-    """The client that the config asks for; None with the rule planner. Raises InputError, LlmError."""
+    """The client that the config asks for; None with the rule planner. `on_restart` hears of restarts and long waits.
+
+    Raises InputError, LlmError.
+    """
     if config.planner == "rules":
         yield None
     elif config.llm.url:
-        with make_client(config, config.llm.url, config.llm.model, on_call, tight=False) as llm:
+        with make_client(config, config.llm.url, config.llm.model, on_call, tight=False, tell=on_restart) as llm:
             yield llm
     else:
         folder, model, device = home / "vllm", bundled(config.llm.model), server_device(config.device)
@@ -101,8 +104,16 @@ def _card_works() -> bool:
         return False
 
 
-def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], None], *, tight: bool) -> Llm:
-    """The plain client."""
+def make_client(
+    config: Config,
+    url: str,
+    model: str,
+    on_call: Callable[[Any], None],
+    *,
+    tight: bool,
+    tell: Callable[[str], None] | None = None,
+) -> Llm:
+    """The plain client; `tell` hears of long waits. Raises InputError where the key may not go to `url`."""
     llm = config.llm
     return Llm(
         url,
@@ -113,6 +124,10 @@ def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], N
         seed=config.seed,
         on_call=on_call,
         tight=tight,
+        patience=llm.patience,
+        answer_bytes=llm.answer_bytes,
+        answer_tokens=llm.answer_tokens,
+        tell=tell,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,6 +76,17 @@ def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
         "rounds": len(summary["rounds"]), "hidden_first": _at(hidden, 0), "hidden_last": _at(hidden, -1), "seconds": seconds,
         "hidden_by_round": hidden,
     }  # fmt: skip
+
+
+def useless(plans: Mapping[str, Any], planner: object) -> str:
+    """A sentence where a language model was to plan and none of its answers could be carried out; "" otherwise."""
+    asked = plans["total"] + plans["unanswered"]
+    if planner != "llm" or not asked or plans["as_given"] or plans["repaired"]:
+        return ""
+    return (
+        f"The language model never answered usefully: of {asked} answers none could be carried out, and the rules decided instead. "
+        "See the answers with `palate logs show last`, ask the server with `palate doctor`, or give another with --llm-url."
+    )
 
 
 def hidden_by_round(crew: Crew, run_id: str) -> dict[int, float]:

