@@ -11,6 +11,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, Self, TypedDict, TypeVar
 
 from pydantic import BaseModel, JsonValue
@@ -32,6 +33,7 @@ Answer = TypeVar("Answer")
 LONGEST_WAIT = 8.0  # seconds between two attempts, before jitter
 CROWDED = 8  # times longer where a server has too many requests and does not say for how long
 ANSWER_BYTES = 2**20  # a long answer has some 10,000
+SECRET = 8  # characters; a shorter key is a word like "none"
 WORTH_TELLING = 5.0  # seconds of waiting that a person is told of
 
 
@@ -180,13 +182,17 @@ class Llm:
             reply = exchange(
                 "POST", f"{self.base_url}/chat/completions", seconds=self._timeout, most_bytes=self._answer_bytes, key=self._key, body=body
             )  # fmt: skip
-            record["response"], failure = failure_of(reply)
+            record["response"], failure = failure_of(replace(reply, body=self._without_key(reply.body)))
         except NoReply as error:
             more = " (`llm.answer_bytes` in the config raises it)" if isinstance(error, TooLong) else ""
             failure = Failure(f"{error.text}{more}", error.passing, cause=error)
         record["problem"] = failure.text if failure else None
         record["seconds"] = time.monotonic() - started
         return failure
+
+    def _without_key(self, body: bytes) -> bytes:
+        """A server may repeat what it was sent, and its words are kept and shown."""
+        return body.replace(self._key.encode(), b"(your key)") if self._key and len(self._key) >= SECRET else body
 
     def _read(self, record: LlmCallRecord, read: Callable[[object], Answer]) -> Answer:
         heard = read_completion(record["response"])

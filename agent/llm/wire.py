@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -64,7 +65,7 @@ def exchange(
     import httpx
 
     try:
-        return asyncio.run(_exchange(method, url, seconds, most_bytes, _headers(key, body), body))
+        return _run(lambda: _exchange(method, url, seconds, most_bytes, _headers(key, body), body))
     except (TimeoutError, httpx.TimeoutException) as error:
         raise NoReply(f"no answer within {seconds:g} s", passing=True) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
@@ -73,6 +74,16 @@ def exchange(
         raise NoReply(f"it broke off, or does not speak HTTP ({clean(error, LONGEST_TOLD)})", passing=True) from error
     except (httpx.HTTPError, OSError) as error:
         raise NoReply(f"nothing answers there ({_cause(error)})", passing=True) from error
+
+
+def _run(ask: Callable[[], Coroutine[None, None, Reply]]) -> Reply:
+    """Where a loop runs already, as in a notebook, in a thread beside it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(ask())
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(lambda: asyncio.run(ask())).result()
 
 
 async def _exchange(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import os
+import signal
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +20,7 @@ import pytest
 from agent.llm.client import Llm
 from agent.llm.failing import wait_of
 from agent.llm.wire import Reply, is_loopback
+from agent.stopping import Stopped, stoppable
 from prompts.clean import harmless
 from prompts.errors import LlmError
 from tests.agent.fast import completion
@@ -183,3 +188,28 @@ def test_this_machine_is_known_by_its_letters(url: str) -> None:
 )  # fmt: skip
 def test_what_only_looks_like_this_machine_is_another(url: str) -> None:
     assert not is_loopback(url)
+
+
+def test_a_signal_ends_the_waiting_for_a_slow_server_at_once() -> None:
+    began, timer = time.monotonic(), threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    with speaking(lambda _: dripping(HEAD)) as heard, pytest.raises(Stopped), stoppable():
+        Llm(heard.url, "m", attempts=1, timeout=60.0).chat(ASKED)
+    timer.join()
+    assert time.monotonic() - began < 4
+
+
+def test_it_can_be_asked_from_inside_a_running_loop_as_a_notebook_has() -> None:
+    async def notebook(url: str) -> str:
+        return Llm(url, "m").chat(ASKED)
+
+    with speaking(lambda _: [HELLO]) as heard:
+        assert asyncio.run(notebook(heard.url)) == "hello"
+
+
+def test_a_key_that_a_server_repeats_is_neither_kept_nor_shown() -> None:
+    echo = answer({"error": {"message": "no such key: Bearer sk-very-secret"}}, "401 No")
+    told, records = asked(lambda _: [echo], api_key="sk-very-secret")
+    assert "no such key: Bearer (your key)" in told and "secret" not in json.dumps(records)
+    said, records = asked(lambda _: [answer(completion("you sent sk-very-secret"))], api_key="sk-very-secret")
+    assert said == "you sent (your key)" and "secret" not in json.dumps(records)
