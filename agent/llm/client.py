@@ -34,6 +34,7 @@ LONGEST_WAIT = 8.0  # seconds between two attempts, before jitter
 CROWDED = 8  # times longer where a server has too many requests and does not say for how long
 ANSWER_BYTES = 2**20  # a long answer has some 10,000
 SECRET = 8  # characters; a shorter key is a word like "none"
+UNSEEN_TOKENS = 4096  # that a server may add: its own instructions, say
 WORTH_TELLING = 5.0  # seconds of waiting that a person is told of
 
 
@@ -196,7 +197,10 @@ class Llm:
 
     def _read(self, record: LlmCallRecord, read: Callable[[object], Answer]) -> Answer:
         heard = read_completion(record["response"])
-        record["prompt_tokens"], record["completion_tokens"] = heard.prompt_tokens, heard.completion_tokens
+        record["prompt_tokens"] = min(heard.prompt_tokens, _most_tokens(record["request"]))
+        record["completion_tokens"] = min(
+            heard.completion_tokens, max(record["request"]["max_tokens"], _most_tokens(record["response"]))
+        )
         try:
             return read(record["response"])
         except InvalidPlan as error:
@@ -237,6 +241,11 @@ class Llm:
             f"the language model at {clean(self.base_url)!r} (model {clean(self.model)!r}) gave no usable answer, asked {tried}: "
             f"{why}. See what is wrong with `palate doctor`, or give another server with --llm-url."
         )
+
+
+def _most_tokens(sent: JsonValue | JsonDict) -> int:
+    """A token has a byte at least: a server that counts more is mistaken, and would use the run's budget up at once."""
+    return UNSEEN_TOKENS + len(json.dumps(sent))
 
 
 def _strict_call(tools: Sequence[ToolSpec]) -> JsonDict:

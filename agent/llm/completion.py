@@ -110,7 +110,7 @@ def read_refusal(value: object) -> Refusal | None:
     found = _first(whole) if isinstance(whole, list) else _dict(whole)  # some send one error in a list
     choice = _first(found.get("choices"))
     error = found.get("error") or (choice.get("error") if not choice.get("message") else None)
-    if error:
+    if error and not (isinstance(error, dict) and not any(error.values())):
         return _refusal(_dict(error) or {"message": error}, found)
     plain = {"message", "detail", "msg", "errors"} & found.keys()
     return None if choice or not plain else _refusal(found, {})

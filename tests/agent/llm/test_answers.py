@@ -228,8 +228,9 @@ def test_an_error_under_http_200_is_told_in_the_servers_words(body: Any, told: s
 
 
 def test_an_error_of_nothing_beside_an_answer_is_no_error() -> None:
-    whole = said("hello") | {"error": None}
-    assert failure_of(Reply(200, {}, json.dumps(whole).encode())) == (whole, None)
+    for nothing in (None, "", {}, {"message": None, "code": None}):
+        whole = said("hello") | {"error": nothing}
+        assert failure_of(Reply(200, {}, json.dumps(whole).encode())) == (whole, None)
 
 
 def told(response: Any) -> list[Any]:

@@ -213,3 +213,9 @@ def test_a_key_that_a_server_repeats_is_neither_kept_nor_shown() -> None:
     assert "no such key: Bearer (your key)" in told and "secret" not in json.dumps(records)
     said, records = asked(lambda _: [answer(completion("you sent sk-very-secret"))], api_key="sk-very-secret")
     assert said == "you sent (your key)" and "secret" not in json.dumps(records)
+
+
+def test_tokens_beyond_what_was_sent_are_not_counted() -> None:
+    told = completion("hello") | {"usage": {"prompt_tokens": 10**9, "completion_tokens": 10**9}}
+    _, records = asked(lambda _: [answer(told)])
+    assert 0 < records[0]["prompt_tokens"] < 5000 and 0 < records[0]["completion_tokens"] < 5000
