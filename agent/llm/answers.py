@@ -17,7 +17,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from agent.llm.completion import Completion, kept, read_completion
 from agent.llm.schema import ToolSpec
-from agent.llm.thinking import FENCE, spoken, starts_call, still_thinking
+from agent.llm.thinking import FENCE, is_unclear, spoken, starts_call, still_thinking
 from prompts.clean import harmless
 from prompts.errors import LlmError
 
@@ -93,6 +93,8 @@ def _written_out(heard: Completion, tools: Sequence[ToolSpec]) -> ToolCall:
     start = starts_call(text)
     if start is None:
         _refuse(heard, "prose" if text.strip() else "empty", text)
+    if is_unclear(text, start):
+        _refuse(heard, "prose", f"several calls with words between, and which one is meant is not clear: {text}")
     value, _ = _json(text[start:], heard)
     if not isinstance(value, dict) or not {"name", "arguments"} <= value.keys():
         _refuse(heard, "broken_json", f"neither a name nor arguments in {text}")

@@ -1,23 +1,22 @@
-"""agent/llm/answers.py, completion.py and thinking.py: whatever a server says is a call, a shape, a text, or an InvalidPlan."""
+"""agent/llm/answers.py, completion.py and failing.py: whatever a server says is a call, a shape, a text, or an InvalidPlan."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any, Literal
+from typing import Any
 
 import ormsgpack
 import pytest
 from hypothesis import HealthCheck, given, settings
-from pydantic import BaseModel, Field
 
 from agent.llm.answers import InvalidPlan, ToolCall, read_call, read_object, read_text
 from agent.llm.completion import MOST_TOKENS, kept, read_completion
 from agent.llm.failing import failure_of
-from agent.llm.schema import Tool
 from agent.llm.wire import Reply
 from prompts.clean import harmless
 from prompts.errors import LlmError
+from tests.agent.llm.sayings import CALL, DRAFT, GOOD, TOOLS, Paint, called, read, said
 from tests.agent.llm.shapes import ARGUMENTS, responses
 from tools.records import LlmCall, StepRecord
 
@@ -25,41 +24,6 @@ OFTEN = settings(
     deadline=None, derandomize=True, database=None, max_examples=1500, suppress_health_check=list(HealthCheck)
 )
 ALL = settings(OFTEN, max_examples=5000)
-
-
-class Paint(BaseModel):
-    prompt: str = Field(max_length=80)
-    count: int = Field(ge=1, le=8)
-    kind: Literal["a", "b"] = "a"
-
-
-class Loose(BaseModel):
-    much: float
-    many: int = 0
-
-
-class Stop(BaseModel):
-    pass
-
-
-TOOLS = [Tool("paint", "paints", Paint), Tool("loose", "is loose", Loose), Tool("stop", "ends", Stop)]
-GOOD = json.dumps(ARGUMENTS)
-CALL = f'<tool_call>\n{{"name": "paint", "arguments": {GOOD}}}\n</tool_call>'
-BARE = f'{{"name": "paint", "arguments": {GOOD}}}'
-DRAFT = '<tool_call>\n{"name": "stop", "arguments": {}}\n</tool_call>'
-
-
-def said(content: Any, *calls: Any, **more: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content, **({"tool_calls": list(calls)} if calls else {})}
-    return {"choices": [{"message": message, "finish_reason": "stop", **more}]}
-
-
-def called(arguments: Any, name: Any = "paint") -> dict[str, Any]:
-    return said(None, {"id": "0", "type": "function", "function": {"name": name, "arguments": arguments}})
-
-
-def read(content: Any, *calls: Any) -> ToolCall:
-    return read_call(said(content, *calls), TOOLS)
 
 
 @pytest.mark.parametrize("arguments", [GOOD, ARGUMENTS])
@@ -76,68 +40,6 @@ def test_a_content_in_parts_is_read_without_its_thinking() -> None:
 def test_a_function_call_as_it_was_before_tools_is_read() -> None:
     response = {"choices": [{"message": {"content": None, "function_call": {"name": "paint", "arguments": GOOD}}}]}
     assert read_call(response, TOOLS).args == ARGUMENTS
-
-
-@pytest.mark.parametrize(
-    "thought",
-    [
-        "<think>{draft} no, better not.</think>",
-        "<think>I could write <tool_call> here.</think>",
-        "{draft} the mark that opens was in the prompt</think>\n",
-        "<think>a </think> that ends nothing: {draft}</think>",
-        "<thinking>{draft}</thinking>",
-        "<THINK>\n{draft}\n</THINK>\n\n",
-        "[THINK]{draft}[/THINK]",
-        "◁think▷{draft}◁/think▷",
-        "<|channel|>analysis<|message|>{draft}<|end|><|start|>assistant<|channel|>final<|message|>",
-        "<think>one</think>{draft}<think>two</think>",
-        '<think>{{"name": "stop", "arguments": {{}}}}</think>',
-        "\n",
-        "",
-    ],
-)
-@pytest.mark.parametrize("rest", [CALL, BARE, f"```json\n{BARE}\n```"])
-def test_what_was_only_thought_is_never_carried_out(thought: str, rest: str) -> None:
-    assert read(thought.format(draft=DRAFT) + rest) == ToolCall("paint", ARGUMENTS, GOOD, repaired=True)
-
-
-def test_a_mere_mention_of_the_mark_does_not_hide_the_call_behind_it() -> None:
-    for mention in ("I will use <tool_call> now. ", "<tool_call> then </tool_call> ends it. "):
-        assert read(mention + CALL).args == ARGUMENTS
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"<think>{DRAFT}",
-        f"<think>hm</think>well<think>{DRAFT}",
-        f"Sure {{x}}. <think>{DRAFT}",
-        f"I write <tool_call> when sure. <think>{DRAFT} or not",
-        f"{DRAFT}</think>",
-        f"<reasoning>{DRAFT}</reasoning>I would rather not.",
-        '<think>{"prompt": "x", "count": 1}',
-        "",
-    ],
-)
-def test_a_thought_with_nothing_after_it_is_no_call(content: str) -> None:
-    with pytest.raises(InvalidPlan):
-        read(content)
-    with pytest.raises(InvalidPlan):
-        read_object(said(content), Paint)
-
-
-def test_a_call_that_a_servers_parser_found_inside_a_thought_is_not_carried_out() -> None:
-    call = {"function": {"name": "paint", "arguments": GOOD}}
-    with pytest.raises(InvalidPlan, match="inside the model's thinking"):
-        read("<think>perhaps ", call)
-    assert read("<think>yes</think>", call).args == ARGUMENTS
-
-
-def test_an_object_after_a_thought_is_read_and_marks_in_its_words_are_words() -> None:
-    assert read_object(said(f'<think>{{"prompt": "draft", "count": 1}}</think>\n{GOOD}'), Paint).count == 4
-    odd = json.dumps({"prompt": "</think> in <think> neon", "count": 2})
-    assert read_object(said(odd), Paint).prompt == "</think> in <think> neon"
-    assert read_text(said("<think>no</think> Yes.")) == "Yes."
 
 
 def test_calls_that_nobody_can_read_are_refused_and_not_passed_over() -> None:
