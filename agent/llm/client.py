@@ -219,12 +219,12 @@ class Llm:
 
     def _wait(self, failure: Failure, attempt: int) -> None:
         """Before the next attempt: as long as the server asks for. Raises LlmError for longer than our patience."""
-        crowd = CROWDED if failure.crowded else 1
+        crowd = CROWDED if failure.crowded and failure.wait is None else 1
         pause = min(LONGEST_WAIT * crowd, self._backoff * crowd * 2**attempt) * random.uniform(0.5, 1.5)
         if failure.wait is not None:
             if failure.wait > self._patience:
                 raise self._gave_up(failure, attempt + 1) from failure.cause
-            pause = failure.wait * random.uniform(1.0, 1.05)
+            pause = max(pause, failure.wait * random.uniform(1.0, 1.05))  # one that asks for 0 s is not asked at once
         if pause >= WORTH_TELLING:
             self._tell(f"the language model's server wants patience ({failure.text}): asking again in {pause:.0f} s")
         time.sleep(pause)
