@@ -21,7 +21,7 @@ from tests.agent.llm.shapes import ARGUMENTS, responses
 from tools.records import LlmCall, StepRecord
 
 OFTEN = settings(
-    deadline=None, derandomize=True, database=None, max_examples=1500, suppress_health_check=list(HealthCheck)
+    deadline=None, derandomize=True, database=None, max_examples=1200, suppress_health_check=list(HealthCheck)
 )
 ALL = settings(OFTEN, max_examples=5000)
 
