@@ -44,8 +44,15 @@ class LlmSection(Section):
     model: Name = Field("bauhaus-lm", description="a bundled model, a model folder, or the name a server knows it by")
     url: str | None = Field(None, description="an OpenAI-compatible server to use instead of starting vLLM")
     temperature: float = Field(0.6, ge=0, le=2, description="0 repeats itself; higher is more varied")
-    timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one answer")
+    timeout: float = Field(120.0, gt=0, le=3600, description="seconds for one whole answer")
     attempts: int = Field(4, ge=1, le=10, description="tries for one answer")
+    patience: float = Field(
+        120.0, ge=0, le=86_400, description="seconds that a busy server may ask us to wait, at most"
+    )
+    answer_bytes: int = Field(2**20, ge=1024, le=2**30, description="bytes of one answer, at most")
+    answer_tokens: int | None = Field(
+        None, ge=16, le=1_000_000, description="tokens of one answer; none: 700, too few for a model that thinks first"
+    )
     context: int = Field(2048, ge=512, le=131_072, description="tokens of context the local server allows")
     sees: bool = Field(
         False, description="whether it is shown pictures; a model without eyes gets the words CLIP finds"

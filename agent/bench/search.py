@@ -74,6 +74,10 @@ def setting(options: Options) -> dict[str, Any]:
 def prepare(options: Options) -> Any:
     """Starts the language model where a strategy asks one and no server was named; it ends with this process."""
     given = setting(options)
+    if given["url"]:
+        from agent.llm.keys import settle
+
+        settle(given["url"], named=True)  # typed by a person, with --set
     if any(_asks(name) for name in options.strategies) and not given["url"]:
         from agent.config import bundled
         from agent.llm.brain import server_device

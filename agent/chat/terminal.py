@@ -25,7 +25,7 @@ from agent.report.sheets import question_sheet, round_sheet
 from agent.report.telling import how_sure, resume_command
 from agent.stopping import Stopped
 from agent.store.store import Store
-from agent.store.summary import ratings_by_image, round_images, without_adapter
+from agent.store.summary import ratings_by_image, round_images, wanting
 from prompts.clean import clean
 from prompts.errors import InputError
 from tools.records import LlmCall, StepRecord, StepRow
@@ -206,7 +206,7 @@ def _read(crew: Crew, run_id: str, said: StepRow, wish: str) -> str:
 
 
 def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
-    """Run a chat to its end or until the person leaves; 0 for both, but 1 where the adapter that it was for was not made. Raises what
+    """Run a chat to its end or until the person leaves; 0 for both, but 1 where it has not got what it was for (`wanting`). Raises what
     `drive` raises."""
     earlier = store.each_step(run_id)
     with Narrator(ratings=lambda asked: ratings_by_image(store, run_id, asked), earlier=earlier) as teller:
@@ -219,10 +219,10 @@ def converse(config: Config, home: Path, store: Store, run_id: str) -> int:
         except Left as left:
             teller.say(str(left))
             return 0
-        wanting = without_adapter(store, run_id)
-        if wanting is not None:
-            teller.say(f"palate: {wanting}")
-    return 0 if wanting is None else 1
+        short = wanting(store, run_id)
+        if short is not None:
+            teller.say(f"palate: {short}")
+    return 0 if short is None else 1
 
 
 def tell(teller: Narrator, step: StepRecord) -> None:

@@ -1,28 +1,26 @@
 """What `palate doctor` measures: model files, memory, torch's devices, a server's answer, a database's soundness.
 
 Every function looks and reports, and raises nothing for what it was made to find. torch is only asked
-from a process of its own; beside the standard library, psutil and sqlite-utils (for agent.store.migrations) are needed.
+from a process of its own; beside the standard library, psutil, httpx and sqlite-utils (for agent.store.migrations) are needed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.config import run_folder
+from agent.llm.keys import key_for, origin, settle
+from agent.llm.wire import NoReply, exchange
 from agent.store import chain
 from agent.store.engine import Database
 from agent.store.migrations import check_ours, explained
@@ -30,7 +28,8 @@ from agent.store.reading import connect_to_read
 from agent.store.views import Views
 from agent.store.wholeness import changed_files
 from evaluators.scorers.weights import version_of
-from prompts.errors import StoreError
+from prompts.clean import clean
+from prompts.errors import InputError, StoreError
 
 # What a bundled model's folder must hold; a name with * must match at least one file.
 MODEL_FILES: dict[str, tuple[str, ...]] = {
@@ -49,7 +48,9 @@ print(json.dumps({"cuda": [torch.cuda.get_device_name(i) for i in range(torch.cu
 LONGEST_HEADER = 100 * 2**20  # bytes: safetensors' own limit
 UNFINISHED = """select id, json_extract(iif(json_valid(config), config, '{}'), '$.rater') from runs
 where state in ('running', 'waiting', 'stopped', 'failed') order by rowid desc"""
-SECONDS = 3.0  # for a server's answer
+SECONDS = 3.0  # for a server's whole answer
+LONGEST_LIST = 2**22  # bytes of a list of models; some serve hundreds
+MOST_MODELS = 20  # that are named
 
 
 def model_problems(folder: Path, wanted: Sequence[str]) -> list[str]:
@@ -137,37 +138,34 @@ def recorded_url(home: Path) -> str | None:
     return None
 
 
-def ask_server(url: str) -> tuple[str | None, str]:
-    """(what is wrong, "") or (None, the models it serves), from an OpenAI-compatible server's list of models."""
-    host = _host(url)
-    if host is None:
-        return "is not an http or https address", ""
-    request = urllib.request.Request(url.rstrip("/") + "/models", headers=_key())  # noqa: S310  (checked above)
-    # A loopback server must not be asked through a proxy that the environment names.
-    local = host in ("localhost", "127.0.0.1", "::1")
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
+def ask_server(url: str, *, with_key: bool = True, seconds: float = SECONDS) -> tuple[str | None, str]:
+    """(what is wrong, "") or (None, the models it serves), from an OpenAI-compatible server's list of models: at most `seconds`.
+
+    `with_key`: the person named this address themselves; one that only a run's config names gets no key.
+    """
     try:
-        with opener.open(request, timeout=SECONDS) as response:
-            names = [str(model["id"]) for model in json.load(response)["data"]]
-    except urllib.error.HTTPError as error:
-        return f"answers with HTTP {error.code}", ""
-    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-        return f"no usable answer ({getattr(error, 'reason', error)})", ""
-    return None, ", ".join(names) or "no model"
+        if with_key:
+            settle(url, named=True)
+        key = key_for(url) if with_key else None
+        origin(url)  # before anything goes anywhere
+        reply = exchange("GET", f"{url.rstrip('/')}/models", seconds=seconds, most_bytes=LONGEST_LIST, key=key)
+    except (InputError, ImportError) as error:
+        return str(error), ""
+    except NoReply as error:
+        return f"no usable answer ({error.text})", ""
+    if not 200 <= reply.status < 300:
+        wants = " (it may want a key: give the address with --llm-url, and the key goes with it)"
+        return f"answers with HTTP {reply.status}{wants if reply.status in (401, 403) and not with_key else ''}", ""
+    return _served(reply.body)
 
 
-def _host(url: str) -> str | None:
-    """The host of an http or https address; None for anything else."""
+def _served(body: bytes) -> tuple[str | None, str]:
     try:
-        parts = urllib.parse.urlsplit(url)
-    except ValueError:
-        return None
-    return parts.hostname if parts.scheme in ("http", "https") else None
-
-
-def _key() -> dict[str, str]:
-    key = os.environ.get("PALATE_LLM_KEY") or os.environ.get("OPENAI_API_KEY")
-    return {"Authorization": f"Bearer {key}"} if key else {}
+        names = [clean(model["id"], 100) for model in json.loads(body)["data"]]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        return f"no usable answer ({clean(error, 200)})", ""
+    told = ", ".join(names[:MOST_MODELS]) or "no model"
+    return None, told + (f" and {len(names) - MOST_MODELS} more" if len(names) > MOST_MODELS else "")
 
 
 class Trouble(NamedTuple):

@@ -198,7 +198,7 @@ def _server(home: Path, llm_url: str | None) -> Check:
     url = llm_url or checks.recorded_url(home)
     if url is None:
         return Check("llm server", True, "none recorded: a run starts its own")
-    problem, told = checks.ask_server(url)
+    problem, told = checks.ask_server(url, with_key=llm_url is not None)
     if problem:
         hint = "start that server, or give another with --llm-url"
         return Check("llm server", False, f"{url}: {problem}", hint, essential=llm_url is not None)

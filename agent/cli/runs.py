@@ -65,7 +65,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-images", type=int, help="at most this many images shown")
     parser.add_argument("--seed", type=int, help="seed of the run")
     parser.add_argument(
-        "--llm-url", help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY"
+        "--llm-url",
+        help="an OpenAI-compatible server; its key comes from PALATE_LLM_KEY or OPENAI_API_KEY, and naming it here is a yes to that",
     )
     parser.add_argument("--llm-model", help="the model's name there, or a folder to serve")
 
@@ -83,7 +84,17 @@ def configured(chosen: argparse.Namespace) -> Config:
     }
     if chosen.limit_images is not None:
         values["limits"]["images"] = chosen.limit_images
-    return make_config(values)
+    wanted = make_config(values)
+    _settle_key(wanted, named=chosen.llm_url is not None)
+    return wanted
+
+
+def _settle_key(config: Config, *, named: bool) -> None:
+    """Whether the server may have the key is known before a run begins. Raises InputError."""
+    if config.planner == "llm":
+        from agent.llm.keys import settle
+
+        settle(config.llm.url, named=named)
 
 
 def run_config(chosen: argparse.Namespace) -> int:
@@ -111,6 +122,7 @@ def resume(chosen: argparse.Namespace) -> int:
         run_id = store.find(chosen.run).id
         unfinished(store, run_id)
         config = stored_config(store, run_id)
+        _settle_key(config, named=False)
         if config.rater == "person":
             raise InputError(f"The run {run_id!r} is a chat: go on with `{typed('chat', '--resume', run_id)}`.")
         with answered_for(store, run_id):
@@ -128,7 +140,9 @@ def chat(chosen: argparse.Namespace) -> int:
         with open_store(chosen.home) as store:
             run_id = store.find(chosen.resume).id
             unfinished(store, run_id)
-            return converse(stored_config(store, run_id), chosen.home, store, run_id)
+            config = stored_config(store, run_id)
+            _settle_key(config, named=False)
+            return converse(config, chosen.home, store, run_id)
     chosen.config = chosen.config or CHAT
     config = configured(chosen)
     with open_store(chosen.home) as store:

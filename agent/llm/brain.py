@@ -15,7 +15,8 @@ from typing import Any
 
 from agent.config import Config, bundled
 from agent.llm.answers import InvalidPlan, ToolCall
-from agent.llm.client import Llm
+from agent.llm.client import Answer, Llm, Message, Shape
+from agent.llm.schema import ToolSpec
 from agent.llm.vllm_server import VllmServer
 from agent.stopping import Stopped, stoppable
 from prompts.console import bars, say
@@ -32,20 +33,19 @@ class OwnLlm:
     server: VllmServer
     on_restart: Callable[[str], None]
 
-    def choose_tool(self, messages: Sequence[Any], tools: Sequence[Any], **sampling: Any) -> ToolCall:
+    def choose_tool(self, messages: Sequence[Message], tools: Sequence[ToolSpec], **sampling: Any) -> ToolCall:
         """As `Llm.choose_tool`."""
-        call: ToolCall = self._alive(lambda: self.llm.choose_tool(messages, tools, **sampling))
-        return call
+        return self._alive(lambda: self.llm.choose_tool(messages, tools, **sampling))
 
-    def write(self, messages: Sequence[Any], schema: type[Any], **sampling: Any) -> Any:
+    def write(self, messages: Sequence[Message], schema: type[Shape], **sampling: Any) -> Shape:
         """As `Llm.write`."""
         return self._alive(lambda: self.llm.write(messages, schema, **sampling))
 
-    def chat(self, messages: Sequence[Any], **sampling: Any) -> str:
+    def chat(self, messages: Sequence[Message], **sampling: Any) -> str:
         """As `Llm.chat`."""
-        return str(self._alive(lambda: self.llm.chat(messages, **sampling)))
+        return self._alive(lambda: self.llm.chat(messages, **sampling))
 
-    def _alive(self, ask: Callable[[], Any]) -> Any:
+    def _alive(self, ask: Callable[[], Answer]) -> Answer:
         try:
             return ask()
         except InvalidPlan:
@@ -67,12 +67,15 @@ def open_llm(
     on_call: Callable[[Any], None],
     on_wait: Callable[[float, str], None] | None = None,
     on_restart: Callable[[str], None] = print,
-) -> Iterator[Any]:
-    """The client that the config asks for; None with the rule planner. Raises InputError, LlmError."""
+) -> Iterator[Llm | OwnLlm | None]:
+    """The client that the config asks for; None with the rule planner. `on_restart` hears of restarts and long waits.
+
+    Raises InputError, LlmError.
+    """
     if config.planner == "rules":
         yield None
     elif config.llm.url:
-        with make_client(config, config.llm.url, config.llm.model, on_call, tight=False) as llm:
+        with make_client(config, config.llm.url, config.llm.model, on_call, tight=False, tell=on_restart) as llm:
             yield llm
     else:
         folder, model, device = home / "vllm", bundled(config.llm.model), server_device(config.device)
@@ -102,8 +105,16 @@ def _card_works() -> bool:
         return False
 
 
-def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], None], *, tight: bool) -> Llm:
-    """The plain client."""
+def make_client(
+    config: Config,
+    url: str,
+    model: str,
+    on_call: Callable[[Any], None],
+    *,
+    tight: bool,
+    tell: Callable[[str], None] | None = None,
+) -> Llm:
+    """The plain client; `tell` hears of long waits. Raises InputError where the key may not go to `url`."""
     llm = config.llm
     return Llm(
         url,
@@ -114,6 +125,10 @@ def make_client(config: Config, url: str, model: str, on_call: Callable[[Any], N
         seed=config.seed,
         on_call=on_call,
         tight=tight,
+        patience=llm.patience,
+        answer_bytes=llm.answer_bytes,
+        answer_tokens=llm.answer_tokens,
+        tell=tell,
     )
 
 

@@ -1,28 +1,30 @@
 """The language model as three questions: which tool now, an answer of a given shape, or plain text.
 
-Speaks to any OpenAI-compatible URL, never streaming, and never without an end: attempts, seconds and tokens are bounded.
-Hands each request and raw answer to `on_call`. Knows nothing of prompts, of what the tools do, or of who serves the model.
+Speaks to any OpenAI-compatible URL, never streaming, and never without an end: attempts, and the seconds, bytes and tokens of one answer
+are bounded. A server that asks for patience gets it, within `patience`. Hands each request and raw answer to `on_call`. Knows nothing of
+prompts, of what the tools do, or of who serves the model.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import Any, Self, TypedDict, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from agent.llm.answers import InvalidPlan, ToolCall, read_call, read_object, read_text
+from agent.llm.completion import read_completion
+from agent.llm.failing import Failure, failure_of
+from agent.llm.keys import key_for
 from agent.llm.schema import JsonDict, ToolSpec, answer_grammar, as_response_format, as_tool, call_grammar
+from agent.llm.wire import NoReply, TooLong, exchange
+from prompts.clean import clean
 from prompts.console import typed
 from prompts.errors import LlmError
-
-if TYPE_CHECKING:  # at run time on first use: `palate --help` must not wait for it
-    import openai
 
 __all__ = ["InvalidPlan", "Llm", "LlmCallRecord", "ToolCall"]
 
@@ -30,9 +32,11 @@ Message = dict[str, Any]
 Shape = TypeVar("Shape", bound=BaseModel)
 Answer = TypeVar("Answer")
 LONGEST_WAIT = 8.0  # seconds between two attempts, before jitter
-LONGEST_TOLD = 300  # characters of a server's own message
-# A busy or starting server answers with these; anything else in 4xx stays wrong however often it is asked.
-PASSING = frozenset({408, 409, 425, 429})
+CROWDED = 8  # times longer where a server has too many requests and does not say for how long
+ANSWER_BYTES = 2**20  # a long answer has some 10,000
+SECRET = 8  # characters; a shorter key is a word like "none"
+UNSEEN_TOKENS = 4096  # that a server may add: its own instructions, say
+WORTH_TELLING = 5.0  # seconds of waiting that a person is told of
 
 
 class LlmCallRecord(TypedDict):
@@ -42,7 +46,7 @@ class LlmCallRecord(TypedDict):
     purpose: str
     model: str
     request: JsonDict
-    response: Any
+    response: JsonValue
     prompt_tokens: int
     completion_tokens: int
     seconds: float
@@ -52,10 +56,14 @@ class LlmCallRecord(TypedDict):
 class Llm:
     """A model behind an OpenAI-compatible `base_url` (ending in /v1).
 
-    `api_key` comes from PALATE_LLM_KEY or OPENAI_API_KEY where not given ("none" where neither is set: a local server
-    wants none). `timeout` is in seconds for one attempt; `backoff` is the wait before the second attempt, doubling, at
-    most 8 s, give or take a half. `tight` is for a vLLM server with the Hermes parser: the whole text of a call is then fixed
-    by `schema.call_grammar`; elsewhere a required, strict tool call is asked for.
+    `api_key` comes from PALATE_LLM_KEY or OPENAI_API_KEY where not given, for hosts that may have it (agent/llm/keys.py). `timeout` is in
+    seconds for one whole answer; `backoff` is the wait before the second attempt, doubling, at most 8 s, give or take a half; `patience`
+    the longest wait in seconds that a server may ask for. `answer_bytes` and `answer_tokens` bound one answer; none: as many tokens as
+    the question allows. `tell` hears of long waits. `tight` is for a vLLM server with the Hermes parser: the whole text of a call is then
+    fixed by `schema.call_grammar`; elsewhere a required, strict tool call is asked for.
+
+    Raises:
+        InputError: the address is none, or the key may not go there.
     """
 
     def __init__(
@@ -71,15 +79,21 @@ class Llm:
         on_call: Callable[[LlmCallRecord], None] | None = None,
         tight: bool = False,
         backoff: float = 0.5,
+        patience: float = 120.0,
+        answer_bytes: int = ANSWER_BYTES,
+        answer_tokens: int | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        self.base_url, self.model, self.tight = base_url.rstrip("/"), model, tight
-        self._key = api_key or os.environ.get("PALATE_LLM_KEY") or os.environ.get("OPENAI_API_KEY") or "none"
-        self._attempts, self._timeout, self._backoff = max(1, attempts), timeout, backoff
+        self.model, self.tight = model, tight
+        self._given_key = api_key
+        self.move_to(base_url)
+        self._attempts, self._timeout, self._backoff, self._patience = max(1, attempts), timeout, backoff, patience
+        self._answer_bytes, self._answer_tokens = answer_bytes, answer_tokens
         self._sampling = {
             key: value for key, value in (("temperature", temperature), ("seed", seed)) if value is not None
         }
         self._on_call = on_call or (lambda record: None)
-        self._made: openai.OpenAI | None = None
+        self._tell = tell or (lambda text: None)
 
     def choose_tool(
         self,
@@ -126,15 +140,12 @@ class Llm:
         return self._ask(self._request(messages, max_tokens, sampling), purpose, read_text)
 
     def close(self) -> None:
-        """Let the connection go; the next question opens another."""
-        if self._made is not None:
-            self._made.close()
-            self._made = None
+        """Nothing is kept open between two questions."""
 
     def move_to(self, base_url: str) -> None:
-        """Speak to another address from now on: the server was started again."""
-        self.close()
+        """Speak to another address from now on: the server was started again. Raises InputError."""
         self.base_url = base_url.rstrip("/")
+        self._key = self._given_key or key_for(self.base_url)
 
     def __enter__(self) -> Self:
         return self
@@ -144,9 +155,10 @@ class Llm:
 
     def _request(self, messages: Sequence[Message], max_tokens: int, sampling: JsonDict) -> JsonDict:
         given = {key: value for key, value in sampling.items() if value is not None}
-        return {"model": self.model, "messages": list(messages), "max_tokens": max_tokens} | self._sampling | given
+        limit = {"max_tokens": self._answer_tokens or max_tokens}
+        return {"model": self.model, "messages": list(messages)} | limit | self._sampling | given
 
-    def _ask(self, request: JsonDict, purpose: str, read: Callable[[Any], Answer]) -> Answer:
+    def _ask(self, request: JsonDict, purpose: str, read: Callable[[object], Answer]) -> Answer:
         for attempt in range(self._attempts):
             record = self._record(request, purpose, attempt)
             failure = self._post(record)
@@ -155,7 +167,7 @@ class Llm:
             self._on_call(record)
             if not failure.passing or attempt + 1 == self._attempts:
                 raise self._gave_up(failure, attempt + 1) from failure.cause
-            time.sleep(min(LONGEST_WAIT, self._backoff * 2**attempt) * random.uniform(0.5, 1.5))
+            self._wait(failure, attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _record(self, request: JsonDict, purpose: str, attempt: int) -> LlmCallRecord:
@@ -164,93 +176,77 @@ class Llm:
             prompt_tokens=0, completion_tokens=0, seconds=0.0, problem=None,
         )  # fmt: skip
 
-    def _post(self, record: LlmCallRecord) -> _Failure | None:
+    def _post(self, record: LlmCallRecord) -> Failure | None:
         """Fills in the answer and the seconds; hands back what went wrong, if anything."""
-        import openai
-
         started = time.monotonic()
-        failure = None
         try:
-            record["response"] = self._client().post("/chat/completions", cast_to=object, body=record["request"])
-        except (openai.APIError, ValueError) as error:  # ValueError: a body that says it is JSON and is not
-            failure = _failure(error, self._timeout)
-        if failure is None and not _is_completion(record["response"]):
-            failure = _Failure("it answers, but not like an OpenAI server (does the URL end in /v1?)", passing=False)
+            body = json.dumps(record["request"]).encode()
+            reply = exchange(
+                "POST", f"{self.base_url}/chat/completions", seconds=self._timeout, most_bytes=self._answer_bytes, key=self._key, body=body
+            )  # fmt: skip
+            record["response"], failure = failure_of(replace(reply, body=self._without_key(reply.body)))
+        except NoReply as error:
+            more = " (`llm.answer_bytes` in the config raises it)" if isinstance(error, TooLong) else ""
+            failure = Failure(f"{error.text}{more}", error.passing, cause=error)
         record["problem"] = failure.text if failure else None
         record["seconds"] = time.monotonic() - started
         return failure
 
-    def _read(self, record: LlmCallRecord, read: Callable[[Any], Answer]) -> Answer:
+    def _without_key(self, body: bytes) -> bytes:
+        """A server may repeat what it was sent, and its words are kept and shown."""
+        return body.replace(self._key.encode(), b"(your key)") if self._key and len(self._key) >= SECRET else body
+
+    def _read(self, record: LlmCallRecord, read: Callable[[object], Answer]) -> Answer:
+        heard = read_completion(record["response"])
+        record["prompt_tokens"] = min(heard.prompt_tokens, _most_tokens(record["request"]))
+        record["completion_tokens"] = min(
+            heard.completion_tokens, max(record["request"]["max_tokens"], _most_tokens(record["response"]))
+        )
         try:
-            record["prompt_tokens"], record["completion_tokens"] = _tokens(record["response"])
             return read(record["response"])
         except InvalidPlan as error:
-            record["problem"] = f"{error.problem}: {error.text}"
-            raise
+            told = self._with_limit(error, record["request"])
+            record["problem"] = f"{told.problem}: {told.text}"
+            raise told from None
         finally:
             self._on_call(record)
 
-    def _client(self) -> openai.OpenAI:
-        import openai
+    def _with_limit(self, error: InvalidPlan, request: JsonDict) -> InvalidPlan:
+        """An answer that was cut off, with the number that cut it."""
+        if error.problem != "cut_off":
+            return error
+        limit = f"one answer has {request['max_tokens']} tokens at most; `llm.answer_tokens` in the config raises it"
+        return InvalidPlan("cut_off", f"{error.text} ({limit})")
 
-        if self._made is None:
-            # A proxy named in the environment is for the world, not for a server on this machine.
-            direct = openai.DefaultHttpxClient(trust_env=False) if self._is_local() else None
-            self._made = openai.OpenAI(
-                base_url=self.base_url, api_key=self._key, timeout=self._timeout, max_retries=0, http_client=direct
-            )
-        return self._made
+    def _wait(self, failure: Failure, attempt: int) -> None:
+        """Before the next attempt: as long as the server asks for. Raises LlmError for longer than our patience."""
+        crowd = CROWDED if failure.crowded and failure.wait is None else 1
+        pause = min(LONGEST_WAIT * crowd, self._backoff * crowd * 2**attempt) * random.uniform(0.5, 1.5)
+        if failure.wait is not None:
+            if failure.wait > self._patience:
+                raise self._gave_up(failure, attempt + 1) from failure.cause
+            pause = max(pause, failure.wait * random.uniform(1.0, 1.05))  # one that asks for 0 s is not asked at once
+        if pause >= WORTH_TELLING:
+            self._tell(f"the language model's server wants patience ({failure.text}): asking again in {pause:.0f} s")
+        time.sleep(pause)
 
-    def _is_local(self) -> bool:
-        return urlsplit(self.base_url).hostname in ("127.0.0.1", "localhost", "::1")
-
-    def _gave_up(self, failure: _Failure, attempts: int) -> LlmError:
+    def _gave_up(self, failure: Failure, attempts: int) -> LlmError:
         tried = "once" if attempts == 1 else f"{attempts} times"
+        why = failure.text
+        if failure.wait is not None and failure.wait > self._patience:
+            why += (
+                f"; it asks to be left alone for {failure.wait:.0f} s, and {self._patience:g} s is the longest we wait (`llm.patience` in "
+                "the config raises it): go on with the run then"
+            )
         return LlmError(
-            f"the language model at {self.base_url!r} (model {self.model!r}) gave no usable answer, asked {tried}: "
-            f"{failure.text}. See what is wrong with `{typed('doctor')}`, or give another server with --llm-url."
+            f"the language model at {clean(self.base_url)!r} (model {clean(self.model)!r}) gave no usable answer, asked {tried}: "
+            f"{why}. See what is wrong with `{typed('doctor')}`, or give another server with --llm-url."
         )
 
 
-@dataclass(frozen=True)
-class _Failure:
-    """Why there is no answer; `passing`: asking again may help."""
-
-    text: str
-    passing: bool
-    cause: Exception | None = None
-
-
-def _failure(error: Exception, timeout: float) -> _Failure:
-    """The openai package's errors in our words: the one place that knows them."""
-    import openai
-
-    if isinstance(error, openai.APITimeoutError):
-        return _Failure(f"no answer within {timeout:g} s", passing=True, cause=error)
-    if isinstance(error, openai.APIStatusError):
-        code = error.status_code
-        return _Failure(f"HTTP {code}: {_told(error)}", passing=code in PASSING or code >= 500, cause=error)
-    if isinstance(error, openai.APIConnectionError):
-        return _Failure(f"nothing answers there ({error.__cause__ or error})", passing=True, cause=error)
-    return _Failure(f"the answer is not JSON ({error})", passing=False, cause=error)
-
-
-def _told(error: openai.APIStatusError) -> str:
-    """What the server says is wrong, in one line."""
-    body = error.body
-    said = body.get("message") if isinstance(body, dict) else body
-    return " ".join(str(said or error.message).split())[:LONGEST_TOLD]
-
-
-def _is_completion(response: Any) -> bool:
-    choices = response.get("choices") if isinstance(response, dict) else None
-    return isinstance(choices, list) and bool(choices)
-
-
-def _tokens(response: Any) -> tuple[int, int]:
-    """Tokens read and written, 0 where the server does not say."""
-    usage = response.get("usage") or {}
-    return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+def _most_tokens(sent: JsonValue | JsonDict) -> int:
+    """A token has a byte at least: a server that counts more is mistaken, and would use the run's budget up at once."""
+    return UNSEEN_TOKENS + len(json.dumps(sent))
 
 
 def _strict_call(tools: Sequence[ToolSpec]) -> JsonDict:

@@ -9,6 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from prompts.clean import harmless
+
 TAIL = 32_768  # bytes of the log that are looked at
 LONGEST_LINE = 300  # characters
 _PREFIX = re.compile(r"^(\(.*?pid=\d+\)\s*)?((DEBUG|INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:.]+ (\[.*?\] ?)?)?")
@@ -26,7 +28,7 @@ def lines(log: Path, start: int = 0) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    bare = [_PREFIX.sub("", line.strip()).strip()[:LONGEST_LINE] for line in text.splitlines()]
+    bare = [harmless(_PREFIX.sub("", line.strip()).strip()[:LONGEST_LINE]) for line in text.splitlines()]
     return [line for line in bare if not _NOISE.search(line)]
 
 

@@ -17,13 +17,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 from agent.llm.server_log import last_line, why
+from agent.llm.wire import NoReply, exchange
 from prompts.console import typed
 from prompts.errors import InputError, LlmError
 from tools.jobs.loopback import only_loopback
@@ -32,8 +31,6 @@ HOST = "127.0.0.1"
 MIB = 1024**2
 GRACE = 8.0  # seconds a server gets to end by itself
 LEASH = Path(__file__).with_name("leash.py")
-# Loopback must not go through a proxy that the environment names.
-_LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class VllmServer:
@@ -187,9 +184,8 @@ class VllmServer:
 
     def _answers(self, path: str) -> bool:
         try:
-            with _LOCAL.open(f"http://{HOST}:{self.port}{path}", timeout=2) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
+            return exchange("GET", f"http://{HOST}:{self.port}{path}", seconds=2, most_bytes=MIB).status == 200
+        except NoReply:
             return False
 
 

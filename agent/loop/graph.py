@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from agent.config import run_folder
 from agent.llm.answers import InvalidPlan
+from agent.llm.completion import kept, tokens
 from agent.loop.crew import Crew
 from agent.loop.listening import unwanted
 from agent.loop.people import keep
@@ -234,7 +235,10 @@ def _tool(name: str) -> Tool:
 
 def _call(call: dict[str, Any], number: int, plan: Plan) -> LlmCall:
     repaired = "repaired" if plan.repaired and call["purpose"] == "plan" and call["problem"] is None else None
-    return LlmCall.model_validate({**call, "attempt": number, "problem": call["problem"] or repaired})
+    # Counted again, for a checkpoint of an older version may hold what a server said: a run must not be unresumable by that.
+    counts = {name: tokens(call.get(name)) for name in ("prompt_tokens", "completion_tokens")}
+    told = {"attempt": number, "problem": call["problem"] or repaired, "response": kept(call["response"])}
+    return LlmCall.model_validate({**call, **counts, **told})
 
 
 def build_graph(loop: Loop, checkpointer: Any) -> Any:

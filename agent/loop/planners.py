@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import ValidationError
+
 from agent.llm.answers import InvalidPlan, ToolCall
 from prompts.facts import Facts
 from prompts.messages import Message
@@ -57,7 +59,10 @@ def native_writer(llm: Chooser) -> Callable[..., Any]:
         call = llm.choose_tool(messages, list(TOOLS.values()), **asked)
         if not call.args["prompts"]:
             raise InvalidPlan("empty", "generate_images without a prompt of its own")
-        return schema(prompts=call.args["prompts"])
+        try:
+            return schema(prompts=call.args["prompts"])
+        except ValidationError as error:  # a call may hold what a proposal may not, a prompt of blanks say
+            raise InvalidPlan("wrong_types", f"prompts: {error.errors()[0]['msg']}") from error
 
     return write
 

@@ -15,7 +15,7 @@ from agent.loop.people import Person, make_rater, open_picture, simulated_person
 from agent.loop.session import drive
 from agent.report.report import write_report
 from agent.store.store import Store
-from agent.store.summary import summarise, without_adapter
+from agent.store.summary import summarise, wanting
 from tools.records import StepRecord
 
 PARTS = ("llm", "paint", "score", "train")  # of a run's seconds; a program that reads them finds each, if only as 0
@@ -55,7 +55,7 @@ def hired(crew: Crew, teller: Teller) -> Iterator[None]:
 
 def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
     """What the run came to, by name; `adapter`, `plans`, `seconds` and `hidden_by_round` hold several values, `wanting` a sentence
-    where it was to have an adapter and has none.
+    where it has not got what it was for.
 
     `hidden_*` are the simulated rater's noise-free utility, in its SDs over random prompts.
     """
@@ -75,7 +75,7 @@ def numbers(crew: Crew, run_id: str) -> dict[str, Any]:
     seconds = dict.fromkeys(PARTS, 0.0) | summary["seconds"] | {"store": round(crew.store_seconds, 3)}
     return {name: summary[name] for name in told} | {
         "rounds": len(summary["rounds"]), "hidden_first": _at(hidden, 0), "hidden_last": _at(hidden, -1), "seconds": seconds,
-        "hidden_by_round": hidden, "wanting": without_adapter(crew.store, run_id),
+        "hidden_by_round": hidden, "wanting": wanting(crew.store, run_id),
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
+from prompts.console import typed
 from tools.records import AdapterRow, ImageRow, LlmCall, StepRow
 
 Facts = dict[str, Any]
@@ -180,6 +181,24 @@ def without_adapter(store: Store, run_id: str) -> str | None:
     else:
         why = "nobody planned a training: set `limits.trainings` to 0 where none is wanted."
     return f"this run wanted an adapter and has none: {why}"
+
+
+def wanting(store: Store, run_id: str) -> str | None:
+    """What a run has not got that it was for, in words; None where there is nothing to say."""
+    planner = store.run(run_id).config.get("planner")
+    said = (useless(plan_facts(store, run_id), planner), without_adapter(store, run_id))
+    return " And ".join(one for one in said if one) or None
+
+
+def useless(plans: Mapping[str, Any], planner: object) -> str:
+    """A sentence where a language model was to plan and none of its answers could be carried out; "" otherwise."""
+    asked = plans["total"] + plans["unanswered"]
+    if planner != "llm" or not asked or plans["as_given"] or plans["repaired"]:
+        return ""
+    return (
+        f"the language model never answered usefully: of {asked} answers none could be carried out, and the rules decided instead. "
+        f"See the answers with `{typed('logs', 'show', 'last')}`, ask the server with `{typed('doctor')}`, or give another with --llm-url."
+    )
 
 
 def plan_facts(store: Store, run_id: str) -> Facts:

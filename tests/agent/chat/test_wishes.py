@@ -120,6 +120,14 @@ def test_a_chat_whose_tokens_a_wish_used_up_is_replayed_to_the_same_end(desk: De
         kept.assert_replayed()
 
 
+def test_a_chat_whose_language_model_was_of_no_use_says_so_last_and_ends_with_1(desk: Desk) -> None:
+    desk.patch.setattr("agent.chat.terminal.hired", hired)
+    with serving(lambda *_: completion("Let us talk.")) as url:
+        desk.replies = []
+        code, told = desk.chat("", "1:1 2:2", llm={"url": url, "model": "talker"})
+    assert code == 1 and told.index("Done. The report is") < told.index("never answered usefully")
+
+
 def test_more_like_a_picture_is_kept_and_a_picture_that_is_not_there_told(desk: Desk) -> None:
     code, told = desk.chat("", "more like 9", "More like 2.", "1:1 2:2")
     assert code == 0 and "There is no such picture on the sheet" in told and "More like that one" in told

@@ -6,21 +6,26 @@ import io
 import json
 import sqlite3
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import agent.llm.keys
 from agent.cli import checks
 from agent.cli.doctor import PINS, VLLM, Check, _fits, examine, show
 from agent.store.migrations import MIGRATIONS
 from agent.store.store import Store
 from prompts.console import make_console
+from prompts.errors import InputError
 from tests.agent.invented_run import invent
+from tests.agent.llm.speaking import answer, speaking
 from tests.places import ROOT
 
 
@@ -142,6 +147,57 @@ def test_the_recorded_server_is_asked_and_not_essential(tmp_path: Path, models: 
         store.new_run("", {"llm": {"url": "http://127.0.0.1:9/v1"}}, {}, 0)
     check = found(tmp_path, models, "llm server")
     assert not check.ok and not check.essential and "127.0.0.1:9" in check.detail
+
+
+@pytest.fixture
+def keyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key, which is nobody's business yet."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setattr(agent.llm.keys, "_HERE", set())
+
+
+@pytest.mark.usefixtures("keyed")
+def test_the_recorded_server_gets_no_key_and_one_that_was_given_does(tmp_path: Path, models: Path) -> None:
+    with speaking(lambda _: [answer({}, "401 No")]) as heard:
+        with Store(tmp_path / "palate.sqlite") as store:
+            store.new_run("", {"llm": {"url": heard.url}}, {}, 0)
+        check = found(tmp_path, models, "llm server")
+        assert "HTTP 401" in check.detail and "--llm-url" in check.detail
+        found(tmp_path, models, "llm server", heard.url)
+    assert ["sk-secret" in request for request in heard.requests] == [False, True]
+
+
+@pytest.mark.usefixtures("keyed")
+def test_naming_a_server_to_the_doctor_is_a_yes_that_is_remembered() -> None:
+    there = "http://models.invalid/v1"
+    assert checks.ask_server(there, with_key=False)[0] is not None
+    with pytest.raises(InputError):
+        agent.llm.keys.key_for(there)
+    assert checks.ask_server(there, with_key=True, seconds=0.01)[0] is not None
+    assert agent.llm.keys.key_for(there) == "sk-secret"
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_slow_server_does_not_hold_the_doctor_up(first: bytes) -> None:
+    began = time.monotonic()
+    with speaking(lambda _: chain([first], cycle([b"1", 0.05]))) as heard:
+        problem, _ = checks.ask_server(heard.url, seconds=0.3)
+    assert problem is not None and "no answer within 0.3 s" in problem and time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"null", b'{"data": 3}', b'{"data": [{"id"', b'{"data": [3]}', b"\xff"]
+)
+def test_a_list_of_models_that_is_none_is_told(body: bytes) -> None:
+    with speaking(lambda _: [answer(body)]) as heard:
+        assert "no usable answer" in (checks.ask_server(heard.url)[0] or "")
+
+
+def test_names_of_models_steer_no_terminal_and_are_not_listed_without_end() -> None:
+    with speaking(lambda _: [answer({"data": [{"id": "a\x1b[2J\u202e"}, *[{"id": "b"}] * 500]})]) as heard:
+        _, told = checks.ask_server(heard.url)
+    assert told.startswith("a [2J, b") and told.endswith("and 481 more")
 
 
 def test_a_sound_database_is_told_with_its_unfinished_runs(tmp_path: Path, models: Path) -> None:

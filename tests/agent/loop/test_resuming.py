@@ -165,3 +165,15 @@ def test_a_rating_that_cannot_be_ends_nothing_that_cannot_be_resumed(begin: Begi
         run.drive()
     assert run.store.ratings(run.run_id) == [] and run.store.run(run.run_id).state == "failed"
     assert resumed(run).tools[-1] == "finish"
+
+
+def test_a_checkpoint_that_kept_what_a_server_counted_is_taken_up(begin: Begin) -> None:
+    run = begin([PAINT, ASK, FINISH])
+    odd = {"prompt_tokens": -7, "completion_tokens": 1.5}
+    run.crew.llm._on_call = lambda call: run.crew.calls.append({**call, **odd})  # as an older client reported it
+    run.crew.on_progress = once(run.crew.on_progress, Struck("act"), after=False)
+    with pytest.raises(Struck):
+        run.drive()
+    again = resumed(run)
+    assert again.store.run(run.run_id).state == "done"
+    assert {call.prompt_tokens for call in again.store.llm_calls(run.run_id)} == {0}

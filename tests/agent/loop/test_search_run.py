@@ -89,6 +89,12 @@ def test_a_native_answer_without_prompts_is_no_answer() -> None:
         native_writer(ScriptedLlm([ToolCall("generate_images", {"prompts": [], "evolved": 4})]))([], Prompts)
 
 
+@pytest.mark.parametrize("prompts", [["  "], ["x" * 400], ["x"] * 20])
+def test_a_native_answer_of_another_shape_than_a_proposal_is_no_answer(prompts: list[str]) -> None:
+    with pytest.raises(InvalidPlan, match="wrong_types"):
+        native_writer(ScriptedLlm([ToolCall("generate_images", {"prompts": prompts, "evolved": 0})]))([], Prompts)
+
+
 def test_a_seed_and_a_guidance_scale_can_be_genes(begin: Callable[..., Started], tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
