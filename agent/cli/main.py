@@ -16,11 +16,13 @@ from agent.bench.cli import add_command as add_bench
 from agent.cli import adapters, jobs, machine, profiles, records, runs
 from agent.stopping import Stopped, stoppable
 from prompts.errors import PalateError
+from tools.jobs.cores import wait_asleep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
+    wait_asleep(os.environ)  # before anything imports torch
     try:
         with stoppable():
             return int(chosen.command(chosen) or 0)

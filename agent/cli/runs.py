@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompts.errors import InputError
+from tools.jobs.cores import sharing
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -92,7 +93,7 @@ def run_config(chosen: argparse.Namespace) -> int:
         raise InputError(
             "This config wants a person's ratings: use `palate chat`, or give a simulated rater with --rater SEED."
         )
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home) as store, sharing():
         run_id = new_run(config, chosen.home, store)
         with answered_for(store, run_id):
             return _carry_out(config, chosen, store, run_id)
@@ -108,7 +109,7 @@ def resume(chosen: argparse.Namespace) -> int:
         config = stored_config(store, run_id)
         if config.rater == "person":
             raise InputError(f"The run {run_id!r} is a chat: go on with `palate chat --resume {run_id}`.")
-        with answered_for(store, run_id):
+        with answered_for(store, run_id), sharing(store.run(run_id).versions.get("threads")):
             return _carry_out(config, chosen, store, run_id)
 
 
@@ -122,10 +123,11 @@ def chat(chosen: argparse.Namespace) -> int:
         with open_store(chosen.home) as store:
             run_id = store.find(chosen.resume).id
             unfinished(store, run_id)
-            return converse(stored_config(store, run_id), chosen.home, store, run_id)
+            with sharing(store.run(run_id).versions.get("threads")):
+                return converse(stored_config(store, run_id), chosen.home, store, run_id)
     chosen.config = chosen.config or CHAT
     config = configured(chosen)
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home) as store, sharing():
         return converse(config, chosen.home, store, new_run(config, chosen.home, store))
 
 

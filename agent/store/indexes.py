@@ -20,3 +20,18 @@ GROWTH = (
     "create index answers_by_step on answers (run_id, step)",
     "create index jobs_by_run on jobs (run_id)",
 )
+
+# What stands in a view, and what takes its place: a condition on the run does not reach into a view's `group by` or a part of a `union`.
+ONE_RATED = (
+    "select run_id, image, 'rating', avg(value), 1 from current_ratings group by run_id, image",
+    """select run_id, id, 'rating',
+    (select avg(value) from current_ratings r where r.run_id = images.run_id and r.image = images.id), 1 from images
+  where exists (select 1 from current_ratings r where r.run_id = images.run_id and r.image = images.id)""",
+)
+ONE_COMPARED = (
+    "(select count(*) from current_comparisons where run_id = runs.id)",
+    """(select count(*) from comparisons where run_id = runs.id) + (
+   select coalesce(sum(iif(answer in (select value from json_each(shown)), json_array_length(shown) - 1,
+     kind = 'ab' and answer in ('tie', 'both bad'))), 0)
+   from answers where run_id = runs.id and superseded is null)""",
+)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.store.engine import Database
-from agent.store.indexes import GROWTH
+from agent.store.indexes import GROWTH, ONE_COMPARED, ONE_RATED
 from prompts.errors import StoreError
 
 APPLICATION_ID = 0x50414C54  # "PALT": tells our files from another program's
@@ -179,7 +179,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("drop view run_summary", RUN_SUMMARY.replace("current_comparisons", "comparisons")),
     (LEDGER,),
     (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
-    GROWTH,
+    # the same views, so written that SQLite need not read other runs' rows for one's
+    (
+        *GROWTH,
+        "drop view ledger",
+        LEDGER.replace(*ONE_RATED),
+        "drop view run_summary",
+        RUN_SUMMARY.replace(*ONE_COMPARED),
+    ),
 )
 
 

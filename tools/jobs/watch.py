@@ -18,11 +18,12 @@ from typing import Any
 
 from prompts.errors import InputError, PalateError
 from tools.files import save_json
+from tools.jobs.cores import free_threads, wait_asleep
 from tools.lock import locked
 
 State = dict[str, Any]
 """state (queued | running | done | failed), pid, heartbeat (epoch s), encoding (what, done, total), step, total, loss, losses, error,
-adapter, gate (pictures painted, then the verdict)."""
+adapter, gate (pictures painted, then the verdict), threads."""
 
 ENDED = ("done", "failed")
 _GRACE = 30.0
@@ -33,6 +34,7 @@ def new_state() -> State:
     return {
         "state": "queued", "pid": None, "heartbeat": time.time(), "encoding": None, "step": 0,
         "total": 0, "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None,
+        "threads": os.environ.get("OMP_NUM_THREADS"),  # of the process that writes this: the last bits depend on it
     }  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def run_job(
 
     Writes job.json, state.json and job.log in `folder`; a folder used before continues from its checkpoints.
     `timeout`, `stale_after` (the longest silence allowed; loading a large model is silent) and `poll` are seconds;
-    `threads`: CPU threads, None for all. However the child ends, the state returned is "done" or "failed" with an
+    `threads`: CPU threads, None for those that are free; the state tells how many. However the child ends, the state returned is "done" or "failed" with an
     `error` that says why. The child has its own process group and stops when this process dies. Raises InputError when
     `folder` cannot be written or another process trains there."""
     folder = Path(folder)
@@ -87,7 +89,7 @@ def run_job(
 
 def _start(folder: Path, threads: int | None, log: Any, processes: int) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).resolve().parents[2])
-    count = str(threads or max(1, len(os.sched_getaffinity(0)) // processes))
+    count = str(threads or max(1, free_threads() // processes))
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
     # what `accelerate launch` starts on GPUs, and on a CPU it would start one process only
@@ -96,7 +98,7 @@ def _start(folder: Path, threads: int | None, log: Any, processes: int) -> subpr
     )
     command = [sys.executable, *launch, "-m", "tools.jobs.job", str((folder / "job.json").resolve())]
     env["PALATE_PARENT"] = str(os.getpid())
-    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other when the language model works too
+    wait_asleep(env)
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
