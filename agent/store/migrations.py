@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.store.engine import Database
-from agent.store.indexes import GROWTH, ONE_COMPARED, ONE_RATED
+from agent.store.indexes import GROWTH, INDEXED_LEDGER, ONE_COMPARED
 from prompts.errors import StoreError
 
 APPLICATION_ID = 0x50414C54  # "PALT": tells our files from another program's
@@ -180,13 +180,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (LEDGER,),
     (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
     # the same views, so written that SQLite need not read other runs' rows for one's
-    (
-        *GROWTH,
-        "drop view ledger",
-        LEDGER.replace(*ONE_RATED),
-        "drop view run_summary",
-        RUN_SUMMARY.replace(*ONE_COMPARED),
-    ),
+    (*GROWTH, "drop view ledger", INDEXED_LEDGER, "drop view run_summary", RUN_SUMMARY.replace(*ONE_COMPARED)),
 )
 
 
