@@ -25,6 +25,7 @@ from prompts.yaml_files import read_yaml
 
 Genome = dict[str, Any]  # a word for each gene of a list; what the others hold is in prompts.genes
 GUIDANCE = "guidance_scale"  # the one number that acts without being said: how closely a picture follows its prompt
+REMEMBERED = 50_000  # prompts whose genomes are kept
 FOLDER = Path(__file__).parent / "vocabularies"
 MOST_TOLD = 8
 
@@ -129,7 +130,21 @@ class Vocabulary(BaseModel):
         """The genome whose phrase is `prompt` (case and spacing aside), or None for a sentence of another shape, and for one whose
         values no genome may have: a word twice, a number out of its range.
 
-        What a prompt does not say, a seed or a guidance scale, is not in it."""
+        What a prompt does not say, a seed or a guidance scale, is not in it. Read once: a long run asks for the same prompts at every round.
+        """
+        known = self._known
+        if prompt not in known:
+            if len(known) >= REMEMBERED:
+                known.clear()
+            known[prompt] = self._parsed(prompt)
+        found = known[prompt]
+        return None if found is None else dict(found)
+
+    @cached_property
+    def _known(self) -> dict[str, Genome | None]:
+        return {}
+
+    def _parsed(self, prompt: str) -> Genome | None:
         match = self._pattern.fullmatch(" ".join(prompt.lower().split()).rstrip("."))
         if match is None:
             return None

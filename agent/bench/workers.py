@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from agent.llm.leash import PR_SET_PDEATHSIG
 from prompts.errors import PalateError
+from tools.jobs.cores import wait_asleep
 
 Work = Callable[[dict[str, Any]], Mapping[str, Any]]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -158,6 +159,7 @@ def _one_thread() -> Iterator[None]:
     """What is started inside has one thread: with more, sums are taken in another order, and processes get in each other's way."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
+    wait_asleep(os.environ)
     try:
         yield
     finally:

@@ -72,8 +72,10 @@ def gate(chosen: argparse.Namespace) -> int:
     """palate gate."""
     from agent.cli.gating import GIVEN
     from agent.cli.gating import gate as carry_out
+    from tools.jobs.cores import sharing
 
-    found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN})
+    with sharing():
+        found = carry_out(chosen.adapter, chosen.home, {key: getattr(chosen, key) for key in GIVEN})
     if chosen.json:
         say(json.dumps(found))
     else:

@@ -20,11 +20,13 @@ from agent.stopping import Stopped, stoppable
 from prompts.clean import legible
 from prompts.console import USUAL_HOME, at_home, say
 from prompts.errors import PalateError
+from tools.jobs.cores import wait_asleep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
     chosen = make_parser().parse_args(arguments)
+    wait_asleep(os.environ)  # before anything imports torch
     try:
         with at_home(chosen.home), stoppable(), private(shared=_shared(chosen)):
             return int(chosen.command(chosen) or 0)

@@ -112,8 +112,10 @@ def replay(chosen: argparse.Namespace) -> int:
 def _verify(store: Any, run_id: str, chosen: argparse.Namespace) -> int:
     from agent.cli.runs import narrator
     from agent.replay.verify import verify
+    from tools.jobs.cores import sharing
 
-    with narrator(store, run_id, quiet=chosen.json) as teller:
+    made_with = store.run(run_id).versions.get("threads")  # as many give the same bits, however busy the machine is now
+    with narrator(store, run_id, quiet=chosen.json) as teller, sharing(made_with):
         verdict = verify(store, chosen.home, run_id, on_step=teller.on_step)
     if chosen.json:
         say(json.dumps({"same": verdict.same, **verdict.__dict__}))

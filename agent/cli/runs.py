@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from prompts.clean import clean
 from prompts.console import say, typed
 from prompts.errors import InputError
+from tools.jobs.cores import sharing
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -107,7 +108,7 @@ def run_config(chosen: argparse.Namespace) -> int:
         raise InputError(
             f"This config wants a person's ratings: use `{typed('chat')}`, or give a simulated rater with --rater SEED."
         )
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home) as store, sharing():
         run_id = new_run(config, chosen.home, store)
         with answered_for(store, run_id):
             return _carry_out(config, chosen, store, run_id)
@@ -125,7 +126,7 @@ def resume(chosen: argparse.Namespace) -> int:
         _settle_key(config, named=False)
         if config.rater == "person":
             raise InputError(f"The run {run_id!r} is a chat: go on with `{typed('chat', '--resume', run_id)}`.")
-        with answered_for(store, run_id):
+        with answered_for(store, run_id), sharing(store.run(run_id).versions.get("threads")):
             return _carry_out(config, chosen, store, run_id)
 
 
@@ -142,10 +143,11 @@ def chat(chosen: argparse.Namespace) -> int:
             unfinished(store, run_id)
             config = stored_config(store, run_id)
             _settle_key(config, named=False)
-            return converse(config, chosen.home, store, run_id)
+            with sharing(store.run(run_id).versions.get("threads")):
+                return converse(config, chosen.home, store, run_id)
     chosen.config = chosen.config or CHAT
     config = configured(chosen)
-    with open_store(chosen.home) as store:
+    with open_store(chosen.home) as store, sharing():
         return converse(config, chosen.home, store, new_run(config, chosen.home, store))
 
 

@@ -25,6 +25,7 @@ from agent.llm.server_log import last_line, why
 from agent.llm.wire import NoReply, exchange
 from prompts.console import typed
 from prompts.errors import InputError, LlmError
+from tools.jobs.cores import free_cores, wait_asleep
 from tools.jobs.loopback import only_loopback
 
 HOST = "127.0.0.1"
@@ -37,7 +38,7 @@ class VllmServer:
     """`model` (a folder, or the name of a model on the hub) behind `base_url`, a context manager.
 
     `folder` gets the log, vllm.log. `device` is "cpu", "cuda" or one card, "cuda:1". A `port` of None takes a free one. `threads` is for
-    the CPU (None: half of the cores this process may use). `timeout` is in seconds, for a start; meanwhile
+    the CPU (None: half of the cores that are free). `timeout` is in seconds, for a start; meanwhile
     `on_wait(seconds so far, last line of the log)` is called about once a second. `extra` goes to vLLM as it is.
 
     Raises:
@@ -63,7 +64,7 @@ class VllmServer:
         self.model = Path(self.path).name
         self.device, self.wanted_port, self.timeout = device, port, timeout
         self.max_model_len, self.max_num_seqs, self.parser = max_model_len, max_num_seqs, tool_call_parser
-        self.threads = threads or max(1, len(os.sched_getaffinity(0)) // 2)
+        self.threads = threads
         self.extra, self.log = list(extra), folder / "vllm.log"
         self._on_wait = on_wait or (lambda seconds, line: None)
         self._process: subprocess.Popen[bytes] | None = None
@@ -159,11 +160,16 @@ class VllmServer:
             env |= {"HF_HUB_OFFLINE": "1"}
         if self.device == "cpu":
             env.pop("VLLM_CPU_KVCACHE_SPACE", None)  # in whole GiB; it would override --kv-cache-memory-bytes
-            env |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(self.threads)}
+            env |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": str(self.threads or self._half())}
+            wait_asleep(env)
         number = self.device.partition(":")[2]
         if number.isdecimal():
             env |= {"CUDA_VISIBLE_DEVICES": _card(int(number), env)}
         return env | _bytecode(env)
+
+    def _half(self) -> int:
+        """Half of the cores that are free: the painter works on them, too."""
+        return max(1, free_cores() // 2)
 
     def _wait(self) -> None:
         started = time.monotonic()

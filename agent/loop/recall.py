@@ -22,15 +22,22 @@ Rated = tuple[tuple[float, str], ...]  # (rating, prompt) of every rated picture
 
 @dataclass
 class Recall:
-    """Reads a run's facts, and keeps what it read of the ratings for as long as the record says that they are the same."""
+    """Reads a run's facts, and keeps them for as long as nothing was written, and what it read of the ratings until something is said."""
 
     trail: StoreTrail
     _said: tuple[object, ...] = ()
     _rated: Rated = field(default=(), repr=False)
+    _facts: tuple[object, Facts] | None = field(default=None, repr=False)
     _told: tuple[Rated | None, list[str]] = (None, [])
 
     def facts(self, config: Config) -> Facts:
         """What the planner knows now, from the store alone."""
+        version = (self.trail.store.version(), config)
+        if self._facts is None or self._facts[0] != version:
+            self._facts = version, self._read(config)
+        return self._facts[1]
+
+    def _read(self, config: Config) -> Facts:
         store, run = self.trail.store, self.trail.run_id
         painted, trained = self.trail.painted_at(), _trained(self.trail)
         return Facts(

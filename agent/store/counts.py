@@ -32,6 +32,11 @@ class ShownImage(NamedTuple):
 class Counts(Views):
     """Views, and what is asked often."""
 
+    def version(self) -> tuple[int, int]:
+        """Numbers that differ when anything was written since, by us or by another process."""
+        with self._lock:
+            return self._db.conn.total_changes, int(self._one("pragma data_version", []))
+
     def newest_step(self, run_id: str) -> StepRow | None:
         """The newest step."""
         sql = "select * from steps where run_id = ? order by step desc limit 1"

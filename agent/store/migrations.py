@@ -16,7 +16,7 @@ from pathlib import Path
 from agent.store import chain
 from agent.store.engine import Database
 from agent.store.guards import guarded
-from agent.store.indexes import GROWTH
+from agent.store.indexes import GROWTH, INDEXED_LEDGER, ONE_COMPARED
 from prompts.errors import StoreError
 
 APPLICATION_ID = 0x50414C54  # "PALT": tells our files from another program's
@@ -181,10 +181,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("drop view run_summary", RUN_SUMMARY.replace("current_comparisons", "comparisons")),
     (LEDGER,),
     (*ANSWERS, CURRENT_COMPARISONS, "drop view run_summary", RUN_SUMMARY),
-    GROWTH,
+    # the same views, so written that SQLite need not read other runs' rows for one's
+    (*GROWTH, "drop view ledger", INDEXED_LEDGER, "drop view run_summary", RUN_SUMMARY.replace(*ONE_COMPARED)),
     # one damaged row no longer ends a whole view; the chain, which runs from before it have not
     (
-        *(part for view in (CURRENT_COMPARISONS, RUN_SUMMARY, LINEAGE, LEDGER) for part in guarded(view)),
+        *(
+            part
+            for view in (CURRENT_COMPARISONS, RUN_SUMMARY.replace(*ONE_COMPARED), LINEAGE, INDEXED_LEDGER)
+            for part in guarded(view)
+        ),
         chain.TABLE,
         chain.UNCHAINED,
     ),

@@ -30,7 +30,11 @@ from typing import Any, NamedTuple, get_args
 from benchmarks.campaign.part import Part
 
 ROOT = Path(__file__).parents[2]
-SECONDS, HANGS, MEMORY = 3.0, 90.0, 400 * 2**20  # of the processor for a file, until it is given up, more than at the start
+SECONDS, HANGS, MEMORY = (
+    3.0,
+    90.0,
+    400 * 2**20,
+)  # of the processor for a file, until it is given up, more than at the start
 LONGEST = 3000  # characters of a refusal
 Path_ = tuple[Any, ...]
 
@@ -48,7 +52,9 @@ class Case(NamedTuple):
 
 def run(seed: int, quick: bool) -> Part:
     """All of it, or a tenth."""
-    part = Part("configs", notes="hard YAML as run configs, training configs and vocabularies; wrong values in every field")
+    part = Part(
+        "configs", notes="hard YAML as run configs, training configs and vocabularies; wrong values in every field"
+    )
     with tempfile.TemporaryDirectory() as folder:
         cases = list(_cases(Path(folder), random.Random(seed)))
         always = [case for case in cases if case.must in ("refused", "read")]
@@ -64,7 +70,9 @@ def run(seed: int, quick: bool) -> Part:
 
 # What no loader should take. {} is where a value may stand in a file that is right otherwise.
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
 PAIRS = ", ".join(["*bN"] * 9)
 REFUSED: dict[str, str | bytes] = {
     "alias bomb": BOMB,
@@ -134,7 +142,14 @@ def _cases(folder: Path, rng: random.Random) -> Iterator[Case]:
     for kind, base, path in _fields(folder):
         for value in VALUES:
             said = str(folder / value) if value in ("PIPE", "SOCKET") else value
-            yield Case(f"{'.'.join(map(str, path))} = {value!r:.40}", kind, file(_yaml(_laid(base, path, said))), "faithful", path, _plain(said))
+            yield Case(
+                f"{'.'.join(map(str, path))} = {value!r:.40}",
+                kind,
+                file(_yaml(_laid(base, path, said))),
+                "faithful",
+                path,
+                _plain(said),
+            )
     for kind, original in _originals():
         for number in range(40):
             yield Case(f"mutant {number} of {original.name}", kind, file(_mutant(original.read_bytes(), rng)), "any")
@@ -145,11 +160,20 @@ def _right(file: Any, samples: dict[str, Any]) -> Iterator[Case]:
     for text, word in WORDS.items():
         yield Case(f"name: {text}", "run", file(f"name: {text}\n"), "read", ("name",), word)
     for text, number in NUMBERS.items():
-        yield Case(f"guidance_scale: {text}", "run", file(f"guidance_scale: {text}\n"), "read", ("guidance_scale",), number)
+        yield Case(
+            f"guidance_scale: {text}", "run", file(f"guidance_scale: {text}\n"), "read", ("guidance_scale",), number
+        )
     marked = {"mark": b"\xef\xbb\xbfname: x", "CRLF": b"name: x\r\nseed: 0\r\n", "YAML 1.2": b"%YAML 1.2\n---\nname: x\n...\n", "merge": b"<<: {name: x}\nseed: 0"}  # fmt: skip
     for what, content in marked.items():
         yield Case(what, "run", file(content), "read", ("name",), "x")
-    yield Case("aliases as people use them", "run", file("name: &n x\nbrief: *n\nllm: {model: *n}\n"), "read", ("llm", "model"), "x")
+    yield Case(
+        "aliases as people use them",
+        "run",
+        file("name: &n x\nbrief: *n\nllm: {model: *n}\n"),
+        "read",
+        ("llm", "model"),
+        "x",
+    )
     for kind, original in _originals():
         yield Case(f"as it is, {original.name}", kind, file(_with_data(kind, original, samples)), "read")
 
@@ -161,7 +185,9 @@ def _with_data(kind: str, original: Path, samples: dict[str, Any]) -> bytes:
     from prompts.yaml_files import read_yaml
 
     values = read_yaml(original, "config").values
-    return _yaml(values | {"dataset": samples["job"][values["kind"]]["dataset"]} | ({"prior": []} if "prior" in values else {}))
+    return _yaml(
+        values | {"dataset": samples["job"][values["kind"]]["dataset"]} | ({"prior": []} if "prior" in values else {})
+    )
 
 
 def _originals() -> list[tuple[str, Path]]:
@@ -186,7 +212,23 @@ def _mutant(data: bytes, rng: random.Random) -> bytes:
         elif way == 4:
             lines[at] = b" " * rng.randrange(5) + lines[at].lstrip()
         else:
-            lines[at] += rng.choice([b": x", b" &a", b" *a", b" !!int", b" [", b"}", b'"', b"\t", b" - x", b"{a: b}", b"\xff", b" |", b" >-"])
+            lines[at] += rng.choice(
+                [
+                    b": x",
+                    b" &a",
+                    b" *a",
+                    b" !!int",
+                    b" [",
+                    b"}",
+                    b'"',
+                    b"\t",
+                    b" - x",
+                    b"{a: b}",
+                    b"\xff",
+                    b" |",
+                    b" >-",
+                ]
+            )
     return b"\n".join(lines)
 
 
@@ -376,7 +418,12 @@ def _wrong(case: Case, told: dict[str, Any]) -> str:
     if told["read"] and told["changed"]:
         return f"was taken as {told['changed'][:200]}"
     last = str(next((part for part in reversed(case.at) if isinstance(part, str)), ""))
-    if case.must == "faithful" and not told["read"] and case.kind != "vocabulary" and not any(word in said for word in (last, repr(case.value)[:50], "../..", "'a'", "prompt = None", "anchors")):
+    if (
+        case.must == "faithful"
+        and not told["read"]
+        and case.kind != "vocabulary"
+        and not any(word in said for word in (last, repr(case.value)[:50], "../..", "'a'", "prompt = None", "anchors"))
+    ):
         return f"the refusal does not name {last!r}: {said[:300]}"
     return ""
 
@@ -486,7 +533,9 @@ def _same(given: Any, made: Any) -> bool:
         several = made if isinstance(made, tuple | list) else [made]
         return given == "../.." or any(str(one).endswith(given) for one in several if isinstance(one, str | Path))
     if isinstance(given, list):
-        return not given or (isinstance(made, tuple | list) and all(_same(one, other) for one, other in zip(given, made, strict=False)))
+        return not given or (
+            isinstance(made, tuple | list) and all(_same(one, other) for one, other in zip(given, made, strict=False))
+        )
     if isinstance(given, dict) or (given is None and made in ([], ())):
         return True
     if isinstance(given, int) and not isinstance(given, bool):

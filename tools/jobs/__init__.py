@@ -1,6 +1,7 @@
 """One training in a process of its own: what is asked, whether it fits, what it learns from, how it is watched.
 
 Must not know: the run that wants it, or the rows that come of it.
-Others may use: folder (examples), pools (choose), preflight (check, told), spec (Job, check_settings, check_whole,
-checked, gate_of, kind_of, kinds, validated), taken (mistaken, named, said), watch (State, alone, run_job).
+Others may use: cores (ASLEEP, cores, free_cores, sharing, wait_asleep), folder (examples), loopback (only_loopback),
+pools (choose), preflight (check, told), spec (Job, check_settings, check_whole, checked, gate_of, kind_of, kinds,
+validated), taken (mistaken, named, said), watch (State, alone, run_job).
 """

@@ -23,13 +23,14 @@ import psutil
 
 from prompts.errors import InputError, PalateError
 from tools.files import save_json
+from tools.jobs.cores import free_threads, wait_asleep
 from tools.jobs.faults import ended_passing, signal_of, wait_for_room
 from tools.lock import locked
 
 State = dict[str, Any]
 """state (queued | running | done | failed), pid, heartbeat (epoch s, for people), beats (signs of life so far), encoding (what, done,
-total), step, total, loss, losses, error, adapter, gate (pictures painted, then the verdict); retried (why it was begun a second time),
-passing (whether the error may be gone when it is run again); notes (what was left out, cut or converted, a line each)."""
+total), step, total, loss, losses, error, adapter, gate (pictures painted, then the verdict), threads; retried (why it was begun a
+second time), passing (whether the error may be gone when it is run again); notes (what was left out, cut or converted, a line each)."""
 
 ENDED = ("done", "failed")
 _GRACE = 30.0
@@ -49,7 +50,7 @@ def new_state() -> State:
     return {
         "state": "queued", "pid": None, "heartbeat": time.time(), "beats": 0, "encoding": None, "step": 0,
         "total": 0, "loss": None, "losses": {}, "error": None, "adapter": None, "gate": None, "retried": None, "passing": False,
-        "notes": [],
+        "notes": [], "threads": os.environ.get("OMP_NUM_THREADS"),  # of the process that writes this: the last bits depend on it
     }  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def run_job(
 
     Writes job.json, state.json and job.log in `folder`; a folder used before continues from its checkpoints.
     `timeout`, `stale_after` (the longest silence allowed; loading a large model is silent) and `poll` are seconds;
-    `threads`: CPU threads, None for all. However the child ends, the state returned is "done" or "failed" with an
+    `threads`: CPU threads, None for those that are free; the state tells how many. However the child ends, the state returned is "done" or "failed" with an
     `error` that says why; a passing fault was then met twice. The child has its own process group and stops when this process dies.
     Raises InputError when `folder` cannot be written or another process trains there."""
     folder, watcher = Path(folder), Watcher(on_state, timeout, stale_after, poll)
@@ -129,13 +130,13 @@ def _settle(job: dict[str, Any], folder: Path, why: str) -> None:
 
 def _start(folder: Path, threads: int | None, log: Any, processes: int) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).resolve().parents[2])
-    count = str(threads or max(1, len(os.sched_getaffinity(0)) // processes))
+    count = str(threads or max(1, free_threads() // processes))
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
     module = ["tools.jobs.together", str(processes)] if processes > 1 else ["tools.jobs.job"]
     command = [sys.executable, "-m", *module, str((folder / "job.json").resolve())]
     env["PALATE_PARENT"] = str(os.getpid())
-    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other when the language model works too
+    wait_asleep(env)
     return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 

@@ -18,6 +18,7 @@ from agent.llm.vllm_server import MIB, VllmServer, kv_cache_bytes
 from prompts.errors import InputError, LlmError
 from tests.agent.stand_in import ANSWERS, ENDS, HANGS, StandIn, told_pid
 from tests.processes import gone, lives
+from tools.jobs.cores import ASLEEP
 
 # Somebody who starts a server and is then killed.
 OWNER = """
@@ -100,6 +101,7 @@ def test_the_command_is_local_small_and_keeps_to_the_folder(model: Path, monkeyp
         assert part in command
     assert (env["HF_HUB_OFFLINE"], env["VLLM_NO_USAGE_STATS"], env["DO_NOT_TRACK"]) == ("1", "1", "1")
     assert "VLLM_CPU_KVCACHE_SPACE" not in env and env["OMP_NUM_THREADS"] == "1"
+    assert {name: env[name] for name in ASLEEP} == ASLEEP  # its threads do not spin on the cores of the painter
 
 
 @pytest.mark.parametrize(

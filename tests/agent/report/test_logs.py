@@ -6,13 +6,13 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.report.logs import logs_list, logs_path, logs_query, logs_show, replay_view
+from agent.report.logs import logs_list, logs_path, logs_query, logs_show, replay_view, whole_run
 from agent.store.store import Store
 from prompts.console import make_console
 from prompts.errors import InputError
@@ -40,6 +40,27 @@ def test_the_list_has_a_line_for_each_run_newest_first(store: Store, tmp_path: P
     found = document(logs_list, store)
     assert [one["run"] for one in found] == [second, first]
     assert found[0]["score_first"] is None and found[1]["adapter"]["promoted"] is True
+
+
+def test_a_list_is_a_page_unless_more_is_asked_for(store: Store) -> None:
+    runs = [store.new_run(f"brief {number}", {}, {}, 0) for number in range(23)][::-1]
+    assert [one["run"] for one in document(logs_list, store)] == runs[:20]
+    assert [one["run"] for one in document(logs_list, store, 2)] == runs[:2]
+    assert [one["run"] for one in document(logs_list, store, None)] == runs
+    assert "3 older runs are not shown: --all shows every run" in printed(logs_list, store)
+    assert "not shown" not in printed(logs_list, store, None)
+
+
+def test_what_is_written_piece_by_piece_is_what_would_be_written_at_once(store: Store, tmp_path: Path) -> None:
+    for run in (invent(store, tmp_path), store.new_run("nothing yet", {}, {}, 0)):
+        whole = {
+            name: list(value) if isinstance(value, Iterator) else value() if callable(value) else value
+            for name, value in whole_run(store, run)
+        }
+        assert (
+            printed(logs_show, store, run, as_json=True)
+            == json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n"
+        )
 
 
 def test_an_empty_store_says_how_to_start(store: Store) -> None:
