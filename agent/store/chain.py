@@ -19,7 +19,7 @@ from typing import Any
 
 TABLE = """create table chain (
   run_id text not null references runs(id), number integer not null, step integer, digest text, rows text not null, link text not null,
-  primary key (run_id, number)) strict, without rowid"""
+  primary key (run_id, number)) strict"""
 # A run from before the chain has this one link instead: it cannot be told what was altered until then.
 UNCHAINED = "insert into chain select id, 0, null, null, '{}', '' from runs"
 
