@@ -67,6 +67,7 @@ class Vocabulary(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        self._check_guidance()
         said = set(self._places())
         known = [*self.genes, *self.more]
         for gene in known:
@@ -85,7 +86,6 @@ class Vocabulary(BaseModel):
             )
         if sum(isinstance(one, Seed) for one in self.more.values()) > 1:
             raise ValueError(f"two genes of {', '.join(self.more)} are seeds: a picture has one")
-        self._check_guidance()
         for gene in [*self.agree, *self.agree.values(), *(gene for pair in self.different for gene in pair)]:
             if gene not in self.genes:
                 raise ValueError(

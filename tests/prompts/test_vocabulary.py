@@ -98,5 +98,47 @@ def test_a_vocabulary_in_another_encoding_is_told_by_name(tmp_path: Path, encodi
 def test_a_template_formats_nothing(tmp_path: Path, field: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(f"name: mine\ntemplate: '{field}'\ngenes: {{mood: [quiet, loud]}}\n")
-    with pytest.raises(InputError, match=r"gives 'mood' a format of its own: write \{mood\} and nothing more"):
+    with pytest.raises(InputError, match=r"has a format: write the gene's name alone"):
         load_vocabulary(str(file))
+
+
+WHOLE = {"mood": "[calm, wild]", "thing": "[sea, owl]"}
+
+
+@pytest.mark.parametrize(
+    ("genes", "rest", "told"),
+    [
+        ({"mood": "[calm, true]"}, "", r"gene 'mood': the value True is no word.*\(line 4\)"),
+        ({"how": "{several: [a, b], draw: true}"}, "", "gene 'how': draw = True"),
+        ({"far": "{from: '1', to: 2}"}, "", "gene 'far': from = '1'"),
+        ({"far": "{from: .nan, to: 2}"}, "", "gene 'far': from = nan"),
+        ({"luck": "{seeds: 3.0}"}, "", "gene 'luck': seeds = 3.0"),
+        ({"a b": "[x, y]"}, "", "gene 'a b': its name must be one word"),
+        ({"guidance_scale": "[low, high]"}, "", "'guidance_scale': it is a number"),
+        ({"guidance_scale": "{from: 1, to: 1000}"}, "", "'guidance_scale': it is a number"),
+        ({}, "template: '{mood:>99999999} {thing}'", "has a format"),
+        ({}, "template: '{mood!r} {thing}'", "has a format"),
+        ({}, "different: [[mood, mood]]", "can never differ"),
+        ({"one": "[x]", "two": "[x]"}, "different: [[one, two]]\ntemplate: '{mood} {thing} {one} {two}'", "can never differ"),
+        ({}, "more: [1]", "more = \\[1\\]"),
+        ({}, f"name: {'x' * 300}", "name = 'xxx"),
+        ({}, "name: ../../secret", "name = '../../secret'"),
+        ({}, "name: x\nname: y", "the key 'name' is there twice"),
+    ],
+)  # fmt: skip
+def test_what_no_vocabulary_can_be_is_refused_before_it_is_spoken(
+    tmp_path: Path, genes: dict[str, str], rest: str, told: str
+) -> None:
+    first = {key: value for key, value in (("name", "mine"), ("template", "'{mood} {thing}'")) if f"{key}:" not in rest}
+    lines = [*(f"{key}: {value}" for key, value in first.items()), "genes:"]
+    lines += [f"  {gene}: {values}" for gene, values in (WHOLE | genes).items()] + [rest]
+    (tmp_path / "mine.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=told) as caught:
+        load_vocabulary(str(tmp_path / "mine.yaml"))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "."])
+def test_a_name_that_no_file_can_have_is_no_vocabulary(name: str) -> None:
+    with pytest.raises(InputError, match="There is no vocabulary"):
+        load_vocabulary(name)

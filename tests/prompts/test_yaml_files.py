@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 from prompts.errors import InputError
 from prompts.yaml_files import LONGEST_NUMBER, OF_A_PERSON, OF_OURS, read_yaml, write_yaml
+from tests.house import HOUSES
+from tests.places import ROOT
 
 QUIET = settings(deadline=None, derandomize=True, database=None, max_examples=400)
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -153,3 +156,21 @@ def test_no_bytes_end_in_another_exception_nor_in_two_lines(
 
 def test_a_number_is_as_long_as_people_write_them() -> None:
     assert len(str(2**128)) < LONGEST_NUMBER
+
+
+def test_nobody_else_reads_or_writes_yaml() -> None:
+    files = [file for house in (*HOUSES, "benchmarks") for file in (ROOT / house).rglob("*.py")]
+    theirs = [file for file in files if re.search(r"^\s*(import|from) yaml", file.read_text(), re.MULTILINE)]
+    assert [str(file.relative_to(ROOT)) for file in theirs] == ["prompts/yaml_files.py"]
+
+
+def test_whatever_yaml_the_documents_and_the_house_show_is_read(tmp_path: Path) -> None:
+    shown = [
+        part
+        for page in (ROOT / "docs").glob("*.md")
+        for part in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    kept = [file.read_text() for house in ("configs", "prompts") for file in (ROOT / house).rglob("*.yaml")]
+    assert len(shown) > 3 and len(kept) > 5
+    for text in shown + kept:
+        assert values_of(tmp_path, text) == yaml.safe_load(text)

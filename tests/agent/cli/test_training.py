@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import yaml
 from PIL import Image
 
 from agent.cli import main as cli
-from agent.cli.job_file import load_job
-from agent.cli.training import _doing
+from agent.cli.job_file import load_job, whole_job
+from agent.cli.training import _doing, _keep
 from agent.config import MODELS
 from prompts.errors import InputError
 from tests.places import ROOT
@@ -98,6 +99,56 @@ def test_a_mistake_is_named_before_anything_starts(folder: Path, values: dict[st
     with pytest.raises(InputError, match=told):
         load_job(written(folder, **values), folder / "home")
     assert not (folder / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"config": {"learning_rate": "1"}}, r"config.learning_rate = '1' \(line \d+\): write a number"),
+        ({"config": {"batch_size": -5}}, r"config.batch_size = -5 \(line"),
+        ({"config": {"steps": True}}, r"config.steps = True \(line \d+\): write a whole number"),
+        ({"config": {"learning_rate": float("nan")}}, "config.learning_rate = nan"),
+        ({"processes": True}, r"job.processes = True \(line \d+\): write a whole number"),
+        ({"dataset": [{"prompt": "a", "win": "dog/a.png", "lose": "none.png"}]}, r"dataset\[0\].lose '.*none.png' cannot be read"),
+        ({"kind": "sft", "dataset": [{"prompt": "a", "image": "dog/a.png", "weight": True}]}, r"dataset\[0\].weight = True"),
+        ({"kind": "kto", "dataset": [{"prompt": "a", "image": "dog/a.png", "liked": "yes"}]}, r"dataset\[0\].liked = 'yes'"),
+        ({"dataset": "twice.jsonl"}, "twice.jsonl', line 2 cannot be read .the key 'win' is there twice"),
+        ({"dataset": "deep.jsonl"}, "deep.jsonl', line 1 cannot be read"),
+        ({"dataset": "list.jsonl"}, "list.jsonl', line 1 is .*must be a JSON object"),
+        ({"dataset": "latin.jsonl"}, "latin.jsonl' cannot be read, line 1: the byte 0xe9 is not UTF-8"),
+        ({"dataset": "pipe"}, "pipe' cannot be read, it is a named pipe"),
+        ({"dataset": "/dev/zero"}, "/dev/zero' cannot be read, it is a device"),
+        ({"dataset": [{"prompt": "a", "win": "dog/a.png", "lose": "pipe"}]}, "it is a named pipe"),
+        ({"dataset": "x" * 5000}, "File name too long"),
+        ({"base_model": "x" * 5000}, "no file or folder can have such a name"),
+        ({"base_model": "~nobody-here/model"}, "nobody of that name has a home here"),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_a_job_is_checked_whole_before_anything_is_made(folder: Path, values: dict[str, Any], told: str) -> None:
+    os.mkfifo(folder / "pipe")
+    pair = '{"prompt": "a", "win": "dog/a.png", "lose": "dog/b.png"'
+    (folder / "twice.jsonl").write_text(f'{pair}}}\n{pair}, "win": "dog/b.png"}}\n')
+    (folder / "deep.jsonl").write_text("[" * 100_000)
+    (folder / "list.jsonl").write_text("[1]")
+    (folder / "latin.jsonl").write_bytes('{"prompt": "café"}'.encode("latin-1"))
+    with pytest.raises(InputError, match=told) as caught:
+        whole_job(written(folder, **values), folder / "home")
+    assert not (folder / "home").exists() and len(str(caught.value)) < 1500
+
+
+def test_likes_may_be_0_and_1(folder: Path) -> None:
+    liked = [{"prompt": "a", "image": f"dog/{name}.png", "liked": value} for name, value in (("a", 1), ("b", False))]
+    assert [one["liked"] for one in whole_job(written(folder, kind="kto", dataset=liked), folder).dataset] == [1, False]
+
+
+def test_a_kept_config_that_was_altered_is_no_traceback(folder: Path) -> None:
+    job = json.loads(load_job(written(folder, out="out"), folder).model_dump_json(exclude_defaults=True))
+    (folder / "out" / "pairs").mkdir(parents=True)
+    for kept in ("config: 3", "[1]", "kind: dpo\nkind: sft"):
+        (folder / "out" / "config.yaml").write_text(kept)
+        with pytest.raises(InputError, match="out"):
+            _keep(folder / "out", job | {"config": {"rank": 4}})
 
 
 def test_a_file_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
