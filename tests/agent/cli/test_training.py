@@ -260,13 +260,14 @@ def test_what_a_job_left_out_or_converted_is_shown_once(capsys: pytest.CaptureFi
 
     with training._bar() as show:
         for step in range(3):
-            show(new_state() | {"state": "running", "step": step, "notes": ["3 captions are cut", "2 converted"][: step + 1]})
+            show(
+                new_state()
+                | {"state": "running", "step": step, "notes": ["3 captions are cut", "2 converted"][: step + 1]}
+            )
     assert capsys.readouterr().err.splitlines() == ["3 captions are cut", "2 converted"]
 
 
-def test_a_folder_of_another_program_is_a_job_with_its_captions(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_of_another_program_is_a_job_with_its_captions(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "dog" / "deep").mkdir()
     Image.new("RGB", (8, 8)).save(folder / "dog" / "deep" / "c.jfif", format="JPEG")
     (folder / "dog" / "a.txt").write_text("a red dog")
