@@ -11,7 +11,6 @@ from typing import Any
 
 from agent.config import MODELS, Config, bundled, kept_config, read_keys, run_folder
 from prompts.errors import InputError
-from trainers.files.adapter_file import find, sha256
 from trainers.files.stock import card_of
 
 ADAPTERS, TASTES = "adapters", "preferences"  # folders of a run
@@ -59,6 +58,8 @@ def _run_of(path: Path, home: Path) -> Path | None:
 
 
 def _hash(path: Path) -> str:
+    from trainers.files.adapter_file import find, sha256
+
     try:
         return sha256(find(path))
     except InputError:  # whoever judges it will say why it cannot be read
