@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from evaluators.gate import Rules
-from prompts.clean import clean
-from prompts.console import typed
 from prompts.errors import InputError
-from prompts.reading import nameable
-from prompts.yaml_files import OF_A_PERSON, OF_OURS, Read, read_yaml
+from prompts.ground.clean import clean
+from prompts.ground.console import typed
+from prompts.ground.reading import nameable
+from prompts.ground.yaml_files import OF_A_PERSON, OF_OURS, Read, read_yaml
 from tools.asking import Asking
 from tools.gal.spec import GalSpec
 from tools.jobs.taken import mistaken, named, said

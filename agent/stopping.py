@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from prompts.console import typed
 from prompts.errors import PalateError
+from prompts.ground.console import typed
 
 ECHO = 0.5  # seconds: `timeout` sends its signal twice, and the second must not strike those who leave
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import read_keys
-from prompts.yaml_files import write_yaml
+from prompts.ground.yaml_files import write_yaml
 
 ROOT = Path(__file__).parents[1]
 FAST: dict[str, Any] = {

@@ -42,8 +42,8 @@ from agent.llm.scripted import ScriptedLlm
 from agent.loop.listening import Wish, understand
 from benchmarks.studio import average, machine, share
 from prompts.facts import Facts
+from prompts.ground.quiet import quiet
 from prompts.messages import Message, plan_messages, wish_messages
-from prompts.quiet import quiet
 from tools.actions.catalogue import TOOLS
 from trainers.embedded.lessons.sessions import (
     ROUND,

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from prompts.errors import InputError
-from prompts.reading import lines_in, read_text
+from prompts.ground.reading import lines_in, read_text
 from prompts.vocabulary import Vocabulary
 
 FOLDER = Path(__file__).parent / "lists"

@@ -18,10 +18,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from prompts.clean import clean
 from prompts.errors import InputError
 from prompts.genes import MoreGene, Range, Seed, Several, read_gene
-from prompts.yaml_files import read_yaml
+from prompts.ground.clean import clean
+from prompts.ground.yaml_files import read_yaml
 
 Genome = dict[str, Any]  # a word for each gene of a list; what the others hold is in prompts.genes
 GUIDANCE = "guidance_scale"  # the one number that acts without being said: how closely a picture follows its prompt

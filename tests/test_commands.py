@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cli.main import main, make_parser
-from prompts.console import USUAL_HOME, at_home, typed
+from prompts.ground.console import USUAL_HOME, at_home, typed
 from tests.house import modules
 from tests.places import ROOT
 

@@ -23,9 +23,9 @@ from agent.profile import telling
 from agent.report import logs
 from agent.report.report import write_report
 from agent.store.store import Store
-from prompts.clean import DIRECTIONS, escaped, legible
-from prompts.console import make_console, say
 from prompts.errors import LlmError
+from prompts.ground.clean import DIRECTIONS, escaped, legible
+from prompts.ground.console import make_console, say
 from tests.agent.invented_run import invent
 from tests.house import modules
 from tests.terminals import Terminal
@@ -188,7 +188,10 @@ def test_no_command_prints_but_through_these_doors() -> None:
     """Outside of what runs as a process of its own, whose output is a log."""
     past = []
     for name, file in modules().items():
-        if name.startswith(("trainers.embedded", "tools.measured")) or name in ("tools.jobs.job", "prompts.console"):
+        if name.startswith(("trainers.embedded", "tools.measured")) or name in (
+            "tools.jobs.job",
+            "prompts.ground.console",
+        ):
             continue
         calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
         past += [(name, ast.unparse(call)) for call in calls if ast.unparse(call.func) in PRINTERS]

@@ -24,6 +24,7 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 FORBIDDEN = {
     "Imports go one way": ("evaluators.overfit", "trainers.kto"),
     "The rooms of agent": ("agent.chat.terminal", "agent.bench.grid"),
+    "The rooms of agent.store": ("agent.store.database.rows", "agent.store.trail"),
     "The rooms of tools": ("tools.gal.select", "tools.gate.promotions"),
     "The rooms of trainers": ("trainers.files.kohya", "trainers.model.lan"),
     "The rooms of trainers.embedded": ("trainers.embedded.world.grounds", "trainers.embedded.muon"),

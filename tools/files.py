@@ -16,8 +16,8 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
-from prompts.atomic import abandoned, remove, write_atomically
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import abandoned, remove, write_atomically
 
 IMAGE_NAME = re.compile(r"[0-9a-f]{16}\.png")
 

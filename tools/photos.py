@@ -16,9 +16,9 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from prompts.clean import clean
 from prompts.errors import InputError
-from prompts.reading import limit, ordinary
+from prompts.ground.clean import clean
+from prompts.ground.reading import limit, ordinary
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.dreambooth import SubjectConfig, subject_losses
 from trainers.engine.fit import fit
 from trainers.engine.lora import NEW

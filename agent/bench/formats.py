@@ -43,7 +43,7 @@ def markdown(table: Table) -> str:
 
 
 def terminal(table: Table) -> RichTable:
-    """The table for prompts.console: nothing in it is markup."""
+    """The table for prompts.ground.console: nothing in it is markup."""
     shown = RichTable(title=table.title, title_justify="left", caption=table.note or None, caption_justify="left")
     for place, column in enumerate(table.columns):
         shown.add_column(column, justify="left" if place == 0 else "right", no_wrap=place == 0)

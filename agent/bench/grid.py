@@ -17,8 +17,8 @@ from typing import Any
 from agent.bench.kept import CELLS, Row, alone, appended, keep, key, read, settle
 from agent.bench.workers import Work, outcomes
 from agent.stopping import stoppable, stopped_by
-from prompts.console import bars
 from prompts.errors import InputError, PalateError
+from prompts.ground.console import bars
 
 SILENCE = 30.0  # seconds between two lines where no bar can be drawn
 

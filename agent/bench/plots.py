@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.bench.tables import Bars, Curves, Panel, Row, groups, mean
 from evaluators.numbers.win_rate import Interval
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

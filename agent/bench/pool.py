@@ -17,8 +17,8 @@ import numpy as np
 from agent.config import MODELS
 from evaluators.numbers.arrays import stored_arrays
 from evaluators.scorers.weights import version_of
-from prompts.atomic import write_atomically
-from prompts.console import counted
+from prompts.ground.atomic import write_atomically
+from prompts.ground.console import counted
 from prompts.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from rich.text import Text
 from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal
 from agent.bench.plots import draw
 from agent.bench.tables import Report, Row
-from prompts.atomic import write_atomically
-from prompts.clean import legible
-from prompts.console import make_console
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import legible
+from prompts.ground.console import make_console
 from tools.files import save_json
 
 if TYPE_CHECKING:

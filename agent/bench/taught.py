@@ -15,7 +15,7 @@ import numpy as np
 
 from agent.bench.pool import Pool
 from evaluators.looks.raters import LEARN_FROM
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 
 if TYPE_CHECKING:
     from evaluators.looks.raters import Rater

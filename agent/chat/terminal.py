@@ -26,8 +26,8 @@ from agent.report.telling import how_sure, resume_command
 from agent.stopping import Stopped
 from agent.store.store import Store
 from agent.store.summary import ratings_by_image, round_images, wanting
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from tools.records import LlmCall, StepRecord, StepRow
 
 HELP = "Rate with image number and 0 to 10: 3:8 5:2. Or say what you wish for in your own words: calmer, fewer things. Empty: go on. quit: stop, all is kept."

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prompts.clean import harmless
-from prompts.console import say
 from prompts.errors import InputError
+from prompts.ground.clean import harmless
+from prompts.ground.console import say
 
 if TYPE_CHECKING:
     from trainers.files.adapter_file import Adapter, AdapterRef

@@ -1,7 +1,7 @@
 """What `palate doctor` measures: model files, memory, torch's devices, a server's answer, a database's soundness.
 
 Every function looks and reports, and raises nothing for what it was made to find. torch is only asked
-from a process of its own; beside the standard library, psutil, httpx and sqlite-utils (for agent.store.migrations) are needed.
+from a process of its own; beside the standard library, psutil, httpx and sqlite-utils (for agent.store.database.migrations) are needed.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any, NamedTuple
 from agent.config import run_folder
 from agent.llm.keys import key_for, origin, settle
 from agent.llm.wire import NoReply, exchange
-from agent.store import chain
-from agent.store.engine import Database
-from agent.store.migrations import check_ours, explained
-from agent.store.reading import connect_to_read
+from agent.store.database import chain
+from agent.store.database.engine import Database
+from agent.store.database.migrations import check_ours, explained
+from agent.store.database.reading import connect_to_read
 from agent.store.views import Views
 from agent.store.wholeness import changed_files
 from evaluators.scorers.weights import version_of
-from prompts.clean import clean
 from prompts.errors import InputError, StoreError
+from prompts.ground.clean import clean
 
 # What a bundled model's folder must hold; a name with * must match at least one file.
 MODEL_FILES: dict[str, tuple[str, ...]] = {

@@ -25,10 +25,10 @@ from agent.config import MODELS
 from agent.report.drawing import font_file
 from agent.report.logs import print_json
 from agent.report.telling import resume_command
-from agent.store.migrations import MIGRATIONS
-from prompts.clean import harmless
-from prompts.console import make_console
+from agent.store.database.migrations import MIGRATIONS
 from prompts.errors import StoreError
+from prompts.ground.clean import harmless
+from prompts.ground.console import make_console
 
 if TYPE_CHECKING:
     from rich.console import Console

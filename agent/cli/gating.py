@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.config import bundled, read_keys
-from prompts.console import bars
 from prompts.errors import InputError
+from prompts.ground.console import bars
 from tools.gate.promotions import Acting, Promotion, acting, history, record
 from tools.scorers import KEYS
 

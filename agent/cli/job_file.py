@@ -12,8 +12,8 @@ from typing import Any
 
 from agent.config import bundled, read_keys
 from prompts.errors import InputError
+from prompts.ground.yaml_files import Read
 from prompts.lists import records_in
-from prompts.yaml_files import Read
 from tools.jobs.folder import examples
 from tools.jobs.spec import Job, check_whole, checked
 from tools.photos import told_together

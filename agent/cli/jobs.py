@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prompts.console import say
+from prompts.ground.console import say
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:

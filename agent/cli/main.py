@@ -17,9 +17,9 @@ from agent.bench.cli import add_command as add_bench
 from agent.cli import adapters, jobs, machine, profiles, records, runs
 from agent.cli.private import private
 from agent.stopping import Stopped, stoppable
-from prompts.clean import legible
-from prompts.console import USUAL_HOME, at_home, say
 from prompts.errors import PalateError
+from prompts.ground.clean import legible
+from prompts.ground.console import USUAL_HOME, at_home, say
 from tools.jobs.cores import wait_asleep
 
 

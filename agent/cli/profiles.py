@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompts.console import say
 from prompts.errors import InputError
+from prompts.ground.console import say
 
 if TYPE_CHECKING:
     from tools.profiles.profile import Profile

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agent.store.store import Store
 
-from prompts.console import say
+from prompts.ground.console import say
 
 
 def add_logs(parser: argparse.ArgumentParser) -> None:

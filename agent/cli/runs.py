@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from prompts.clean import clean
-from prompts.console import say, typed
 from prompts.errors import InputError
+from prompts.ground.clean import clean
+from prompts.ground.console import say, typed
 from tools.jobs.cores import sharing
 
 if TYPE_CHECKING:

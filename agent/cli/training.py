@@ -14,11 +14,11 @@ from typing import Any
 from agent.cli.gating import remember
 from agent.cli.job_file import whole_job
 from agent.config import read_keys
-from prompts.atomic import write_atomically
-from prompts.clean import clean
-from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
-from prompts.yaml_files import write_yaml
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import clean
+from prompts.ground.console import bars, make_console
+from prompts.ground.yaml_files import write_yaml
 from tools.gate.promotions import history
 from tools.jobs.watch import State, run_job
 from tools.scorers import KEYS

@@ -18,8 +18,8 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from agent.llm.completion import Completion, kept, read_completion
 from agent.llm.schema import ToolSpec
 from agent.llm.thinking import FENCE, is_unclear, spoken, starts_call, still_thinking
-from prompts.clean import harmless
 from prompts.errors import LlmError
+from prompts.ground.clean import harmless
 
 Problem = Literal["prose", "broken_json", "wrong_types", "unknown_tool", "cut_off", "empty"]
 Shape = TypeVar("Shape", bound=BaseModel)

@@ -19,8 +19,8 @@ from agent.llm.client import Answer, Llm, Message, Shape
 from agent.llm.schema import ToolSpec
 from agent.llm.vllm_server import VllmServer
 from agent.stopping import Stopped, stoppable
-from prompts.console import bars, say
 from prompts.errors import LlmError
+from prompts.ground.console import bars, say
 
 CARD_SECONDS = 30.0  # nvidia-smi may wake a driver first
 

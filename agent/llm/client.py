@@ -22,9 +22,9 @@ from agent.llm.failing import Failure, failure_of
 from agent.llm.keys import key_for
 from agent.llm.schema import JsonDict, ToolSpec, answer_grammar, as_response_format, as_tool, call_grammar
 from agent.llm.wire import NoReply, TooLong, exchange
-from prompts.clean import clean
-from prompts.console import typed
 from prompts.errors import LlmError
+from prompts.ground.clean import clean
+from prompts.ground.console import typed
 
 __all__ = ["InvalidPlan", "Llm", "LlmCallRecord", "ToolCall"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompts.clean import clean
+from prompts.ground.clean import clean
 
 DEEPEST = 40  # levels of an answer that are kept; a real one has about eight
 MOST_TOKENS = 10_000_000  # that one answer may claim: more is a slip of the server's, and would use any budget up

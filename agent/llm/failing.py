@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from agent.llm.completion import Refusal, is_completion, kept, read_refusal
 from agent.llm.wire import Reply
-from prompts.clean import clean
+from prompts.ground.clean import clean
 
 FOREIGN = "it answers, but not like an OpenAI server (does the URL end in /v1?)"
 LONGEST_TOLD = 300  # characters of a server's own message

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent.llm.wire import is_loopback
-from prompts.atomic import write_atomically
-from prompts.clean import clean
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import clean
 
 VARIABLES = ("PALATE_LLM_KEY", "OPENAI_API_KEY")
 # Strict, so that who is asked about is who gets it: no user, no backslash, no blank, nothing that two readers read in two ways.

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from agent.llm.answers import ToolCall
 from agent.llm.client import LlmCallRecord, Message
 from agent.llm.schema import ToolSpec
-from prompts.console import typed
 from prompts.errors import ReplayError
+from prompts.ground.console import typed
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Reply = ToolCall | BaseModel | str | Exception

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from prompts.clean import harmless
+from prompts.ground.clean import harmless
 
 TAIL = 32_768  # bytes of the log that are looked at
 LONGEST_LINE = 300  # characters

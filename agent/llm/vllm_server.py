@@ -23,8 +23,8 @@ from typing import Self
 
 from agent.llm.server_log import last_line, why
 from agent.llm.wire import NoReply, exchange
-from prompts.console import typed
 from prompts.errors import InputError, LlmError
+from prompts.ground.console import typed
 from tools.jobs.cores import free_cores, wait_asleep
 from tools.jobs.loopback import only_loopback
 

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from prompts.clean import clean
+from prompts.ground.clean import clean
 
 if TYPE_CHECKING:  # at run time on first use: `palate --help` must not wait for it
     import ssl

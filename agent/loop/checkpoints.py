@@ -22,7 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 
 from agent.loop.graph import State
 from agent.loop.planners import Plan
-from agent.store.migrations import explained
+from agent.store.database.migrations import explained
 from prompts.errors import StoreError
 from tools.records import LlmCall, StepRecord
 

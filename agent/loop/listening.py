@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from prompts.clean import clean
 from prompts.errors import InputError, LlmError
+from prompts.ground.clean import clean
 from prompts.messages import wish_messages
 from prompts.vocabulary import Vocabulary, with_articles
 

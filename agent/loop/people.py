@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from agent.config import run_folder
 from agent.loop.crew import Crew
 from agent.store.store import Store
-from prompts.console import typed
 from prompts.errors import InputError, ReplayError
+from prompts.ground.console import typed
 from tools.context import nothing
 from tools.records import NO_PICTURE
 

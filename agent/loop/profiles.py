@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, bundled
-from prompts.console import typed
 from prompts.errors import InputError, ReplayError
+from prompts.ground.console import typed
 
 if TYPE_CHECKING:  # numpy only when a profile is used
     from tools.profiles.profile import Profile
@@ -36,7 +36,7 @@ def find(home: Path, given: str) -> Profile:
 
 def take_in(home: Path, file: Path, name: str | None = None, *, replace: bool = False) -> tuple[Profile, Path]:
     """Keep a checked copy of a profile in the home. Raises InputError for one that is not whole, or a name that is taken."""
-    from prompts.atomic import write_atomically
+    from prompts.ground.atomic import write_atomically
     from tools.profiles.reading import bytes_of, from_bytes, read
 
     data = bytes_of(file)

@@ -20,11 +20,11 @@ from agent.report.telling import resume_command
 from agent.stopping import Stopped, stoppable, stopped_by
 from agent.store.store import Store
 from agent.store.wholeness import check_whole
-from prompts.atomic import write_atomically
-from prompts.console import typed
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import write_atomically
+from prompts.ground.console import typed
+from prompts.ground.yaml_files import write_yaml
 from prompts.vocabulary import load_vocabulary
-from prompts.yaml_files import write_yaml
 from tools.files import sweep
 from tools.lock import locked
 from tools.records import RunState

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.report.plots import BLUE, ORANGE
-from prompts.atomic import write_atomically
-from prompts.clean import clean
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent.report.telling import short
-from prompts.clean import clean
+from prompts.ground.clean import clean
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 from tools.files import SavedImage, save_image
 from tools.records import ImageRow
 

@@ -29,9 +29,9 @@ from agent.replay.lookalikes import lookalikes
 from agent.stopping import Stopped
 from agent.store.store import Store
 from agent.store.wholeness import OLD, changed_files, unreadable
-from prompts.clean import clean
-from prompts.console import typed
 from prompts.errors import ReplayError, ToolError
+from prompts.ground.clean import clean
+from prompts.ground.console import typed
 from tools.actions.catalogue import TOOLS
 from tools.actions.feedback import Feedback
 from tools.context import nothing

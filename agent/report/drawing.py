@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from prompts.clean import clean
+from prompts.ground.clean import clean
 
 Picture = Image.Image | Path
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

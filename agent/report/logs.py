@@ -18,8 +18,8 @@ from agent.report.telling import decision, ledger_lines, outcome, planner, reaso
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import RatingsOf, ratings_by_image, run_lines, summarise
-from prompts.clean import escaped, legible
-from prompts.console import make_console, typed
+from prompts.ground.clean import escaped, legible
+from prompts.ground.console import make_console, typed
 from tools.records import RatingRow, RunRow, StepRow
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How runs, steps and rows look: rich tables and panels, which prompts.console writes as plain lines where no terminal is.
+"""How runs, steps and rows look: rich tables and panels, which prompts.ground.console writes as plain lines where no terminal is.
 
 Text of a model or a person is shown as it is, never read as markup or as terminal codes. A screen shows the beginning of what is long;
 `full` is for files and programs, which get all of it. Knows records, no store.
@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.report.telling import planner, share
-from prompts.clean import clean, harmless
+from prompts.ground.clean import clean, harmless
 from tools.records import LlmCall, RatingRow, RunRow, StepRow
 
 SHOWN = 600  # characters of arguments and results on a screen

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.store.store import Store
 from agent.store.summary import ordered, ratings_by_image
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Self
 from rich.text import Text
 
 from agent.report.telling import decision, outcome, planner, reason, warning
-from prompts.clean import clean, harmless
-from prompts.console import bars, make_console
+from prompts.ground.clean import clean, harmless
+from prompts.ground.console import bars, make_console
 from tools.records import StepRow
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from agent.report.telling import (
 )
 from agent.store.store import Store
 from agent.store.summary import ratings_by_image, summarise
-from prompts.atomic import write_atomically
-from prompts.clean import clean, legible
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import clean, legible
 from tools.records import RunRow, StepRow
 from trainers.files.stock import card_of, loading, pasted
 

@@ -17,9 +17,9 @@ from agent.report.drawing import FAINT, FRAME, GAP, PAPER, WON, Heading, contact
 from agent.report.telling import won
 from agent.store.store import Store
 from agent.store.summary import latest, ordered, ratings_by_image, round_images
-from prompts.atomic import write_atomically
-from prompts.console import typed
 from prompts.errors import InputError
+from prompts.ground.atomic import write_atomically
+from prompts.ground.console import typed
 from tools.records import ImageRow, StepRow
 
 __all__ = [

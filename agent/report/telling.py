@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from prompts.clean import clean
-from prompts.console import typed
+from prompts.ground.clean import clean
+from prompts.ground.console import typed
 from tools.records import StepRecord, StepRow
 
 PLANNERS = {"llm": "the language model", "rules": "the rule planner", "person": "the person"}

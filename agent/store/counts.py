@@ -1,7 +1,7 @@
 """What is asked at every step: the newest of this, the number of that, in a time that does not grow with the run or with other runs.
 
 Rows that a whole run is made of are in agent/store/views.py, which this adds to; sums over a run are in agent/store/totals.py, the indexes
-in agent/store/indexes.py.
+in agent/store/database/indexes.py.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from agent.store.indexes import DONE, FAILED, HEARD, SHOWN
-from agent.store.migrations import explained
+from agent.store.database.indexes import DONE, FAILED, HEARD, SHOWN
+from agent.store.database.migrations import explained
 from agent.store.views import Values, Views
 from tools.records import ImageRow, PreferenceRow, StepRow, plain, to_json
 

@@ -2,7 +2,7 @@
 
 It writes a step and everything that came with it in one transaction, and hands plain records back. It does not know
 what a tool does, where a run's folder is, or what LangGraph remembers. Threads may share one Store; processes open
-their own. The schema is in agent/store/migrations.py, the records in tools/records.py, all reading in agent/store/views.py.
+their own. The schema is in agent/store/database/migrations.py, the records in tools/records.py, all reading in agent/store/views.py.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from agent.store import chain
-from agent.store.checked import answer_row, checked_rating
-from agent.store.copying import copy_run
-from agent.store.messages import without_contents
-from agent.store.migrations import explained, transaction
-from agent.store.reading import opened
+from agent.store.database import chain
+from agent.store.database.checked import answer_row, checked_rating
+from agent.store.database.copying import copy_run
+from agent.store.database.messages import without_contents
+from agent.store.database.migrations import explained, transaction
+from agent.store.database.reading import opened
 from agent.store.totals import Totals
-from prompts.console import typed
 from prompts.errors import InputError
+from prompts.ground.console import typed
 from tools.records import (
     LARGEST_INTEGER,
     JobRow,

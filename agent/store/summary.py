@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from agent.store.ledger import ledger_facts
 from agent.store.store import Store
-from prompts.console import typed
+from prompts.ground.console import typed
 from tools.records import AdapterRow, ImageRow, LlmCall, StepRow
 
 Facts = dict[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from agent.store.counts import Counts
-from agent.store.indexes import DONE, SHOWN
+from agent.store.database.indexes import DONE, SHOWN
 from tools.records import AdapterRow, ImageRow, LlmCall, StepRow, to_json
 
 RATED = (

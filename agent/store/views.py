@@ -1,6 +1,6 @@
 """Everything that can be asked of a store: rows as plain records, lineage, and a person's own SQL. It writes nothing.
 
-`Store` (agent/store/store.py) is this with writing added. The SQL views for people are in agent/store/migrations.py.
+`Store` (agent/store/store.py) is this with writing added. The SQL views for people are in agent/store/database/migrations.py.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.stopping import came
-from agent.store import chain
-from agent.store.engine import Database
-from agent.store.messages import chat_messages, with_contents
-from agent.store.migrations import explained
-from agent.store.reading import Opened
-from agent.store.rows import DAMAGE, fetched, legible, note, records
-from prompts.console import typed
+from agent.store.database import chain
+from agent.store.database.engine import Database
+from agent.store.database.messages import chat_messages, with_contents
+from agent.store.database.migrations import explained
+from agent.store.database.reading import Opened
+from agent.store.database.rows import DAMAGE, fetched, legible, note, records
 from prompts.errors import InputError, StoreError
+from prompts.ground.console import typed
 from tools.records import (
     AdapterRow,
     AnswerRow,

@@ -24,7 +24,7 @@ from agent.loop.crew import Crew
 from agent.loop.people import Answer, Person, simulated_person
 from agent.loop.session import drive, new_run
 from agent.replay.verify import verify
-from agent.store.chain import ALONE, OF_A_STEP
+from agent.store.database.chain import ALONE, OF_A_STEP
 from agent.store.home import open_store
 from agent.store.store import Store
 from agent.store.wholeness import damage

@@ -31,8 +31,8 @@ from agent.llm.completion import MOST_TOKENS
 from agent.llm.schema import Tool
 from agent.store.store import Store
 from benchmarks.campaign.part import Part
-from prompts.clean import harmless
 from prompts.errors import LlmError
+from prompts.ground.clean import harmless
 from tools.records import LlmCall, StepRecord
 
 ATTEMPTS = 2800

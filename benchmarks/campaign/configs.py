@@ -182,7 +182,7 @@ def _with_data(kind: str, original: Path, samples: dict[str, Any]) -> bytes:
     """A config of ours as it is; a training's with pictures that are there."""
     if kind != "training":
         return original.read_bytes()
-    from prompts.yaml_files import read_yaml
+    from prompts.ground.yaml_files import read_yaml
 
     values = read_yaml(original, "config").values
     return _yaml(
@@ -326,7 +326,7 @@ def _laid(base: Any, path: Path_, value: Any) -> Any:
 
 
 def _yaml(values: Any) -> bytes:
-    from prompts.yaml_files import write_yaml
+    from prompts.ground.yaml_files import write_yaml
 
     return write_yaml(values)
 
@@ -464,8 +464,8 @@ def _taken(case: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _as_run(file: Path, folder: Path) -> tuple[Any, dict[Path_, Any]]:
     from agent.config import load_config, make_config
     from agent.loop.crew import make_settings
+    from prompts.ground.yaml_files import read_yaml, write_yaml
     from prompts.vocabulary import load_vocabulary
-    from prompts.yaml_files import read_yaml, write_yaml
     from tools.gal.spec import GalSpec
     from tools.jobs.spec import kinds
 
@@ -485,8 +485,8 @@ def _as_run(file: Path, folder: Path) -> tuple[Any, dict[Path_, Any]]:
 
 def _as_training(file: Path, folder: Path) -> tuple[Any, dict[Path_, Any]]:
     from agent.cli.job_file import whole_job
+    from prompts.ground.yaml_files import OF_OURS, read_yaml, write_yaml
     from prompts.lists import prompts_in
-    from prompts.yaml_files import OF_OURS, read_yaml, write_yaml
     from tools.jobs.spec import Job, gate_of, kind_of
 
     job = whole_job(file, folder / "home")

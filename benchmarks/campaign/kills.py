@@ -16,7 +16,7 @@ from agent.store.store import Store
 from benchmarks.campaign.part import Part
 from benchmarks.campaign.victims import IMAGES, killed, writes_checkpoints, writes_files, writes_steps
 from benchmarks.crash import kill_many
-from prompts.atomic import abandoned
+from prompts.ground.atomic import abandoned
 
 STRIKES = {"steps": 800, "files": 800, "checkpoints": 300}  # of the small writers
 RUNS = {"agent": 20, "training": 3, "vllm": 2}  # of whole runs, half a minute each and more

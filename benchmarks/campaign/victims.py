@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.store.store import Store
-from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import write_atomically
 from tools.lock import locked
 from tools.records import ImageRow, ScoreRow, StepRecord
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from prompts.clean import clean
 from prompts.errors import InputError
-from prompts.reading import limit
+from prompts.ground.clean import clean
+from prompts.ground.reading import limit
 
 MOST_ARRAYS = ("PALATE_MOST_ARRAYS", 2**30)  # bytes of a file's arrays, unpacked
 # What reading one may raise: cut short, changed, no zip at all, a made-up header, an array missing or of another kind.

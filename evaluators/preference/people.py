@@ -16,7 +16,7 @@ import numpy as np
 
 from evaluators.numbers.arrays import stored_arrays
 from prompts.errors import InputError
-from prompts.reading import read_text
+from prompts.ground.reading import read_text
 
 _COLUMNS = ("rater", "image", "rating", "block")
 

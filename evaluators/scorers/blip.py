@@ -18,7 +18,7 @@ import torch
 
 from evaluators.scorers.weight_files import Tensors, fill
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 HEAD = 64  # width of an attention head of BLIP's vision transformers, base and large
 

@@ -21,7 +21,7 @@ from evaluators.scorers.score import Score, check_one_each
 from evaluators.scorers.texts import remembered
 from evaluators.scorers.weights import version_of
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 BATCH = 64
 log = logging.getLogger(__name__)

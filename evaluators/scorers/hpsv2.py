@@ -27,7 +27,7 @@ from evaluators.scorers.texts import BATCH, remembered
 from evaluators.scorers.weight_files import fill, read
 from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 ARCHITECTURE = "ViT-H-14"
 

@@ -26,7 +26,7 @@ from evaluators.scorers.texts import BATCH, remembered
 from evaluators.scorers.weight_files import folded, read
 from evaluators.scorers.weights import version_of_file, weight_file
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 TOKENS = 35
 CENTRE, SCALE = 0.16717362830052426, 1.0333394966054072  # mean and spread of the head over ImageRewardDB

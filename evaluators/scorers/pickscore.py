@@ -20,7 +20,7 @@ from evaluators.scorers.score import Score, check_one_each
 from evaluators.scorers.texts import remembered
 from evaluators.scorers.weights import is_hub_id, version_of
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 # PickScore_v1 was trained with the processor of the model that it started from.
 PROCESSORS = {"yuvalkirstain/PickScore_v1": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"}

@@ -17,7 +17,7 @@ from PIL import Image
 from evaluators.looks.colour import flatten
 from evaluators.scorers.weights import version_of
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 BATCH = 64
 COUNTED = " objects"  # how the label of a number of objects ends

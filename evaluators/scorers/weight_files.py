@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 
 Tensors = Mapping[str, torch.Tensor]
 

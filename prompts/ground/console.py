@@ -1,7 +1,7 @@
 """The one place that makes consoles and progress bars, and writes commands: every word that `rich` writes for a person goes through here.
 
 A terminal gets its real width, colours and bars. Anything else, a pipe, a file, a log, is read by programs too: there a line is a line
-however long it is, without styles, frames or bars (prompts/plain.py). What is printed is never read as markup, on a terminal neither:
+however long it is, without styles, frames or bars (prompts/ground/plain.py). What is printed is never read as markup, on a terminal neither:
 a person's "[bold]" stays what they wrote. Knows no command and no record. It stands in the lowest house, as the errors do, because
 every house speaks to people; `rich` is imported when something is said, so that `palate --help` need not wait for it. A command that a
 person is told to type is written by `typed`, for the home that the running command uses: typed as it stands, it finds the same record.
@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from prompts.clean import legible
+from prompts.ground.clean import legible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 USUAL_HOME = Path(".palate")
 _homes: list[Path] = []  # of the command that runs; none where Palate is used from Python
-WIDE = 100_000  # columns off a terminal, for what prompts/plain.py does not know
+WIDE = 100_000  # columns off a terminal, for what prompts/ground/plain.py does not know
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def make_console(*, stderr: bool = False, file: IO[str] | None = None) -> Consol
         stderr=stderr, file=file, force_jupyter=False, markup=False, highlight=False, emoji=False, **how
     )
     if not made.is_terminal:
-        from prompts.plain import Plain
+        from prompts.ground.plain import Plain
 
         made.push_render_hook(Plain())
     return made

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from prompts.errors import InputError
-from prompts.reading import read_text
+from prompts.ground.reading import read_text
 
 
 class Limits(NamedTuple):

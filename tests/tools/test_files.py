@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import write_atomically
 from tests.processes import run_python
 from tools.files import SavedImage, read_parameters, save_image, sweep
 

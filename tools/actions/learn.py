@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from prompts.atomic import write_atomically
 from prompts.errors import ToolError
+from prompts.ground.atomic import write_atomically
 from tools.context import Arguments, Context, Outcome
 from tools.records import PreferenceRow
 

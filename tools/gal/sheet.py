@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 from tools.files import save_png
 
 TILE, GAP, WORDS, LINE = 96, 8, 280, 14  # pixels: a picture, around it, a row's words, one line of them

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError, PalateError
-from prompts.reading import read_text
+from prompts.ground.reading import read_text
 
 NAME = "promotions.jsonl"
 

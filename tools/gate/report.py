@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from prompts.atomic import write_atomically
-from prompts.clean import legible
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import legible
 from tools.files import opened, save_png
 
 Facts = Mapping[str, Any]

@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from prompts.atomic import FULL
 from prompts.errors import InputError
+from prompts.ground.atomic import FULL
 
 LASTING, PASSING = (
     1,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from prompts.errors import InputError
+from prompts.ground.reading import read_text
 from prompts.lists import records_in
-from prompts.reading import read_text
 from tools.photos import sorted_out, tell, tell_others
 
 BESIDE = (".txt", ".caption")  # endings of a caption's file, which has the picture's name

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from prompts.errors import InputError
-from prompts.reading import nameable, ordinary
+from prompts.ground.reading import nameable, ordinary
 from tools.gal.spec import GalSpec
 from tools.gate.spec import GateSpec, Plan, planned
 from tools.jobs.pairs import PoolSpec

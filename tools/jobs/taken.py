@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from prompts.clean import clean
+from prompts.ground.clean import clean
 
 Path = tuple[Any, ...]  # keys and places in lists, from the outside in
 

@@ -17,9 +17,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluators.preference import model as preference
 from evaluators.preference.model import Preference
-from prompts.atomic import write_atomically
-from prompts.console import typed
 from prompts.errors import InputError
+from prompts.ground.atomic import write_atomically
+from prompts.ground.console import typed
 from tools.profiles.archive import LARGEST, Refused, same_again, unpack, unpack_arrays
 from tools.profiles.profile import PARTS, Profile, to_bytes
 from tools.profiles.records import VERSION, Compared, Genome, Manifest, Rated, Trained

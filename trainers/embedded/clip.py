@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.world.dataset import held_out, load_dataset, loosely, to_tensor
 

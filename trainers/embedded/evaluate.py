@@ -29,9 +29,9 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from prompts.atomic import write_atomically
-from prompts.console import bars, make_console
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import write_atomically
+from prompts.ground.console import bars, make_console
 from trainers.embedded.asked import table, verdicts
 from trainers.embedded.recipe import MODELS, RECIPES
 

@@ -19,7 +19,7 @@ import torch
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 from transformers import ResNetConfig, ResNetForImageClassification
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.world.dataset import HELD_OUT, drawn_once, to_tensor
 from trainers.embedded.world.grounds import HELD_OUT_TEXTURES

@@ -18,7 +18,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from prompts.vocabulary import Vocabulary
 from trainers.embedded import recipe
 from trainers.embedded.lessons.sessions import KINDS, TIMES, VOCABULARY, Example, lesson

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from transformers import CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from prompts.vocabulary import Genome
 from trainers.embedded import recipe
 from trainers.embedded.clip import MEAN, STD, encode, features

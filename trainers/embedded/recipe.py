@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from prompts.console import bars
 from prompts.errors import InputError
+from prompts.ground.console import bars
 from trainers.embedded.muon import Muon
 
 MODELS = Path(__file__).parents[2] / "models"

@@ -24,7 +24,7 @@ from diffusers import (
 )
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.clip import encode, text_tower
 from trainers.embedded.vae import LATENTS

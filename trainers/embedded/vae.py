@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.embedded import recipe
 from trainers.embedded.world.dataset import held_out, load_dataset, to_tensor
 

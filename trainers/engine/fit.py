@@ -13,7 +13,7 @@ from typing import Any, Unpack
 
 import torch
 
-from prompts.atomic import abandoned, remove
+from prompts.ground.atomic import abandoned, remove
 from trainers.engine import checkpoint
 from trainers.engine.journal import Journal, journal, written
 from trainers.engine.samples import forget_samples, save_samples

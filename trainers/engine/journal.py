@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 from safetensors import SafetensorError
 
-from prompts.atomic import write_atomically
 from prompts.errors import PalateError
+from prompts.ground.atomic import write_atomically
 
 LINES, BOARD = "losses.jsonl", "tensorboard"
 

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.engine.training import Training, TrainingConfig
 from trainers.files.adapter_file import Adapter
 from trainers.files.export import last, save_adapter

@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from prompts.atomic import write_atomically
 from prompts.errors import InputError, PalateError
+from prompts.ground.atomic import write_atomically
 from trainers.files.halves import finite
 from trainers.model.denoiser import Conditions
 

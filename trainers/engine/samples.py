@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 from trainers.engine.journal import written
 from trainers.engine.training import Training
 from trainers.model.paint import paint_as_it_is

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from prompts.errors import InputError, PalateError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.engine.own_weights import OwnWeights
 from trainers.engine.training import Training
 from trainers.files.adapter_file import MODEL_FOLDER, Adapter, sha256

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from trainers.files import adapter_file, halves, word_file
 from trainers.files.header import base_named
 from trainers.files.names import part_named

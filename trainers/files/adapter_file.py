@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 WORD_FILE = "learned_embeds.safetensors"  # of a learned word, as diffusers calls it

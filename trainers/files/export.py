@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from prompts.atomic import write_atomically
-from prompts.clean import legible
 from prompts.errors import PalateError
+from prompts.ground.atomic import write_atomically
+from prompts.ground.clean import legible
 from trainers.files.adapter_file import DIFFUSERS_FILE, Adapter, sha256
 from trainers.files.injected import inject
 from trainers.files.kohya import has_names_for, kohya_names

@@ -16,8 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from trainers.files.header import Told, base_named, told_of
 
 # Keys that give away what is no LoRA, and what its people call it.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 
 _CONFIG = "lora_adapter_metadata"  # PEFT's config as JSON, as diffusers and SimpleTuner write it
 _BESIDE = "adapter_config.json"  # the same beside PEFT's own files

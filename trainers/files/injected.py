@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prompts.clean import clean
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.clean import clean
+from prompts.ground.quiet import quiet
 from trainers.files.halves import finite, halves
 from trainers.files.lora_layers import remove
 

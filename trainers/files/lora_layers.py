@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 
 def part_of(pipe: Any) -> str:

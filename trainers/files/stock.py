@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prompts.atomic import write_atomically
+from prompts.ground.atomic import write_atomically
 
 LORA, WORD, WHOLE = (
     "pytorch_lora_weights.safetensors",

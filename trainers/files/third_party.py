@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from trainers.files.halves import Layer, LoraFile, read, shown
 from trainers.files.kohya import apart, fitting
 from trainers.files.names import Names

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from trainers.files.halves import finite, of_layer
 
 FIRST, SECOND = "clip_l", "clip_g"  # a text encoder's key in a file of several

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.files import adapter_file, word_file
 from trainers.files.adapter_file import AdapterRef
 from trainers.files.injected import inject

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from prompts.errors import InputError, PalateError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel
 from trainers.model.memory import enough_memory, present

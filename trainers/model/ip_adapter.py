@@ -15,8 +15,8 @@ from typing import Any
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from trainers.files import adapter_file
 from trainers.files.halves import finite
 from trainers.model.base_model import BaseModel

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from prompts.errors import InputError, PalateError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.files.halves import finite
 from trainers.model.base_model import BaseModel
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 from trainers.files.halves import finite
 from trainers.model.attach import Adapters, attached
 from trainers.model.base_model import BaseModel

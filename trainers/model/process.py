@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from prompts.errors import InputError
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents (N, C, H, W), timesteps (N,)) -> what the model predicts (N, C, H, W)."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agent.store.migrations import explained, open_database, transaction
+from agent.store.database.migrations import explained, open_database, transaction
 from prompts.errors import StoreError
 
 # A run names its parent, and that one its own: they come along with their row alone.

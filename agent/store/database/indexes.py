@@ -20,7 +20,7 @@ GROWTH = (
     "create index jobs_by_run on jobs (run_id)",
 )
 
-# The ledger again (agent/store/migrations.py), without `row_number` and `group by`: a condition on the run reaches into no `union` that has them,
+# The ledger again (agent/store/database/migrations.py), without `row_number` and `group by`: a condition on the run reaches into no `union` that has them,
 # and every run's scores and ratings were read for one's.
 INDEXED_LEDGER = """create view ledger as
 with judged as (

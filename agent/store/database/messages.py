@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agent.store.chain import message_hash
+from agent.store.database.chain import message_hash
 from prompts.errors import StoreError
 from tools.records import to_json
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.store import chain
-from agent.store.engine import Database
-from agent.store.guards import guarded
-from agent.store.indexes import GROWTH, INDEXED_LEDGER, ONE_COMPARED
+from agent.store.database import chain
+from agent.store.database.engine import Database
+from agent.store.database.guards import guarded
+from agent.store.database.indexes import GROWTH, INDEXED_LEDGER, ONE_COMPARED
 from prompts.errors import StoreError
 
 APPLICATION_ID = 0x50414C54  # "PALT": tells our files from another program's

@@ -13,8 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.store.engine import Database
-from agent.store.migrations import MIGRATIONS, check_ours, explained, open_database
+from agent.store.database.engine import Database
+from agent.store.database.migrations import MIGRATIONS, check_ours, explained, open_database
 from prompts.errors import StoreError
 
 UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR)

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from agent.store.engine import Database
-from prompts.clean import clean
+from agent.store.database.engine import Database
 from prompts.errors import StoreError
+from prompts.ground.clean import clean
 from tools.records import Record, RunRow, StepRow
 
 R = TypeVar("R", bound=Record)

@@ -12,8 +12,8 @@ import pytest
 from agent.bench.formats import markdown, plain, rows_csv, table_csv, terminal, text
 from agent.bench.tables import Table, groups, mean, mean_table, paired, paired_table
 from evaluators.numbers.win_rate import Interval
-from prompts.console import make_console
 from prompts.errors import InputError
+from prompts.ground.console import make_console
 
 # Two strategies, three raters, two seeds.
 SCORES = {"old": [(1, 3), (2, 2), (4, 6)], "new": [(3, 3), (2, 4), (5, 9)]}

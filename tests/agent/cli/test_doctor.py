@@ -20,10 +20,10 @@ from safetensors.numpy import save_file
 import agent.llm.keys
 from agent.cli import checks
 from agent.cli.doctor import PINS, VLLM, Check, _fits, examine, show
-from agent.store.migrations import MIGRATIONS
+from agent.store.database.migrations import MIGRATIONS
 from agent.store.store import Store
-from prompts.console import make_console
 from prompts.errors import InputError
+from prompts.ground.console import make_console
 from tests.agent.invented_run import invent
 from tests.agent.llm.speaking import answer, speaking
 from tests.places import ROOT

@@ -17,7 +17,7 @@ import yaml
 
 from agent.cli.main import main
 from agent.config import Config
-from agent.store.migrations import MIGRATIONS
+from agent.store.database.migrations import MIGRATIONS
 from agent.store.store import Store
 from tests.agent.fast import SHORT, Started
 from tests.places import ROOT

@@ -15,7 +15,7 @@ from agent.cli.main import main
 from agent.config import Config
 from agent.llm.answers import ToolCall
 from agent.store.store import Store
-from prompts.clean import harmless
+from prompts.ground.clean import harmless
 from tests.agent.fast import ASK, FINISH, LEARN, OTHER, PAINT, PROMPT, SHORT, completion, serving
 
 NASTY = "\x1b[2J\x9b31m\u202e\u2066\x07"

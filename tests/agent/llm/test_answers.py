@@ -14,8 +14,8 @@ from agent.llm.answers import InvalidPlan, ToolCall, read_call, read_object, rea
 from agent.llm.completion import MOST_TOKENS, kept, read_completion
 from agent.llm.failing import failure_of
 from agent.llm.wire import Reply
-from prompts.clean import harmless
 from prompts.errors import LlmError
+from prompts.ground.clean import harmless
 from tests.agent.llm.sayings import CALL, DRAFT, GOOD, TOOLS, Paint, called, read, said
 from tests.agent.llm.shapes import ARGUMENTS, responses
 from tools.records import LlmCall, StepRecord

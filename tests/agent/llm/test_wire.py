@@ -21,8 +21,8 @@ from agent.llm.client import Llm
 from agent.llm.failing import wait_of
 from agent.llm.wire import Reply, is_loopback
 from agent.stopping import Stopped, stoppable
-from prompts.clean import harmless
 from prompts.errors import LlmError
+from prompts.ground.clean import harmless
 from tests.agent.fast import completion
 from tests.agent.llm.speaking import HELLO, Said, answer, speaking
 

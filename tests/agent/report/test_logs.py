@@ -14,8 +14,8 @@ import pytest
 
 from agent.report.logs import logs_list, logs_path, logs_query, logs_show, replay_view, whole_run
 from agent.store.store import Store
-from prompts.console import make_console
 from prompts.errors import InputError
+from prompts.ground.console import make_console
 from tests.agent.invented_run import FEEDBACK, invent
 from tests.places import ROOT
 

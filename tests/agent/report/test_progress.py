@@ -11,7 +11,7 @@ import pytest
 from agent.report.progress import Narrator
 from agent.store.store import Store
 from agent.store.summary import ratings_by_image
-from prompts.console import make_console
+from prompts.ground.console import make_console
 from tests.agent.invented_run import invent
 from tests.terminals import LONG, Terminal, piped, screen, watched
 from tools.records import StepRow

@@ -17,8 +17,8 @@ from agent.report.report import adapter_file, marked, summarise, write_report
 from agent.report.telling import decision, outcome, reason
 from agent.store.store import Store
 from agent.store.summary import fate
-from prompts.clean import clean
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from tests.agent.fast import Started
 from tests.agent.invented_run import ADAPTER, HIDDEN, call, invent
 from tools.actions.catalogue import TOOLS

@@ -17,8 +17,8 @@ from agent.store.ledger import ledger_facts
 from agent.store.store import Store
 from agent.store.summary import RatingsOf, adapter_facts, ratings_by_image, round_facts, run_lines, summarise
 from agent.store.trail import StoreTrail
-from prompts.console import make_console
 from prompts.errors import InputError
+from prompts.ground.console import make_console
 from tests.agent.invented_run import invent
 from tests.agent.store.written import full_step, image, start
 from tools.records import JobRow, StepRecord

@@ -16,7 +16,7 @@ from agent.report.report import write_report
 from agent.report.telling import warning
 from agent.store.ledger import alarm_of, ledger_facts, read_ledger
 from agent.store.store import Store
-from prompts.console import make_console
+from prompts.ground.console import make_console
 from prompts.messages import plan_messages
 from prompts.vocabulary import load_vocabulary
 from tests.agent.fast import Started

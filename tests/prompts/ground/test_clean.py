@@ -1,13 +1,13 @@
-"""prompts/clean.py: nothing from outside steers a terminal or turns a line round."""
+"""prompts/ground/clean.py: nothing from outside steers a terminal or turns a line round."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from prompts.clean import clean, harmless
 from prompts.errors import InputError
-from prompts.reading import lines_in, read_text
+from prompts.ground.clean import clean, harmless
+from prompts.ground.reading import lines_in, read_text
 
 
 @pytest.mark.parametrize("mark", ["\x1b", "\x07", "\x9b", "\x85", "\u2028", "\n", "\ud800"])

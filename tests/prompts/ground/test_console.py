@@ -1,4 +1,4 @@
-"""prompts/console.py: what stands in a pipe and what on a terminal, whoever prints it, and that nobody prints by another way."""
+"""prompts/ground/console.py: what stands in a pipe and what on a terminal, whoever prints it, and that nobody prints by another way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from prompts.console import bars, counted, is_terminal, make_console
+from prompts.ground.console import bars, counted, is_terminal, make_console
 from tests.terminals import LONG, ROOT, SAYS_HOW, Terminal, piped, screen, watched
 
 HOUSES = ("agent", "tools", "trainers", "evaluators", "prompts", "benchmarks")
@@ -33,7 +33,7 @@ OURS_ALONE = {
 SENTENCE = "a sentence of a person, longer than a screen is wide, with [bold]brackets[/bold], :smile: and 3.5 'numbers'"
 BARS = """
 import sys
-from prompts.console import bars
+from prompts.ground.console import bars
 with bars() as shown:
     task = shown.add_task("painting", total=8)
     for done in range(9):
@@ -194,7 +194,7 @@ def test_every_console_and_bar_is_made_in_one_place() -> None:
     files = [file for house in HOUSES for file in sorted((ROOT / house).rglob("*.py"))]
     found = {str(file.relative_to(ROOT)): other_ways(file.read_text()) for file in files}
     found = {file: ways for file, ways in found.items() if ways}
-    assert list(found) == ["prompts/console.py"], found
+    assert list(found) == ["prompts/ground/console.py"], found
 
 
 @pytest.mark.parametrize(
@@ -215,5 +215,5 @@ def test_what_is_only_a_type_or_a_shape_is_free() -> None:
 
 
 def test_asking_for_help_loads_no_rich() -> None:
-    code = "import sys, prompts.console, agent.cli.main; agent.cli.main.make_parser(); sys.exit('rich' in sys.modules)"
+    code = "import sys, prompts.ground.console, agent.cli.main; agent.cli.main.make_parser(); sys.exit('rich' in sys.modules)"
     assert piped("-c", code).status == 0

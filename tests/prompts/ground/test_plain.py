@@ -1,4 +1,4 @@
-"""prompts/plain.py: tables, panels and rules as lines."""
+"""prompts/ground/plain.py: tables, panels and rules as lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from prompts.console import make_console
+from prompts.ground.console import make_console
 
 
 def told(*parts: object) -> list[str]:

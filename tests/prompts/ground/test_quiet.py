@@ -1,4 +1,4 @@
-"""prompts/quiet.py: libraries say nothing while they load and work, and say afterwards what they said before; in real processes."""
+"""prompts/ground/quiet.py: libraries say nothing while they load and work, and say afterwards what they said before; in real processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from prompts.quiet import BARRED, LIBRARIES, quiet
+from prompts.ground.quiet import BARRED, LIBRARIES, quiet
 from tests.conftest import MODELS
 from tests.terminals import ROOT, piped, watched
 
@@ -43,7 +43,7 @@ ours = logging.getLogger("evaluators.scorers.pickscore")
 ours.warning("before")
 Clip({str(MODELS / "bauhaus-clip")!r})
 ours.warning("after")
-from prompts.quiet import quiet
+from prompts.ground.quiet import quiet
 with quiet():
     ours.warning("meanwhile")
     logging.warning("of a library")
@@ -101,7 +101,7 @@ def test_what_was_still_before_stays_still() -> None:
 
 @pytest.mark.parametrize("said", ["0", "1"])
 def test_who_has_decided_about_the_hubs_bars_hears_no_complaint(said: str) -> None:
-    code = "from prompts.quiet import quiet\nwith quiet():\n    pass"
+    code = "from prompts.ground.quiet import quiet\nwith quiet():\n    pass"
     assert piped("-W", "error::UserWarning", "-c", code, HF_HUB_DISABLE_PROGRESS_BARS=said) == ("", "", 0)
 
 

@@ -1,4 +1,4 @@
-"""prompts/yaml_files.py: YAML 1.2 read without surprises and in bounds; what we write comes back the same."""
+"""prompts/ground/yaml_files.py: YAML 1.2 read without surprises and in bounds; what we write comes back the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompts.errors import InputError
-from prompts.yaml_files import LONGEST_NUMBER, OF_A_PERSON, OF_OURS, read_yaml, write_yaml
+from prompts.ground.yaml_files import LONGEST_NUMBER, OF_A_PERSON, OF_OURS, read_yaml, write_yaml
 from tests.house import HOUSES
 from tests.places import ROOT
 
@@ -161,7 +161,7 @@ def test_a_number_is_as_long_as_people_write_them() -> None:
 def test_nobody_else_reads_or_writes_yaml() -> None:
     files = [file for house in (*HOUSES, "benchmarks") for file in (ROOT / house).rglob("*.py")]
     theirs = [file for file in files if re.search(r"^\s*(import|from) yaml", file.read_text(), re.MULTILINE)]
-    assert [str(file.relative_to(ROOT)) for file in theirs] == ["prompts/yaml_files.py"]
+    assert [str(file.relative_to(ROOT)) for file in theirs] == ["prompts/ground/yaml_files.py"]
 
 
 def test_whatever_yaml_the_documents_and_the_house_show_is_read(tmp_path: Path) -> None:

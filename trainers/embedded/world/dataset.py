@@ -19,7 +19,7 @@ import torch
 from numpy.lib.format import open_memmap
 from PIL import Image
 
-from prompts.console import counted
+from prompts.ground.console import counted
 from trainers.embedded.world.captions import caption, loose_caption
 from trainers.embedded.world.world import SIZE, Scene, render, sample_scene
 

@@ -1,4 +1,4 @@
-"""agent/store/chain.py: every row of a run is covered, by every way of writing one; any other change is told."""
+"""agent/store/database/chain.py: every row of a run is covered, by every way of writing one; any other change is told."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.store.chain import ALONE, OF_A_STEP
-from agent.store.migrations import MIGRATIONS
+from agent.store.database.chain import ALONE, OF_A_STEP
+from agent.store.database.migrations import MIGRATIONS
 from agent.store.store import Store
 from prompts.errors import StoreError
 from tests.agent.store.written import HASH, full_step, image, simple_step, start

@@ -1,4 +1,4 @@
-"""agent/store/migrations.py with real files: older and newer ones, another program's, and damaged ones."""
+"""agent/store/database/migrations.py with real files: older and newer ones, another program's, and damaged ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.store.migrations import MIGRATIONS
+from agent.store.database.migrations import MIGRATIONS
 from agent.store.store import Store
 from prompts.errors import StoreError
 from tests.agent.store.written import image, simple_step, start

@@ -1,4 +1,4 @@
-"""agent/store/reading.py: records in homes where nothing can be written, and queries that can be stopped."""
+"""agent/store/database/reading.py: records in homes where nothing can be written, and queries that can be stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 from agent.cli.main import main
 from agent.stopping import stoppable
-from agent.store.migrations import MIGRATIONS
+from agent.store.database.migrations import MIGRATIONS
 from agent.store.store import Store
 from prompts.errors import StoreError
 from tests.places import ROOT

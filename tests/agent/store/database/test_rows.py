@@ -1,4 +1,4 @@
-"""agent/store/rows.py: a damaged row costs one row, which is named, in every command that reads."""
+"""agent/store/database/rows.py: a damaged row costs one row, which is named, in every command that reads."""
 
 from __future__ import annotations
 
