@@ -66,6 +66,7 @@ def test_whatever_a_door_offers_is_there(room: str) -> None:
     for module, names in door(KNOWN[room]).items():
         tree = ast.parse(KNOWN[f"{room}.{module}"].read_text())
         there = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        there |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
         there |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         assert names <= there, (module, names - there)
 
