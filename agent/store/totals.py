@@ -23,9 +23,9 @@ PAGE = f"""select id, created, brief, state,
   (select round from images where run_id = runs.id and {SHOWN} and {RATED} order by round desc limit 1) as last
 from runs order by rowid desc limit ?"""
 # Of each picture that was shown, what each judge said last.
-NEWEST_SCORES = f"""select images.round, newest.name, newest.value from images join (
+NEWEST_SCORES = f"""select images.round, said.name, said.value from images join (
   select image, name, value, row_number() over (partition by image, name order by step desc, rowid desc) as place
-  from scores where run_id = ?1) newest on newest.image = images.id and newest.place = 1
+  from scores where run_id = ?1) said on said.image = images.id and said.place = 1
 where images.run_id = ?1 and {SHOWN} order by images.round"""
 PLANS = """select c.step, c.attempt, c.purpose, c.model, '{}' as request, c.response, c.seconds, c.problem,
   s.round, s.node, s.tool, s.args, s.error, s.planner
