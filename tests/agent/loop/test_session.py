@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import agent.loop.session
-from agent.config import Config
-from agent.loop.session import alone, checkpoints, open_store, stored_config, unfinished
+from agent.config import Config, make_config
+from agent.loop.session import alone, checkpoints, new_run, open_store, stored_config, unfinished
 from prompts.errors import InputError, PalateError, StoreError
 from tests.agent.fast import FINISH, PAINT, SCORE, Begin
 
@@ -90,3 +91,22 @@ def test_a_run_from_before_the_gate_had_rules_is_judged_as_it_was_then(tmp_path:
         )
         assert not stored_config(store, now).gate.unseen_may_lose
         assert stored_config(store, then).gate.unseen_may_lose
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"model": "nowhere"}, "model = 'nowhere' is neither a bundled model"),
+        ({"clip": "no/such/clip"}, "clip = 'no/such/clip' is neither"),
+        ({"pickscore": "/no/such"}, "pickscore = '/no/such' is neither"),
+        ({"device": "banana"}, "device 'banana' is not one we know"),
+        ({"vocabulary": "nowhere"}, "There is no vocabulary 'nowhere'"),
+        ({"sliders": [{"name": "light", "adapter": "no.safetensors"}]}, "'no.safetensors' is not a .safetensors file"),
+        ({"shown": {"image": "no.png", "adapter": "no.safetensors"}}, "no.png' cannot be read"),
+    ],
+)
+def test_what_a_config_names_is_missed_before_there_is_a_run(tmp_path: Path, values: dict[str, Any], told: str) -> None:
+    with open_store(tmp_path) as store:
+        with pytest.raises(InputError, match=told):
+            new_run(make_config({"planner": "rules", "rater": 0} | values), tmp_path, store)
+        assert list(store.runs()) == []
