@@ -1,5 +1,4 @@
-"""What we say to models: vocabularies, messages, lists, a session's routine. And what every house stands on: errors,
-whole files, consoles, clean text, quiet.
+"""What we say to models: vocabularies, messages, lists, a session's routine. And errors.py, which every house raises.
 
 Must not know: anything above it; no logic but loading and putting into words.
 Others may use: atomic (abandoned, nameable, ordinary, read_text, write_atomically), clean (clean, harmless), console
