@@ -22,7 +22,7 @@ from PIL import Image
 from agent.bench.cli import module_of, options_of
 from agent.cli.job_file import load_job
 from agent.cli.main import make_parser
-from agent.config import CONFIGS, make_config, read_yaml
+from agent.config import CONFIGS, make_config, read_keys
 from agent.store.home import open_store
 from prompts.vocabulary import load_vocabulary
 from tests.places import ROOT
@@ -170,7 +170,7 @@ def test_each_yaml_snippet_is_read_by_what_it_is_for(snippet: str, tmp_path: Pat
     elif "kind" in values:
         check_job(file, values, tmp_path)
     else:  # a part of a run's config; the models that it names may be elsewhere
-        assert make_config(read_yaml(CONFIGS / "demo.yaml") | values)
+        assert make_config(read_keys(CONFIGS / "demo.yaml").values | values)
 
 
 @pytest.fixture(scope="module")

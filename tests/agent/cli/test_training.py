@@ -104,7 +104,7 @@ def test_a_mistake_is_named_before_anything_starts(folder: Path, values: dict[st
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"config": {"learning_rate": "1"}}, r"config.learning_rate = '1' \(line \d+\): write a number"),
+        ({"config": {"learning_rate": "0.01"}}, r"config.learning_rate = '0.01' \(line \d+\): write a number"),
         ({"config": {"batch_size": -5}}, r"config.batch_size = -5 \(line"),
         ({"config": {"steps": True}}, r"config.steps = True \(line \d+\): write a whole number"),
         ({"config": {"learning_rate": float("nan")}}, "config.learning_rate = nan"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import agent.loop.checkpoints
-from agent.config import Config
+from agent.config import Config, make_config
 from agent.loop.checkpoints import checkpoints
 from agent.loop.session import alone, new_run, stored_config, unfinished
 from agent.store.home import open_store
@@ -135,3 +136,22 @@ def test_what_the_vocabulary_cannot_say_of_a_brief_is_told_once_when_the_run_sta
         for brief in ("find my taste", "", "red rings, please"):
             new_run(Config(brief=brief, rater=0), tmp_path, store)
         assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"model": "nowhere"}, "model = 'nowhere' is neither a bundled model"),
+        ({"clip": "no/such/clip"}, "clip = 'no/such/clip' is neither"),
+        ({"pickscore": "/no/such"}, "pickscore = '/no/such' is neither"),
+        ({"device": "banana"}, "device 'banana' is not one we know"),
+        ({"vocabulary": "nowhere"}, "There is no vocabulary 'nowhere'"),
+        ({"sliders": [{"name": "light", "adapter": "no.safetensors"}]}, "'no.safetensors' is not a .safetensors file"),
+        ({"shown": {"image": "no.png", "adapter": "no.safetensors"}}, "no.png' cannot be read"),
+    ],
+)
+def test_what_a_config_names_is_missed_before_there_is_a_run(tmp_path: Path, values: dict[str, Any], told: str) -> None:
+    with open_store(tmp_path) as store:
+        with pytest.raises(InputError, match=told):
+            new_run(make_config({"planner": "rules", "rater": 0} | values), tmp_path, store)
+        assert list(store.runs()) == []
