@@ -108,10 +108,10 @@ def wrong_key(tensors: Tensors, draw: random.Random) -> None:
 
 def wrong_shape(tensors: Tensors, draw: random.Random) -> None:
     """A tensor of another rank, width or number of dimensions."""
-    key = draw.choice(sorted(tensors))
+    key = draw.choice(sorted(key for key, one in tensors.items() if one.numel()))
     one = tensors[key]
     ways: list[Callable[[], Tensor]] = [
-        lambda: one.T if one.ndim == 2 else one.reshape(1), lambda: one[:0] if one.ndim else one.reshape(1, 1), lambda: one.flatten(),
+        lambda: one.T if one.ndim == 2 else one.flatten()[:1], lambda: one[:0] if one.ndim else one.reshape(1, 1), lambda: one.flatten(),
         lambda: torch.tensor(1.0), lambda: one[None], lambda: one.reshape(*one.shape, 1, 1), lambda: torch.cat([one.reshape(len(one) if one.ndim else 1, -1)] * 2),
         lambda: one[..., :-1] if one.ndim else one.repeat(3), lambda: one[None, None, None],
     ]  # fmt: skip
@@ -120,9 +120,9 @@ def wrong_shape(tensors: Tensors, draw: random.Random) -> None:
 
 def wrong_value(tensors: Tensors, draw: random.Random) -> None:
     """One number, or all, of another size or kind."""
-    key = draw.choice(sorted(tensors))
+    key = draw.choice(sorted(key for key, one in tensors.items() if one.numel()))
     one = tensors[key].clone()
-    if draw.random() < 0.4:
+    if draw.random() < 0.4 or not one.is_floating_point() or one.element_size() == 1:
         tensors[key] = one.to(draw.choice(KINDS))
     else:
         flat = one.reshape(-1)
@@ -147,7 +147,7 @@ def written(model: BaseModel, file: Path, draw: random.Random) -> str:
     for _ in range(draw.randint(1, 2)):
         fault = draw.choice([wrong_key, wrong_shape, wrong_value, None])
         told.append("header" if fault is None else fault.__name__)
-        if fault is not None and tensors:
+        if fault is not None and any(one.numel() for one in tensors.values()):
             fault(tensors, draw)
         elif fault is None:
             metadata |= {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +18,7 @@ from tests.tiny_models import PIPELINES
 from tests.trainers import subject
 from trainers import sft
 from trainers.files.adapter_file import Adapter, AdapterRef, sha256
+from trainers.files.lora_layers import change_of, lora_layers
 from trainers.merge import merge, reduced, stacked
 from trainers.model.base_model import BaseModel
 
@@ -76,6 +78,22 @@ def test_layers_of_text_encoders_are_merged_too(name: str, tiny: Tiny, tmp_path:
     for file in (made.path, made.path / "merged_kohya.safetensors"):
         assert np.abs(painted(model, [AdapterRef(file)]) - both).max() <= 2, file
     assert json.loads((made.path / "adapter.json").read_text())["kohya_check"] == "loaded"
+
+
+@pytest.mark.parametrize("place", ["mlp.fc1", "self_attn.q_proj"])
+def test_a_stock_pipeline_reads_what_text_encoders_learned(place: str, tiny: Tiny, tmp_path: Path) -> None:
+    """diffusers' own reader knows a file of feed-forward layers alone only under its own names."""
+    model, key = tiny("sd15"), f"text_encoder.text_model.encoder.layers.1.{place}"
+    wide, high = model.pipe.text_encoder.get_submodule(key.removeprefix("text_encoder.text_model.")).weight.shape[::-1]
+    save_file(
+        {f"{key}.lora_A.weight": torch.ones(2, wide), f"{key}.lora_B.weight": torch.ones(high, 2)},
+        tmp_path / "a.safetensors",
+    )
+    made = merge([AdapterRef(tmp_path / "a.safetensors")], model=model, out=tmp_path / "merged")
+    stock = StableDiffusionPipeline.from_pretrained(model.name)
+    stock.load_lora_weights(str(made.path), adapter_name="mine")
+    (changed,) = [one for one in lora_layers(stock) if "mine" in one.lora_A]
+    assert torch.allclose(change_of(changed, "mine"), torch.full((high, wide), 2.0), atol=1e-5)
 
 
 def test_a_lower_rank_says_what_it_loses_and_a_high_one_loses_nothing(tiny: Tiny, tmp_path: Path) -> None:

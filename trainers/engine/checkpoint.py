@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from prompts.errors import InputError, PalateError
+from trainers.files.halves import finite
 
 FREE = {  # settings of a training that may change while it is interrupted: they make no other adapter
     "gradient_checkpointing", "sample_prompts", "sample_every", "sample_steps", "sample_guidance", "checkpoint_every", "keep_checkpoints",
@@ -132,6 +133,8 @@ def latest(out: Path) -> Checkpoint | None:
     try:
         about = json.loads((folders[-1] / "training.json").read_text())
         tensors = load_file(folders[-1] / "training.safetensors")
+        if bad := next((key for key, one in tensors.items() if key.startswith("weight.") and not finite(one)), None):
+            raise ValueError(f"{bad!r} holds numbers that are not finite")
         return Checkpoint(about["step"], about["about"], about["history"], tensors)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise PalateError(

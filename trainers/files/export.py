@@ -106,15 +106,23 @@ def save_layers(
 
 def write_diffusers(folder: Path, pipe: Any, parts: Mapping[str, Mapping[str, Tensor]], scale: float) -> Path:
     """Write the weights of each part (PEFT names) so that `pipe.load_lora_weights(folder)` works. `scale` = alpha / rank is
-    folded into the up weights, because most readers of this layout know no alpha."""
+    folded into the up weights, because most readers of this layout know no alpha. Text encoders' get diffusers' own names: under
+    PEFT's it reads no file in which only feed-forward layers learned."""
     folded = {
         f"{part}_lora_layers": {
-            key: (value * scale if ".lora_B." in key else value).contiguous().cpu() for key, value in state.items()
+            (_of_text(key) if part.startswith("text_encoder") else key): (value * scale if ".lora_B." in key else value)
+            .contiguous()
+            .cpu()
+            for key, value in state.items()
         }
         for part, state in parts.items()
     }
     pipe.save_lora_weights(folder, **folded, safe_serialization=True)
     return folder / DIFFUSERS_FILE
+
+
+def _of_text(key: str) -> str:
+    return key.replace(".lora_A.", ".lora_linear_layer.down.").replace(".lora_B.", ".lora_linear_layer.up.")
 
 
 def write_kohya(file: Path, named: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> Path:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from prompts.errors import InputError, PalateError
 from trainers.dreambooth import DreamBoothConfig, train
@@ -134,6 +134,17 @@ def test_a_damaged_checkpoint_is_named(model: BaseModel, tmp_path: Path) -> None
     interrupted(model, tmp_path, 1)
     (tmp_path / "checkpoint-1" / "training.safetensors").write_bytes(b"half")
     with pytest.raises(PalateError, match="checkpoint-1"):
+        train(CONFIG, DATA, base_model=model, out=tmp_path)
+
+
+def test_a_checkpoint_with_a_number_that_is_none_is_damaged(model: BaseModel, tmp_path: Path) -> None:
+    """It was blamed on the learning rate."""
+    interrupted(model, tmp_path, 1)
+    tensors = load_file(tmp_path / "checkpoint-1" / "training.safetensors")
+    key = next(key for key in tensors if key.startswith("weight."))
+    tensors[key].view(-1)[0] = float("nan")
+    save_file(tensors, tmp_path / "checkpoint-1" / "training.safetensors")
+    with pytest.raises(PalateError, match=r"checkpoint-1' is damaged .*not finite.*: delete it"):
         train(CONFIG, DATA, base_model=model, out=tmp_path)
 
 

@@ -47,12 +47,12 @@ def test_sdxls_authors_names_mean_the_layers_that_diffusers_says(sdxl: UNet2DCon
     known = {
         name: members
         for name, members in names._known["unet"].items()
-        if "block" in name and not name.startswith(("down", "mid", "up"))
+        if "block" in name and not name.startswith(("down_blocks", "mid_block", "up_blocks"))
     }
     theirs = {name: by_diffusers(name, sdxl) for name in known if not name.endswith("_0_conv")}  # theirs is called "op"
     assert theirs == {name: known[name][0] for name in theirs}
     blocks = {path for path in layers_of(sdxl) if "_block" in path}
-    assert set(theirs.values()) == blocks and len(blocks) > 200
+    assert set(theirs.values()) == {"conv_in", *blocks} and len(blocks) > 200
 
 
 def test_fluxs_names_mean_the_layers_that_diffusers_says() -> None:
