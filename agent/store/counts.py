@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from agent.store.database.indexes import DONE, FAILED, HEARD, SHOWN
 from agent.store.database.migrations import explained
+from agent.store.database.rows import legible
 from agent.store.views import Values, Views
 from tools.records import ImageRow, PreferenceRow, StepRow, plain, to_json
 
@@ -166,4 +167,8 @@ class Counts(Views):
 
     def _fetched(self, cursor: Any) -> list[Any]:
         with self._lock, explained(self.path, self._busy_seconds):
-            return list(cursor.fetchmany(BATCH))
+            self._db.conn.text_factory = legible  # a cursor cannot go back to a row that it could not read
+            try:
+                return list(cursor.fetchmany(BATCH))
+            finally:
+                self._db.conn.text_factory = str

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.store.counts import Counts
 from agent.store.database.indexes import DONE, SHOWN
+from agent.store.database.rows import records
 from tools.records import AdapterRow, ImageRow, LlmCall, StepRow, to_json
 
 RATED = (
@@ -85,7 +86,10 @@ class Totals(Counts):
         """The calls that asked the language model what to do next, in the order made, without the messages sent; each with its step."""
         for values in self._stream(PLANS, [run_id]):
             row = dict(zip(PLAN_NAMES, values, strict=True))
-            yield LlmCall.from_row(row), StepRow.from_row(row | {"seconds": 0.0}) if row["node"] is not None else None
+            step = {**row, "run_id": run_id, "seconds": 0.0}
+            made = records(StepRow, [step], self.unreadable) if row["node"] is not None else []
+            for call in records(LlmCall, [{**row, "run_id": run_id}], self.unreadable):
+                yield call, next(iter(made), None)
 
     def rounds_by(self, run_id: str, planner: str) -> list[int]:
         """The rounds in which a planner decided."""
@@ -109,7 +113,7 @@ class Totals(Counts):
     def seconds_by_part(self, run_id: str) -> dict[str, float]:
         """Part to the seconds that a run's steps spent in it."""
         sql = """select part.key, sum(part.value)
-        from steps, json_each(iif(json_valid(seconds_by_part), seconds_by_part, '{}')) as part where run_id = ? group by part.key"""
+        from steps, json_each(iif(json_valid(seconds_by_part), iif(json_type(seconds_by_part) = 'object', seconds_by_part, '{}'), '{}')) as part where run_id = ? group by part.key"""
         return dict(self._stream(sql, [run_id]))
 
     def page(self, limit: int | None = None) -> list[dict[str, Any]]:

@@ -99,10 +99,12 @@ def decoded(data: bytes, where: str, line: int = 1) -> str:
         mark = _without_mark(data)
         if mark is None:
             line += data[: data.index(b"\0")].count(b"\n")
-            raise InputError(f"{where} is no text (line {line} holds a zero byte): give a text file in UTF-8")
+            raise InputError(
+                f"{where} cannot be read, it is no text (line {line} holds a zero byte): give a text file in UTF-8"
+            )
     if mark is not None:
         raise InputError(
-            f"{where} is {mark}, and UTF-8 is read: save it as UTF-8 (`iconv -f {mark} -t UTF-8 OLD > NEW`)"
+            f"{where} cannot be read, it is {mark}, and UTF-8 is read: save it as UTF-8 (`iconv -f {mark} -t UTF-8 OLD > NEW`)"
         )
     try:
         return data.decode()
@@ -110,7 +112,7 @@ def decoded(data: bytes, where: str, line: int = 1) -> str:
         line += data[: error.start].count(b"\n")
         byte = data[error.start : error.start + 1]
         raise InputError(
-            f"{where} is not UTF-8: line {line} holds the byte 0x{byte[0]:02X}, in Latin-1 {byte.decode('latin-1')!r}. Save it as UTF-8 "
+            f"{where} cannot be read, it is not UTF-8: line {line} holds the byte 0x{byte[0]:02X}, in Latin-1 {byte.decode('latin-1')!r}. Save it as UTF-8 "
             "(`iconv -f LATIN1 -t UTF-8 OLD > NEW`)"
         ) from error
 
@@ -133,7 +135,7 @@ def _opened(path: Path, what: str) -> Iterator[BinaryIO]:
 
 def _too_long(where: str, most: int, *, raised: bool = True) -> str:
     more = f", or raise the limit with the environment variable {MOST_TEXT[0]}" if raised else ""
-    return f"{where} holds more than {most:,} bytes: give less{more}"
+    return f"{where} cannot be read, it holds more than {most:,} bytes: give less{more}"
 
 
 def _short(path: Path) -> str:

@@ -90,7 +90,7 @@ def test_a_vocabulary_of_ones_own_is_a_file(tmp_path: Path) -> None:
 def test_a_vocabulary_in_another_encoding_is_told_by_name(tmp_path: Path, encoding: str, told: str) -> None:
     file = tmp_path / "mine.yaml"
     file.write_bytes("name: mine\ntemplate: '{mood}'\ngenes: {mood: [grün, leise]}\n".encode(encoding))
-    with pytest.raises(InputError, match=f"vocabulary .*mine.yaml' {told}"):
+    with pytest.raises(InputError, match=f"vocabulary .*mine.yaml' cannot be read, it {told}"):
         load_vocabulary(str(file))
 
 

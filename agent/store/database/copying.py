@@ -20,6 +20,8 @@ select id from line"""
 SAID = """select distinct json_extract(message.value, '$.content_sha256')
 from llm_calls, json_each(iif(json_valid(request), request, '{}'), '$.messages') as message where run_id = ?1
   and message.type = 'object'"""
+# An ancestor's row alone has no chain, and is not to be taken for one that lost it.
+BARE = "insert into chain select id, 0, null, null, '{}', '' from runs where id <> ? and id not in (select run_id from chain)"
 WHOLE = {"runs": f"id in ({ANCESTORS})", "messages": f"sha256 in ({SAID})"}  # what has no run_id
 
 
@@ -34,6 +36,7 @@ def copy_run(source: sqlite3.Connection, run_id: str, path: Path, busy_seconds: 
                 database.conn.execute("pragma defer_foreign_keys = on")  # tables come in any order
                 for table, columns in _tables(source):
                     _copy(source, database.conn, run_id, table, columns)
+                database.conn.execute(BARE, [run_id])
             database.conn.execute("pragma journal_mode = delete")  # one file, and readable where nobody may write
         finally:
             database.close()
@@ -49,16 +52,10 @@ def _tables(source: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
         yield table, [row[0] for row in columns.fetchall()]
 
 
-def _has_rowid(source: sqlite3.Connection, table: str) -> bool:
-    """Whether rows have a place of their own beside their key."""
-    return bool(source.execute("select not wr from pragma_table_list(?)", [table]).fetchone()[0])
-
-
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, run_id: str, table: str, columns: list[str]) -> None:
     which = "run_id = ?1" if "run_id" in columns else WHOLE.get(table)
     if which is None:
         return
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
-    order = "order by rowid" if _has_rowid(source, table) else ""
-    rows: Any = source.execute(f"select {names} from {table} where {which} {order}", [run_id])
+    rows: Any = source.execute(f"select {names} from {table} where {which} order by rowid", [run_id])
     target.executemany(f"insert into {table} ({names}) values ({places})", rows)
