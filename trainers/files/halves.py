@@ -35,7 +35,7 @@ INSTEAD = (
 # diffusers writes "to_q.lora.down", older files "to_q_lora.down", text encoders "lora_linear_layer", PEFT "lora_A" (with the adapter's
 # name behind it where its state was saved as it is), kohya "lora_down", cloneofsimo ":down".
 _HALF = re.compile(
-    r"^(?P<name>.+?)(?:\.lora_(?P<peft>[AB])(?:\.(?!bias$|weight$)[\w-]+)?\.weight|\.lora_(?P<kohya>down|up|mid)\.weight"
+    r"^(?P<name>.+?)(?:\.lora_(?P<peft>[AB])(?:\.(?!bias$|weight$)(?P<adapter>[\w-]+))?\.weight|\.lora_(?P<kohya>down|up|mid)\.weight"
     r"|(?:_lora|\.lora|\.lora_linear_layer|)\.(?P<older>down|up)\.weight|(?::(?P<number>down|up))"
     r"|(?:_lora|\.lora|\.lora_linear_layer|)\.(?:lora_)?(?P<alpha>alpha))$"
 )
@@ -167,6 +167,12 @@ def _check_values(file: Path, key: str, tensor: Tensor) -> None:
         raise InputError(f"adapter {str(file)!r} holds numbers that are not finite in {shown(key)}: its training broke, or the file is damaged; get it again or use another")  # fmt: skip
 
 
+def _adapter(key: str) -> str | None:
+    """The name of the adapter behind a half, where PEFT's state was saved as it is."""
+    match = _HALF.match(key)
+    return match and match["adapter"]
+
+
 def _layer(file: Path, name: str, roles: Mapping[str, tuple[str, Tensor]], layout: str, told: Told | None) -> Layer:
     for half, other in (("down", "up"), ("up", "down")):
         if half not in roles:
@@ -178,6 +184,8 @@ def _layer(file: Path, name: str, roles: Mapping[str, tuple[str, Tensor]], layou
             )
             raise InputError(f"adapter {str(file)!r} is not whole: {has}: export it again")
     (key, down), (up_key, up) = roles["down"], roles["up"]
+    if _adapter(key) != _adapter(up_key):
+        raise InputError(f"adapter {str(file)!r} is not whole: {shown(key)} and {shown(up_key)} are of two adapters: export it again")  # fmt: skip
     for one, tensor in ((key, down), (up_key, up)):
         if tensor.ndim not in (2, 4) or not tensor.numel():
             raise InputError(f"adapter {str(file)!r} holds {shown(one)} of shape {tuple(tensor.shape)}: a half of a layer has two dimensions, or four, and none is 0")  # fmt: skip

@@ -52,6 +52,15 @@ def test_what_is_no_half_of_a_layer_is_refused_by_its_name(
         about(tmp_path / "a.safetensors")
 
 
+def test_halves_of_two_adapters_are_no_layer(tmp_path: Path) -> None:
+    halves = {"x.lora_A.default.weight": ONES(2, 8), "x.lora_B.style.weight": ONES(8, 2)}
+    save_file(halves, tmp_path / "a.safetensors")
+    with pytest.raises(
+        InputError, match=r"'x\.lora_A\.default\.weight' and 'x\.lora_B\.style\.weight' are of two adapters"
+    ):
+        read(tmp_path / "a.safetensors")
+
+
 def test_a_number_that_is_none_is_found_wherever_it_stands_and_whatever_the_type() -> None:
     for kind in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
         for at in (0, 17, 99):
