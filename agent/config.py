@@ -1,6 +1,8 @@
 """A run's config: one YAML file, every key known. Below this file there are flat values only.
 
 Unknown keys are errors that name the nearest known key; the resolved config is stored with the run.
+
+Long because every key of a run, with its bounds and its sentence, stands in one place.
 """
 
 from __future__ import annotations

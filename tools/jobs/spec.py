@@ -1,6 +1,8 @@
 """What a training job is: its kinds, its settings, and its data as they lie on disk.
 
 Knows the trainers' arguments and reads the files that a job names. Does not know processes; tools.jobs.job runs what is read here.
+
+Long because a job's records, what they are checked for, and how each becomes a trainer's data are read together.
 """
 
 from __future__ import annotations
@@ -21,11 +23,8 @@ from tools.jobs.taken import mistaken, named
 from tools.photos import photo
 from tools.scorers import KEYS, Folders, clip_of
 
-WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")
-SUBJECTS = (
-    *WITH_PRIOR,
-    "textual_inversion",
-)  # whose dataset shows a subject  # kinds that keep the class by images of it
+WITH_PRIOR = ("dreambooth", "custom_diffusion", "gal")  # kinds that keep the class by images of it
+SUBJECTS = (*WITH_PRIOR, "textual_inversion")  # whose dataset shows a subject
 
 
 Name = Annotated[str, AfterValidator(nameable)]  # of a folder, a file, or something on a hub

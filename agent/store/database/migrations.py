@@ -2,6 +2,8 @@
 
 It knows tables, versions, locks and SQLite's errors; it does not know what a step is or who writes when. A migration
 that has been released is never edited: a change is a new one at the end of `MIGRATIONS`.
+
+Long because the SQL of every version stands in one place, in the order in which databases have had it.
 """
 
 from __future__ import annotations

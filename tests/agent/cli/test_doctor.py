@@ -1,4 +1,7 @@
-"""agent/cli/doctor.py and agent/cli/checks.py: each thing broken in turn, with real files, a real server and a real database."""
+"""agent/cli/doctor.py and agent/cli/checks.py: each thing broken in turn, with real files, a real server and a real database.
+
+Long because a doctor looks at everything once.
+"""
 
 from __future__ import annotations
 

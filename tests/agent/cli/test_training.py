@@ -1,4 +1,7 @@
-"""`palate train`: what a person writes in one YAML file, and what becomes of it."""
+"""`palate train`: what a person writes in one YAML file, and what becomes of it.
+
+Long because a file may describe a job of nine kinds.
+"""
 
 from __future__ import annotations
 
