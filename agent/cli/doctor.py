@@ -28,7 +28,7 @@ from agent.report.telling import resume_command
 from agent.store.database.migrations import MIGRATIONS
 from prompts.errors import StoreError
 from prompts.ground.clean import harmless
-from prompts.ground.console import make_console
+from prompts.ground.console import make_console, typed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -243,7 +243,7 @@ def _whole(name: str, bad: Mapping[str, Sequence[str]], good: str, *, essential:
         for run, lines in [*bad.items()][:3]
     )
     more = f"; and {len(bad) - 3} more runs" if bad.keys() - [*bad][:3] else ""
-    hint = f"put back a copy of the home; `palate replay {next(iter(bad))} --mode verify` tells all"
+    hint = f"put back a copy of the home; `{typed('replay', next(iter(bad)), '--mode', 'verify')}` tells all"
     return Check(name, False, f"not as it was written: {told}{more}", hint, essential)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +86,7 @@ def _reading(home: Path) -> Iterator[Store]:
     with open_store(home, reading=True) as store:
         yield store
         for name, why in store.unreadable.items():
-            print(f"palate: left out: {name} cannot be read ({why})", file=sys.stderr)
+            say(f"palate: left out: {name} cannot be read ({why})", stderr=True)
 
 
 def logs_path(chosen: argparse.Namespace) -> int:

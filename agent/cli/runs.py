@@ -178,7 +178,7 @@ def _carry_out(config: Config, chosen: argparse.Namespace, store: Any, run_id: s
 def _short_of(wanting: str | None, where: TextIO) -> int:
     """1 for a run that has not got what it was for; then that is the last thing it says."""
     if wanting is not None:
-        print(f"palate: {clean(wanting)}", file=where)
+        say(f"palate: {clean(wanting)}", stderr=where is sys.stderr)
     return 0 if wanting is None else 1
 
 

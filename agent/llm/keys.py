@@ -18,6 +18,7 @@ from agent.llm.wire import is_loopback
 from prompts.errors import InputError, PalateError
 from prompts.ground.atomic import write_atomically
 from prompts.ground.clean import clean
+from prompts.ground.console import say, typed
 
 VARIABLES = ("PALATE_LLM_KEY", "OPENAI_API_KEY")
 # Strict, so that who is asked about is who gets it: no user, no backslash, no blank, nothing that two readers read in two ways.
@@ -46,7 +47,7 @@ def key_for(url: str) -> str | None:
         return key
     raise InputError(
         f"the key in {variable} has never been sent to {server}, and a config alone does not decide that: if you trust it, say so once "
-        f"with `palate doctor --llm-url {clean(url)}` (it is remembered); else unset {variable}"
+        f"with `{typed('doctor', '--llm-url', clean(url))}` (it is remembered); else unset {variable}"
     )
 
 
@@ -104,6 +105,5 @@ def _on_terminal() -> bool:
 
 
 def _asked(server: str, variable: str) -> bool:
-    sys.stderr.write(f"The config names the server {server}. Send it the key in {variable}? [y/N] ")
-    sys.stderr.flush()
+    say(f"The config names the server {server}. Send it the key in {variable}? [y/N]", stderr=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

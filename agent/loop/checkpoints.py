@@ -20,6 +20,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Interrupt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
 
+from agent.llm.completion import tokens
 from agent.loop.graph import State
 from agent.loop.planners import Plan
 from agent.store.database.migrations import explained
@@ -86,7 +87,9 @@ class _Asked(BaseModel):
 
 
 def _call(call: Any) -> Any:
-    LlmCall.model_validate({**call, "attempt": 0})
+    """What a server said to count is counted again when it is recorded: no number of its may make a run unresumable."""
+    counts = {name: tokens(call.get(name)) for name in ("prompt_tokens", "completion_tokens")}
+    LlmCall.model_validate({**call, **counts, "attempt": 0})
     return call
 
 

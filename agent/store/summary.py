@@ -143,8 +143,9 @@ def kept_adapter(rows: Sequence[AdapterRow], judged: Sequence[StepRow]) -> Facts
 
 
 def run_lines(store: Store, limit: int | None = None) -> list[Facts]:
-    """The newest runs, each in a few numbers; all of them with the same four queries."""
-    runs = store.page(limit)
+    """The newest runs, each in a few numbers; all of them with the same five queries."""
+    readable = {run.id for run in store.runs(limit)}  # one that is damaged is named, and left out
+    runs = [run for run in store.page(limit) if run["id"] in readable]
     ids = [run["id"] for run in runs]
     ends = {(run["id"], run[end]) for run in runs for end in ("first", "last") if run[end] is not None}
     means = _means_of_rounds(store, ends)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.store.views import Views
 from prompts.errors import StoreError
+from prompts.ground.console import typed
 
 OLD = "It was made before Palate chained its records: only files and what is made again can be compared"
 
@@ -28,7 +29,7 @@ def check_whole(store: Views, run_id: str, folder: Path) -> None:
         more = f" (and {len(found) - 1} more)" if found[1:] else ""
         raise StoreError(
             f"The run {run_id!r} is not as it was written: {found[0]}{more}. Nothing was continued: put back what was changed, from a copy "
-            f"of the home, or start a new run. `palate replay {run_id} --mode verify` tells all of it."
+            f"of the home, or start a new run. `{typed('replay', run_id, '--mode', 'verify')}` tells all of it."
         )
 
 

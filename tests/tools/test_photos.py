@@ -224,7 +224,7 @@ def test_pixels_beyond_the_limit_are_refused_with_it(tmp_path: Path, monkeypatch
 
 def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(InputError, match="is no plain file"):
+    with pytest.raises(InputError, match="give the path of an ordinary file"):
         photo(tmp_path / "a.png")
     with pytest.raises(InputError, match="holds no pictures"):
         pictures_in(tmp_path)

@@ -93,7 +93,7 @@ def test_paths_and_sentences_are_found_whole(home: Path) -> None:
 
 def test_the_doctor_names_a_home_far_away_on_one_line(home: Path) -> None:
     heard = narrow(home, "doctor")
-    assert any(line.startswith("ok") and line.endswith(str(home)) for line in heard.out.splitlines())
+    assert any(line.split()[:2] == ["ok", "home"] and f" {home} " in f"{line} " for line in heard.out.splitlines())
     assert heard.err == "" and "\x1b" not in heard.out
     shown = watched(*palate(home, "doctor"))
     assert shown.err == "" and max(map(cell_len, screen(shown.out))) <= 60 and "\x1b[32m" in shown.out

@@ -9,6 +9,7 @@ import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 import agent.loop.graph
+import agent.loop.recall
 import agent.loop.session
 from agent.loop.people import keep
 from prompts.errors import InputError
@@ -16,9 +17,8 @@ from tests.agent.fast import ASK, FINISH, PAINT, Begin, Started, Steady, Struck,
 
 
 def in_recall(run: Started, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        agent.loop.graph, "plan_messages", once(agent.loop.graph.plan_messages, Struck("recall"), after=False)
-    )
+    reads = agent.loop.recall.Recall._read
+    patch.setattr(agent.loop.recall.Recall, "_read", once(reads, Struck("recall"), after=False))
 
 
 def in_plan(run: Started, patch: pytest.MonkeyPatch) -> None:

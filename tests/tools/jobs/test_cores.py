@@ -128,7 +128,7 @@ def parser():
     def command(chosen):
         assert "torch" not in sys.modules and "numpy" not in sys.modules
         {LOAD.format(names=list(ASLEEP))}
-    found.parse_args = lambda arguments: __import__("types").SimpleNamespace(command=command)
+    found.parse_args = lambda arguments: __import__("types").SimpleNamespace(command=command, home=__import__("pathlib").Path("nowhere"))
     return found
 main.make_parser = parser
 sys.exit(main.main([]))"""

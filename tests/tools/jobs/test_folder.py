@@ -72,7 +72,11 @@ def test_captions_that_contradict_each_other_are_refused_and_equal_ones_are_one(
         ("metadata.jsonl", '{"file_name": "a.png"', "line 1 of captions .*no JSON"),
         ("metadata.jsonl", '{"file_name": "a.png", "text": 3}', "line 1 of .* has the text 3, no text"),
         ("metadata.jsonl", "[" * 100_000, "line 1 of captions .*no JSON"),
-        ("a.txt", b"gr\xfcn", "caption .*a.txt' is not UTF-8: line 1 holds the byte 0xFC, in Latin-1 'ü'"),
+        (
+            "a.txt",
+            b"gr\xfcn",
+            "caption .*a.txt' cannot be read, it is not UTF-8: line 1 holds the byte 0xFC, in Latin-1 'ü'",
+        ),
     ],
 )
 def test_a_caption_that_cannot_be_read_is_named_with_its_line(
