@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config import bundled, read_keys
 from prompts.errors import InputError
+from prompts.ground.clean import clean
 from prompts.ground.console import bars
+from prompts.ground.reading import read_text
 from tools.gate.promotions import Acting, Promotion, acting, history, record
 from tools.scorers import KEYS
 
@@ -88,6 +90,8 @@ def _job(adapter: Path, home: Path, given: dict[str, Any]) -> tuple[Job, Path]:
         values, path = found.model_dump(mode="json", exclude_defaults=True), _made(found)
     else:
         path = adapter.resolve()
+        if not path.exists():
+            raise InputError(f"there is no adapter at {str(adapter)!r:.300}: give its folder, its file, or the YAML that it was trained from")  # fmt: skip
         kept = path / "config.yaml"
         values = read_keys(kept, ours=True).values if kept.is_file() else known(path, home)
     if not isinstance(values.get("gate") or {}, dict):
@@ -106,10 +110,15 @@ def _made(job: Job) -> Path:
     """Where a job's adapter lies: gal's in the folder of its last round."""
     if job.kind != "gal":
         return job.out
-    rounds = json.loads((job.out / "gal.json").read_text())["rounds"] if (job.out / "gal.json").is_file() else []
-    if not rounds:
+    file = job.out / "gal.json"
+    if not file.is_file():
         raise InputError(f"{str(job.out)!r} holds no round of gal yet: train it first")
-    return job.out / str(rounds[-1]["adapter"]["path"])
+    try:
+        return job.out / str(json.loads(read_text(file, "gal's rounds"))["rounds"][-1]["adapter"]["path"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{str(file)!r} is damaged or holds no round yet ({clean(error, 200)}): train it again"
+        ) from error
 
 
 def _place(one: Acting) -> str:

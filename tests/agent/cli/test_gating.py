@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -203,3 +204,16 @@ def test_scorers_of_the_command_line_are_laid_over_the_job(
     assert job.gate is not None and job.gate.guides == ("image_reward",) and job.pickscore == job.folders["pickscore"]
     file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"aesthetic": "head.pth"}))
     assert load_job(file, own_home).aesthetic == str(file.parent / "head.pth")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"rounds": []}', '{"rounds": [1]}', "[" * 5000])
+def test_rounds_of_gal_that_are_damaged_are_told_with_what_helps(text: str, tmp_path: Path) -> None:
+    (tmp_path / "gal.json").write_text(text)
+    job: Any = SimpleNamespace(kind="gal", out=tmp_path)
+    with pytest.raises(InputError, match=r"gal\.json' is damaged or holds no round yet.*train it again"):
+        _made(job)
+
+
+def test_an_adapter_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no adapter at '.*nowhere'"):
+        _job(tmp_path / "nowhere", tmp_path, {})
