@@ -215,5 +215,5 @@ def test_rounds_of_gal_that_are_damaged_are_told_with_what_helps(text: str, tmp_
 
 
 def test_an_adapter_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no adapter at '.*nowhere'"):
+    with pytest.raises(InputError, match=r"there is no adapter at '.*nowhere'"):
         _job(tmp_path / "nowhere", tmp_path, {})
