@@ -116,7 +116,7 @@ def test_a_config_that_names_a_foreign_host_begins_no_run_while_there_is_a_key(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.setattr(agent.llm.keys, "_HERE", set())
     code, out, err = palate("run", file("http://models.invalid/v1"))
-    assert code == 1 and out == "" and "OPENAI_API_KEY" in err and "palate doctor --llm-url" in err
+    assert code == 1 and out == "" and "OPENAI_API_KEY" in err and "doctor --llm-url http://models.invalid/v1" in err
     assert not (tmp_path / "home" / "palate.sqlite").exists()
     code, _, err = palate("run", file("http://models.invalid/v1"), "--llm-url", "http://models.invalid/v1", "--json")
     assert code == 1 and "nothing answers there" in err
