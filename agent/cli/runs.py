@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from prompts.errors import InputError
+from prompts.errors import InputError, PalateError
 from prompts.ground.clean import clean
 from prompts.ground.console import say, typed
 from tools.jobs.cores import sharing
@@ -186,7 +186,13 @@ def _keep_copy(store: Any, home: Path, run_id: str, folder: Path) -> None:
     """Everything of one run in one folder: report, sheets, images, adapter and its part of the database."""
     from agent.config import run_folder
 
-    shutil.copytree(run_folder(home, run_id), folder)
+    try:
+        shutil.copytree(run_folder(home, run_id), folder)
+    except OSError as error:
+        raise PalateError(
+            f"The copy of the run in {str(folder)!r} is not whole ({clean(error, 200)}). The run itself is kept in "
+            f"{str(run_folder(home, run_id))!r}: make room, and copy that folder."
+        ) from error
     store.copy_to(folder / "palate.sqlite", run_id)
     say(f"everything of this run: {folder}")
 

@@ -1,7 +1,7 @@
 """One request and its whole answer, bounded: so many seconds for all of it, so many bytes, no redirect, no proxy on the way to loopback.
 
 A timeout of a socket bounds one read, and a server that sends a byte a second is then waited for without end; here the whole exchange
-(name, connection, headers, body) has one deadline. A redirect is told and not followed: it would take the key along. Knows nothing of
+(connection, headers, body) has one deadline; only looking up a name may take longer, by what the system gives it. A redirect is told and not followed: it would take the key along. Knows nothing of
 what is asked.
 """
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # at run time on first use: `palate --help` must not wait for
 
 INFLATED = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window bits
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+SENT = {"host", "connection", "content-length", "transfer-encoding", "authorization", *map(str.lower, HEADERS)}
 REWRITTEN = (
     "content-encoding",
     "content-length",
@@ -88,8 +89,11 @@ def _run(ask: Callable[[], Coroutine[None, None, Reply]]) -> Reply:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(ask())
-    with ThreadPoolExecutor(1) as beside:
+    beside = ThreadPoolExecutor(1)
+    try:
         return beside.submit(lambda: asyncio.run(ask())).result()
+    finally:
+        beside.shutdown(wait=False)  # who interrupts must not wait for the server
 
 
 async def _exchange(
@@ -117,7 +121,7 @@ async def _exchange(
         except openai.APIStatusError as error:
             response = error.response
         except openai.APIConnectionError as error:
-            raise error.__cause__ or error from error.__cause__
+            raise error.__cause__ or error  # noqa: B904 - its own cause stays what it was
     return Reply(
         response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
     )
@@ -130,6 +134,10 @@ def _bounded(url: str, seconds: float, most_bytes: int) -> httpx.AsyncClient:
 
     class Bounded(httpx.AsyncClient):
         async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
+            for name in [name for name in request.headers if name.lower() not in SENT]:
+                del request.headers[
+                    name
+                ]  # the client adds what the environment says of an account, which is not for every server
             found = await super().send(request, **{**how, "stream": True})
             try:
                 parts, size = [], 0

@@ -40,7 +40,7 @@ def check_read(store: Views, run_id: str) -> None:
 
 
 def unreadable(store: Views, run_id: str) -> list[str]:
-    """The rows of a run that cannot be read, all of them looked at."""
+    """The rows of this run that cannot be read, all of them looked at; what was met of other runs is theirs."""
     reads: Iterable[Callable[..., object]] = (
         store.steps, store.images, store.scores, store.pairs, store.preferences, store.adapters, store.llm_calls, store.jobs,
         store.comparisons,
@@ -48,7 +48,7 @@ def unreadable(store: Views, run_id: str) -> list[str]:
     for read in reads:
         read(run_id)
     store.ratings(run_id, superseded=True), store.answers(run_id, superseded=True)
-    return [f"{name} cannot be read: {why}" for name, why in store.unreadable.items()]
+    return [f"{name} cannot be read: {why}" for name, why in store.unreadable.items() if name.endswith(f"run {run_id}")]
 
 
 def changed_files(store: Views, run_id: str, folder: Path) -> list[str]:

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from prompts.ground.clean import clean
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 TABLE = """create table chain (
   run_id text not null references runs(id), number integer not null, step integer, digest text, rows text not null, link text not null,
   primary key (run_id, number)) strict"""
@@ -143,7 +147,13 @@ def _alone(connection: sqlite3.Connection, run_id: str) -> Iterator[str]:
         for table, named in _object(rows).items():
             kept = was.setdefault(table, {})
             # a later link never covers up what should have stayed: the first word on that is the last
-            kept.update({key: kept.get(key, now)[:HALF] + now[HALF:] for key, now in _object(named).items()})
+            kept.update(
+                {
+                    key: kept.get(key, now)[:HALF] + now[HALF:]
+                    for key, now in _object(named).items()
+                    if isinstance(now, str)
+                }
+            )
     for table in ALONE:
         now = {str(key): digest for key, digest in _digests_alone(connection, table, run_id)}
         yield from _differences(NAMES.get(table, table[:-1]), was[table], now)
@@ -165,6 +175,9 @@ def _messages(connection: sqlite3.Connection, run_id: str) -> Iterator[str]:
             if isinstance(one, dict) and "content_sha256" in one:
                 named[str(one["content_sha256"])] = one.get("role")
     for sha256, role in named.items():
+        if not _SHA256.fullmatch(sha256):
+            yield f"the name of a message ({clean(sha256, 40)}) was altered"
+            continue
         row = connection.execute("select role, content from messages where sha256 = ?", [sha256]).fetchone()
         if row is None or row[0] != str(role) or sha256 not in _message_hashes(role, row[1]):
             yield f"message {sha256[:16]} {'is missing' if row is None else 'was altered'}"

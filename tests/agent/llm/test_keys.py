@@ -118,3 +118,12 @@ def test_a_key_that_was_given_by_hand_goes_where_it_was_given_and_no_key_is_no_h
         Llm(heard.url, "m", api_key="mine").chat([])
     assert "authorization" not in heard.requests[0].lower() and "Bearer mine" in heard.requests[1]
     assert Llm(THEIRS, "m", api_key="mine").base_url == THEIRS
+
+
+def test_what_the_environment_says_of_an_account_is_not_told_to_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-mine: very-secret")
+    with speaking(lambda _: [HELLO]) as heard:
+        Llm(heard.url, "m", api_key="mine").chat([])
+    assert "secret" not in heard.requests[0] and "x-stainless" not in heard.requests[0].lower()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.store.store import Store
+from agent.store.wholeness import unreadable
 from prompts.errors import InputError
 from tests.agent.store.written import full_step, image, simple_step, start
 from tools.records import StepRecord
@@ -123,3 +124,12 @@ def test_a_query_may_use_what_sqlite_has_for_reading(tmp_path: Path) -> None:
         assert store.query("select value from runs, json_each(config)") == [{"value": "bauhaus"}]
         assert store.query("select name from pragma_table_info('runs') limit 1") == [{"name": "id"}]
         assert store.query("pragma table_info(runs)")[0]["name"] == "id"
+
+
+def test_damage_in_another_run_is_not_told_of_this_one(store: Store) -> None:
+    good, damaged = start(store), start(store)
+    store.add_step(good, full_step())
+    store.add_step(damaged, full_step())
+    store._db.execute("update images set adapters = '{' where run_id = ?", [damaged])
+    assert store.images(damaged) == [] and unreadable(store, good) == []
+    assert len(unreadable(store, damaged)) == 2

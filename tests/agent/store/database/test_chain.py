@@ -224,3 +224,12 @@ def test_what_a_link_costs_does_not_grow_with_the_run(store: Store) -> None:
     for sql in links:
         (plan,) = store._db.conn.execute(f"explain query plan {sql}").fetchall()
         assert "INTEGER PRIMARY KEY (rowid>?)" in plan[3], plan
+
+
+def test_damage_to_the_chain_itself_is_told_and_breaks_nothing(store: Store, run: str) -> None:
+    store._db.execute("""update chain set rows = '{"runs": {"ID": 5}}' where number = 1""")
+    store._db.execute(
+        """update llm_calls set request = '{"messages": [{"role": "user", "content_sha256": "\\ud800"}]}' where run_id = ?""",
+        [run],
+    )
+    assert any("the name of a message" in told for told in store.altered(run))
