@@ -142,7 +142,16 @@ def _files(folder: Path) -> Iterator[Path]:
                 f"folder {str(folder)!r} holds more than {most} files: name the one with the pictures, or raise the limit with the environment "
                 f"variable {MOST_FILES[0]}"
             )
-        yield from (path for name in names if not _is_nothing(name) and (path := Path(place, name)).is_file())
+        yield from (path for name in names if not _is_nothing(name) and _is_file(path := Path(place, name)))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a link to where only others may look
+        raise InputError(
+            f"file {str(path)!r} cannot be looked at ({error.strerror}): check that it is yours, or move it elsewhere"
+        ) from error
 
 
 def _is_nothing(name: str) -> bool:

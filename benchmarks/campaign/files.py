@@ -170,12 +170,15 @@ def length(file: Path) -> float | None:
         return None
     found, used = 0.0, set[str]()
     for key, down in tensors.items():
-        low, high = next(((low, high) for _, _, low, high in STYLES if key.endswith(low)), ("", ""))
-        if low and (up := tensors.get(key.removesuffix(low) + high)) is not None:
-            alpha = tensors.get(f"{key.removesuffix(low)}.alpha")
+        low = next((low for _, _, low, _ in STYLES if key.endswith(low)), None)
+        stem = key.removesuffix(low or "")
+        # each half of a pair says by itself which half it is, whatever style the other is written in
+        high = next((stem + high for *_, high in STYLES if stem + high in tensors), None)
+        if low and high:
+            alpha, up = tensors.get(f"{stem}.alpha"), tensors[high]
             scale = 1.0 if alpha is None else float(alpha) / len(down)
             found += float((scale * up.double().flatten(1) @ down.double().flatten(1)).square().sum())
-            used |= {key, key.removesuffix(low) + high, f"{key.removesuffix(low)}.alpha"}
+            used |= {key, high, f"{stem}.alpha"}
     return found if tensors.keys() <= used else math.nan
 
 

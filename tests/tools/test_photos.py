@@ -138,6 +138,21 @@ def test_sub_folders_are_read_and_told_and_links_that_may_lead_in_circles_are_no
     assert "links to folders, left out: 1" in caplog.text and len(caplog.records) == 2
 
 
+def test_a_link_to_where_only_others_may_look_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    TWO.save(tmp_path / "a.png")
+    (tmp_path / "theirs").symlink_to(tmp_path / "a.png")
+    looked = Path.is_file
+
+    def locked(path: Path) -> bool:
+        if path.name == "theirs":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", locked)
+    with pytest.raises(InputError, match=r"theirs' cannot be looked at .Permission denied.: check that it is yours"):
+        pictures_in(tmp_path)
+
+
 def test_a_folder_of_more_files_than_a_data_set_has_is_refused_with_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
