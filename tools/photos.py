@@ -2,6 +2,7 @@
 
 The one place that opens a stranger's picture: PIL raises whatever its parsing stumbles on, and here it becomes an InputError. What is
 converted, scaled or left out is counted and told (`told_together`). Does not know what pictures are for; trainers crop and scale them.
+Long because every way in which a stranger's folder or picture may surprise is met in one place.
 """
 
 from __future__ import annotations

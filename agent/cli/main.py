@@ -25,7 +25,7 @@ from tools.jobs.cores import wait_asleep
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
-    chosen = make_parser().parse_args(arguments)
+    chosen = make_parser().parse_args(_home_first(sys.argv[1:] if arguments is None else arguments))
     wait_asleep(os.environ)  # before anything imports torch
     try:
         with at_home(chosen.home), stoppable(), private(shared=_shared(chosen)):
@@ -40,6 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(left.__context__, BrokenPipeError) and getattr(chosen, "reads", False):
             return 0
         raise
+
+
+def _home_first(arguments: Sequence[str]) -> list[str]:
+    """The home may be named after the command, too, where people look for it; argparse takes it before the command alone."""
+    for at, one in enumerate(arguments):
+        if one == "--":
+            break
+        if one == "--home" or one.startswith("--home="):
+            end = at + (2 if one == "--home" else 1)
+            return [*arguments[at:end], *arguments[:at], *arguments[end:]]
+    return list(arguments)
 
 
 def _shared(chosen: argparse.Namespace) -> bool:

@@ -112,6 +112,16 @@ def test_an_unknown_run_is_told(palate: Callable[..., Told], short: Started) -> 
     one_sentence(palate("logs", "show", "last"), "no runs")
 
 
+@pytest.mark.parametrize("flag", [["--home", "{}"], ["--home={}"]])
+def test_the_home_may_be_named_after_the_command_too(
+    flag: list[str], short: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [one.format(short.home) for one in flag]
+    for words in (["logs", "list"], ["logs", "show", "last"]):
+        assert main([*words, *named]) == 0
+        assert short.run_id in capsys.readouterr().out
+
+
 def test_logs_are_json_where_a_program_reads(palate: Callable[..., Told], short: Started) -> None:
     for words in (
         ["logs", "list"],
