@@ -93,10 +93,12 @@ def records_in(path: Path, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    twice = next((key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i])), None)
-    if twice is not None:
-        raise ValueError(f"the key {twice!r:.80} is there twice")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r:.80} is there twice")
+        found[key] = value
+    return found
 
 
 def _line(line: str, path: Path, number: int) -> str:

@@ -23,7 +23,7 @@ from agent.llm.keys import key_for, origin, settle
 from agent.llm.wire import NoReply, exchange
 from agent.store.database import chain
 from agent.store.database.engine import Database
-from agent.store.database.migrations import check_ours, explained
+from agent.store.database.migrations import check_ours, explained, result_code
 from agent.store.database.reading import connect_to_read
 from agent.store.views import Views
 from agent.store.wholeness import changed_files
@@ -148,7 +148,7 @@ def ask_server(url: str, *, with_key: bool = True, seconds: float = SECONDS) -> 
             settle(url, named=True)
         key = key_for(url) if with_key else None
         origin(url)  # before anything goes anywhere
-        reply = exchange("GET", f"{url.rstrip('/')}/models", seconds=seconds, most_bytes=LONGEST_LIST, key=key)
+        reply = exchange(f"{url.rstrip('/')}/models", seconds=seconds, most_bytes=LONGEST_LIST, key=key)
     except (InputError, ImportError) as error:
         return str(error), ""
     except NoReply as error:
@@ -196,7 +196,7 @@ def examine_database(path: Path) -> tuple[Trouble | None, int, dict[str, object]
 
 
 def _advice(error: sqlite3.Error) -> str:
-    code = int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = result_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return WAIT
     return COPY if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) else READABLE

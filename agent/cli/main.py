@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from agent.bench.cli import add_command as add_bench
 from agent.cli import adapters, jobs, machine, profiles, records, runs
@@ -25,7 +25,7 @@ from tools.jobs.cores import wait_asleep
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it did what was asked or its person left, 1 for an error that has been explained, 130 when stopped."""
-    chosen = make_parser().parse_args(_home_first(sys.argv[1:] if arguments is None else arguments))
+    chosen = make_parser().parse_args(arguments)
     wait_asleep(os.environ)  # before anything imports torch
     try:
         with at_home(chosen.home), stoppable(), private(shared=_shared(chosen)):
@@ -42,24 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
-def _home_first(arguments: Sequence[str]) -> list[str]:
-    """The home may be named after the command, too, where people look for it; argparse takes it before the command alone."""
-    for at, one in enumerate(arguments):
-        if one == "--":
-            break
-        if one == "--home" or one.startswith("--home="):
-            end = at + (2 if one == "--home" else 1)
-            return [*arguments[at:end], *arguments[:at], *arguments[end:]]
-    return list(arguments)
-
-
 def _shared(chosen: argparse.Namespace) -> bool:
     """Whether what is made is meant for others, too: then it is not in the home, and its person's umask holds."""
     return getattr(chosen, "shared", False) and chosen.out is not None
 
 
 class Parser(argparse.ArgumentParser):
-    """One whose complaints cannot steer the terminal: a script may hand on words that nobody typed."""
+    """One whose complaints cannot steer the terminal: a script may hand on words that nobody typed. The home may
+    be named before a command and after it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.add_argument("--home", type=Path, default=argparse.SUPPRESS, help="where runs and the database are kept")
 
     def error(self, message: str) -> NoReturn:
         super().error(legible(message))
@@ -68,12 +62,7 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> argparse.ArgumentParser:
     """Every command and flag."""
     parser = Parser(prog="palate", description="Personalise a text-to-image model to one person's taste.")
-    parser.add_argument(
-        "--home",
-        type=Path,
-        default=Path(os.environ.get("PALATE_HOME", USUAL_HOME)),
-        help="where runs and the database are kept",
-    )
+    parser.set_defaults(home=Path(os.environ.get("PALATE_HOME", USUAL_HOME)))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     runs.add_demo(commands.add_parser("demo", help="watch an agent learn a simulated person's taste, in minutes"))
     runs.add_chat(commands.add_parser("chat", help="let the agent learn your taste"))

@@ -182,7 +182,7 @@ class Llm:
         try:
             body = json.dumps(record["request"]).encode()
             reply = exchange(
-                "POST", f"{self.base_url}/chat/completions", seconds=self._timeout, most_bytes=self._answer_bytes, key=self._key, body=body
+                f"{self.base_url}/chat/completions", seconds=self._timeout, most_bytes=self._answer_bytes, key=self._key, body=body
             )  # fmt: skip
             record["response"], failure = failure_of(replace(reply, body=self._without_key(reply.body)))
         except NoReply as error:

@@ -190,7 +190,7 @@ class VllmServer:
 
     def _answers(self, path: str) -> bool:
         try:
-            return exchange("GET", f"http://{HOST}:{self.port}{path}", seconds=2, most_bytes=MIB).status == 200
+            return exchange(f"http://{HOST}:{self.port}{path}", seconds=2, most_bytes=MIB).status == 200
         except NoReply:
             return False
 

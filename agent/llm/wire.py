@@ -65,14 +65,12 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def exchange(
-    method: str, url: str, *, seconds: float, most_bytes: int, key: str | None = None, body: bytes | None = None
-) -> Reply:
-    """Send `body` (JSON) and wait for the whole answer. Raises NoReply."""
+def exchange(url: str, *, seconds: float, most_bytes: int, key: str | None = None, body: bytes | None = None) -> Reply:
+    """Send `body` (JSON), or ask without one, and wait for the whole answer. Raises NoReply."""
     import httpx2 as httpx
 
     try:
-        return _run(lambda: _exchange(method, url, seconds, most_bytes, key, body))
+        return _run(lambda: _exchange(url, seconds, most_bytes, key, body))
     except (TimeoutError, httpx.TimeoutException) as error:
         raise NoReply(f"no answer within {seconds:g} s", passing=True) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
@@ -96,9 +94,7 @@ def _run(ask: Callable[[], Coroutine[None, None, Reply]]) -> Reply:
         beside.shutdown(wait=False)  # who interrupts must not wait for the server
 
 
-async def _exchange(
-    method: str, url: str, seconds: float, most_bytes: int, key: str | None, body: bytes | None
-) -> Reply:
+async def _exchange(url: str, seconds: float, most_bytes: int, key: str | None, body: bytes | None) -> Reply:
     """By the openai client, which speaks the protocol; what it reads is bounded below it, and it neither retries nor casts."""
     import httpx2 as httpx
     import openai

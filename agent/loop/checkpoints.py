@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 from agent.llm.completion import tokens
 from agent.loop.graph import State
 from agent.loop.planners import Plan
-from agent.store.database.migrations import explained
+from agent.store.database.migrations import explained, result_code
 from prompts.errors import StoreError
 from tools.records import LlmCall, StepRecord
 
@@ -189,7 +189,7 @@ def _only_sqlite_explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        code = result_code(error)
         if code not in TRANSIENT:
             raise spoilt(path, error) from error
         with explained(path, BUSY_SECONDS):  # which would also blame the checkpoints for any file that a tool misses

@@ -98,6 +98,16 @@ def llm_run(
         return started.drive()
 
 
+@pytest.fixture
+def waiting(begin: fast.Begin) -> fast.Started:
+    """A run that was struck while its question was open, before its last step: its checkpoint holds values and waiting writes."""
+    run = begin()
+    run.person.answer = fast.once(run.person.answer, fast.Struck("ask"), after=False)
+    with pytest.raises(fast.Struck):
+        run.drive()
+    return run
+
+
 @pytest.fixture(scope="session")
 def largest() -> dict[str, int]:
     """The largest checkpoint of the finished run, in bytes."""

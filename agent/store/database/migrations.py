@@ -229,7 +229,7 @@ def enter_wal(connection: sqlite3.Connection, busy_seconds: float) -> None:
             connection.execute("pragma journal_mode = wal")
             return
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if result_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 
@@ -285,7 +285,7 @@ def explained(path: Path, busy_seconds: float) -> Iterator[None]:
 
 
 def _explanation(error: Exception, path: Path, busy_seconds: float) -> str:
-    code = _code(error)
+    code = result_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return f"was locked by another process for {busy_seconds:g} s: end or wait for that process, then try again."
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
@@ -297,7 +297,7 @@ def _explanation(error: Exception, path: Path, busy_seconds: float) -> str:
     return f"did not take what was written ({error}): nothing of it was kept."
 
 
-def _code(error: Exception) -> int:
+def result_code(error: BaseException | None) -> int:
     """SQLite's primary result code, or 0; the extended one holds the primary in its low byte."""
     return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 

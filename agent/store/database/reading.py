@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.store.database.engine import Database
-from agent.store.database.migrations import MIGRATIONS, check_ours, explained, open_database
+from agent.store.database.migrations import MIGRATIONS, check_ours, explained, open_database, result_code
 from prompts.errors import StoreError
 
 UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR)
@@ -102,5 +102,5 @@ def _address(path: Path, how: str) -> str:
 
 
 def _unwritable(error: BaseException | None) -> bool:
-    code = int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = result_code(error)
     return code in UNWRITABLE or isinstance(error, PermissionError)

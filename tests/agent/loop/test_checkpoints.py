@@ -86,16 +86,6 @@ def test_what_is_no_plain_value_is_not_written() -> None:
             PlainValues().dumps_typed({"messages": value})
 
 
-@pytest.fixture
-def waiting(begin: Begin) -> Started:
-    """A run that was struck while its question was open: its checkpoint holds values and waiting writes."""
-    run = begin()
-    run.person.answer = once(run.person.answer, Struck("ask"), after=False)
-    with pytest.raises(Struck):
-        run.drive()
-    return run
-
-
 def alter(run: Started, sql: str, values: Any = ()) -> None:
     connection = sqlite3.connect(run.home / "checkpoints.sqlite")
     assert connection.execute(sql, values).rowcount > 0

@@ -14,7 +14,7 @@ from PIL import Image
 from agent.store.store import Store
 from agent.store.wholeness import check_whole, damage
 from prompts.errors import StoreError
-from tests.agent.fast import Begin, Started, Struck, once, resumed, told
+from tests.agent.fast import Started, resumed, told
 from tests.agent.store.written import simple_step, start
 from tools.records import AdapterRow, ImageRow, PreferenceRow
 
@@ -83,16 +83,6 @@ def test_an_old_runs_rows_that_cannot_be_read_are_damage_too(store: Store, run: 
     assert told.startswith(f"preference 1 at step 1 of run {run} cannot be read")
 
 
-@pytest.fixture
-def struck(begin: Begin) -> Started:
-    """A run that was struck before its last step."""
-    run = begin()
-    run.person.answer = once(run.person.answer, Struck("ask"), after=False)
-    with pytest.raises(Struck):
-        run.drive()
-    return run
-
-
 def grey(run: Started) -> None:
     for file in (run.folder / "images").glob("*.png"):
         Image.new("RGB", (64, 64), "grey").save(file)
@@ -122,11 +112,11 @@ ALTERED: dict[str, tuple[Callable[[Started], None], str]] = {
 
 
 @pytest.mark.parametrize("what", ALTERED)
-def test_a_run_that_was_altered_does_not_go_on_and_says_why(struck: Started, what: str) -> None:
+def test_a_run_that_was_altered_does_not_go_on_and_says_why(waiting: Started, what: str) -> None:
     change, why = ALTERED[what]
-    change(struck)
-    before = told(struck)
+    change(waiting)
+    before = told(waiting)
     for _ in range(2):  # the refusal covers nothing up
         with pytest.raises(StoreError, match=why):
-            resumed(struck)
-    assert told(struck) == before and struck.store.run(struck.run_id).state == "failed"
+            resumed(waiting)
+    assert told(waiting) == before and waiting.store.run(waiting.run_id).state == "failed"
