@@ -104,7 +104,7 @@ def work(cell: Row, *, given: Mapping[str, Any] = GIVEN) -> dict[str, Any]:
 
     history = search(
         _strategy(cell["strategy"], space, given),
-        paint=_painter(cell, given), rate=rate, look=_look, rounds=given["rounds"], per_round=given["per_round"],
+        paint=_painter(cell), rate=rate, look=_look, rounds=given["rounds"], per_round=given["per_round"],
         rng=random.Random(f"search {cell['strategy']} {cell['rater']} {cell['seed']}"),
         say=_said(cell["strategy"], space, given),
     )  # fmt: skip
@@ -229,7 +229,7 @@ def _space() -> Space:
     return Space(load_vocabulary("bauhaus"))
 
 
-def _painter(cell: Row, given: Mapping[str, Any]) -> Callable[[Sequence[Proposal]], list[Image.Image]]:
+def _painter(cell: Row) -> Callable[[Sequence[Proposal]], list[Image.Image]]:
     """Paints a round; the seeds of round n are the same for every strategy."""
     from trainers.model.paint import paint
 

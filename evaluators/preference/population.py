@@ -78,7 +78,7 @@ class Population:
         likings, centre, scale = likings[told], features.mean(axis=0), spread(features)
         pictures = ((features - centre) / scale).astype(np.float16)
         prior = _learned(centre, scale, pictures, likings, noise)
-        meta = _meta(prior, pictures, likings, seed) if maml else {}
+        meta = _meta(pictures, likings, seed) if maml else {}
         return Population(prior, len(likings), meta)
 
     def save(self, path: str | Path) -> None:
@@ -214,7 +214,7 @@ def _noises(chosen: Chosen, noise: np.ndarray | None, count: int) -> np.ndarray:
     return 2.0 ** (np.round(2.0 * np.log2(known)) / 2.0)
 
 
-def _meta(prior: Prior, pictures: np.ndarray, likings: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _meta(pictures: np.ndarray, likings: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     from evaluators.preference.kinds import maml
 
     return maml.train(pictures.astype(float), likings, seed)

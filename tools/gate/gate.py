@@ -66,7 +66,7 @@ def judge(
         _painted(plan.prompts, Brush(model, acting, plan.spec, out, lambda done, so_far=so_far: on_painted(so_far + done, 2 * n), should_stop))  # type: ignore[misc]
         for so_far, acting in ((0, adapters), (n, [*adapters, adapter]))
     ]  # fmt: skip
-    without, with_it = _judged(plan, sides, out, str(model.device))
+    without, with_it = _judged(plan, sides, str(model.device))
     evidence = measured(with_it, without, plan.guides)
     told = {
         **_decided(evidence, plan.spec.rules), "adapter": _named(adapter), "adapters": [_named(one) for one in adapters],
@@ -148,7 +148,7 @@ def _paint(prompts: Sequence[str], start: int, brush: Brush) -> list[str]:
     ]  # fmt: skip
 
 
-def _judged(plan: Plan, sides: Sequence[Sequence[Path]], out: Path, device: str) -> list[Judged]:
+def _judged(plan: Plan, sides: Sequence[Sequence[Path]], device: str) -> list[Judged]:
     """Both sides as each scorer sees them; the subject's pictures are looked at once a side."""
     judges, clip = scorers(plan.scorers, plan.folders, device), clip_of(str(plan.folders["clip"]), device)
     with told_together():

@@ -37,7 +37,7 @@ class Kept:
     def propose(self, history: History, count: int, rng: random.Random) -> list[Proposal]:
         """As `Strategy.propose`."""
         found = self.strategy.propose(aligned(history, self.minimum_picture), count, rng)
-        return self._aligned(self.mended(found, history, rng), history, rng)
+        return self._aligned(self.mended(found, history, rng), rng)
 
     def mended(self, found: Sequence[Proposal], history: History, rng: random.Random) -> list[Proposal]:
         """Proposals that keep the brief, each once. What mending made another's double, of this round or of the history, is drawn
@@ -68,7 +68,7 @@ class Kept:
         drawn = (self.brief.mended(self.space.random(rng), self.space, rng) for _ in range(TRIES))
         return next((genome for genome in drawn if hashable(genome) not in taken), None)
 
-    def _aligned(self, found: list[Proposal], history: History, rng: random.Random) -> list[Proposal]:
+    def _aligned(self, found: list[Proposal], rng: random.Random) -> list[Proposal]:
         if self.minimum is None or self.align is None or not self.brief.text:
             return found
         cosines = self.align([one.prompt for one in found])

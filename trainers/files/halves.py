@@ -147,7 +147,7 @@ def read(file: Path) -> LoraFile:
         layouts.setdefault(match["name"], _LAYOUTS.get(kind, ""))
         layouts[match["name"]] = layouts[match["name"]] or _LAYOUTS.get(kind, "")
     told = told_of(file, metadata, grouped)
-    layers = {name: _layer(file, name, roles, layouts[name], told.get(name)) for name, roles in grouped.items()}
+    layers = {name: _layer(file, roles, layouts[name], told.get(name)) for name, roles in grouped.items()}
     return LoraFile(file, layers, metadata)
 
 
@@ -173,7 +173,7 @@ def _adapter(key: str) -> str | None:
     return match and match["adapter"]
 
 
-def _layer(file: Path, name: str, roles: Mapping[str, tuple[str, Tensor]], layout: str, told: Told | None) -> Layer:
+def _layer(file: Path, roles: Mapping[str, tuple[str, Tensor]], layout: str, told: Told | None) -> Layer:
     for half, other in (("down", "up"), ("up", "down")):
         if half not in roles:
             key = next(iter(roles.values()))[0]

@@ -109,7 +109,7 @@ def _clause(meaning: Meaning, rng: random.Random, held_out: bool) -> tuple[str, 
         if idea.form == "outside":
             if meaning.strange:
                 continue
-            text, grown, denied = _strange(idea, meaning, rng, held_out), meaning.added(*idea.yes, set()), False
+            text, grown, denied = _strange(idea, rng, held_out), meaning.added(*idea.yes, set()), False
             grown = grown and Meaning(grown.like, grown.avoid, grown.direct, idea.said)
         elif idea.form in ("thing", "quality") and rng.random() < 0.18:
             text, grown, denied = *_swap(idea, KINDS[kind][1](rng), meaning, rng, held_out), False
@@ -120,7 +120,7 @@ def _clause(meaning: Meaning, rng: random.Random, held_out: bool) -> tuple[str, 
             return text, grown, denied
 
 
-def _strange(idea: Idea, meaning: Meaning, rng: random.Random, held_out: bool) -> str:
+def _strange(idea: Idea, rng: random.Random, held_out: bool) -> str:
     return carrier(OUTSIDE, rng, held_out).replace("{}", idea.said)
 
 
